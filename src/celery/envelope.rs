@@ -1,0 +1,204 @@
+//! kombu's envelope on virtual transports such as Redis (`protocol` source: kombu 5.7.0, `transport/virtual/base.py`,
+//! `serialization.py`, `compression.py`): one JSON object around a serialised, maybe compressed, maybe base64 body.
+
+use std::borrow::Cow;
+use std::io::Read;
+
+use base64::Engine;
+use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig};
+use serde::Deserialize;
+use serde_json::value::RawValue;
+use serde_json::{Map, Value};
+
+use super::{Error, Result, json};
+
+/// The most a body may grow to when decompressed.
+pub const MAX_BODY: usize = 64 << 20;
+
+/// Padding is optional on the way in; kombu always writes it.
+const BASE64: GeneralPurpose = GeneralPurpose::new(
+    &base64::alphabet::STANDARD,
+    GeneralPurposeConfig::new().with_decode_padding_mode(base64::engine::DecodePaddingMode::Indifferent),
+);
+
+/// An envelope that borrows from the bytes it was read from.
+#[derive(Debug, Deserialize)]
+pub struct Envelope<'a> {
+    #[serde(borrow, default)]
+    body: Option<Cow<'a, str>>,
+    #[serde(borrow, default, rename = "content-type")]
+    content_type: Option<Cow<'a, str>>,
+    #[serde(borrow, default)]
+    headers: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    properties: Option<Properties<'a>>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Properties<'a> {
+    #[serde(borrow, default)]
+    body_encoding: Option<Cow<'a, str>>,
+}
+
+/// How a body is written, after decompression.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Format {
+    Json,
+    Msgpack,
+}
+
+impl<'a> Envelope<'a> {
+    /// Reads the envelope; headers and body stay as they are until asked for.
+    pub fn parse(bytes: &'a [u8]) -> Result<Self> {
+        serde_json::from_slice(bytes).map_err(|e| Error::Json(e.to_string()))
+    }
+
+    /// What the sender calls the body's format.
+    pub fn content_type(&self) -> &str {
+        self.content_type.as_deref().unwrap_or("application/json")
+    }
+
+    /// The message headers, empty where there are none.
+    pub fn headers(&self) -> Map<String, Value> {
+        match self.headers.map(|raw| json::parse(raw.get().as_bytes())) {
+            Some(Ok(Value::Object(map))) => map,
+            _ => Map::new(),
+        }
+    }
+
+    /// The body's bytes: base64 undone, decompressed, not deserialised.
+    pub fn body(&self) -> Result<Cow<'_, [u8]>> {
+        let text = self.body.as_deref().unwrap_or_default();
+        let plain = match self.properties.as_ref().and_then(|p| p.body_encoding.as_deref()) {
+            Some("base64") => Cow::Owned(BASE64.decode(text).map_err(|_| Error::Base64)?),
+            _ => Cow::Borrowed(text.as_bytes()),
+        };
+        match self.compression() {
+            Some(name) => Ok(Cow::Owned(decompress(&name, &plain)?)),
+            None => Ok(plain),
+        }
+    }
+
+    fn compression(&self) -> Option<String> {
+        let raw = self.headers?.get();
+        // Parsing the headers costs; nearly no message is compressed.
+        if !raw.contains("\"compression\"") {
+            return None;
+        }
+        Some(self.headers().get("compression")?.as_str()?.to_owned())
+    }
+
+    /// The body as a document, whatever it was serialised with.
+    pub fn document(&self) -> Result<Value> {
+        document(format(self.content_type())?, &self.body()?)
+    }
+}
+
+/// Which deserialiser a content type asks for.
+pub fn format(content_type: &str) -> Result<Format> {
+    match content_type {
+        "application/json" | "json" => Ok(Format::Json),
+        "application/x-msgpack" | "msgpack" => Ok(Format::Msgpack),
+        "application/x-python-serialize" | "pickle" => Err(Error::Pickle),
+        other => Err(Error::ContentType(other.chars().take(60).collect())),
+    }
+}
+
+/// Deserialises a body.
+pub fn document(format: Format, body: &[u8]) -> Result<Value> {
+    match format {
+        Format::Json => json::parse(body),
+        Format::Msgpack => msgpack(body),
+    }
+}
+
+fn msgpack(mut body: &[u8]) -> Result<Value> {
+    let value =
+        rmpv::decode::read_value_with_max_depth(&mut body, 64).map_err(|_| Error::Shape("body is not msgpack"))?;
+    Ok(from_msgpack(value))
+}
+
+fn from_msgpack(value: rmpv::Value) -> Value {
+    use rmpv::Value as M;
+    match value {
+        M::Nil => Value::Null,
+        M::Boolean(b) => Value::Bool(b),
+        M::Integer(i) => i.as_i64().map(Value::from).or_else(|| i.as_u64().map(Value::from)).unwrap_or(Value::Null),
+        M::F32(f) => Value::from(f),
+        M::F64(f) => Value::from(f),
+        M::String(s) => Value::String(String::from_utf8_lossy(s.as_bytes()).into_owned()),
+        M::Binary(b) => Value::String(String::from_utf8_lossy(&b).into_owned()),
+        M::Array(items) => Value::Array(items.into_iter().map(from_msgpack).collect()),
+        M::Map(pairs) => Value::Object(
+            pairs
+                .into_iter()
+                .map(|(k, v)| {
+                    let key = match from_msgpack(k) {
+                        Value::String(s) => s,
+                        other => other.to_string(),
+                    };
+                    (key, from_msgpack(v))
+                })
+                .collect(),
+        ),
+        M::Ext(kind, bytes) => Value::String(format!("<msgpack extension {kind}, {} bytes>", bytes.len())),
+    }
+}
+
+/// Undoes kombu's compression. Its "gzip" is a zlib stream (RFC 1950), its "lzma" an xz stream.
+fn decompress(name: &str, bytes: &[u8]) -> Result<Vec<u8>> {
+    let broken = || Error::Compression(name.chars().take(40).collect());
+    let reader: Box<dyn Read + '_> = match name {
+        "application/x-gzip" | "gzip" | "zlib" => Box::new(flate2::read::ZlibDecoder::new(bytes)),
+        "application/x-bz2" | "bzip2" | "bzip" => Box::new(bzip2::read::BzDecoder::new(bytes)),
+        "application/x-lzma" | "lzma" | "xz" => Box::new(liblzma::read::XzDecoder::new(bytes)),
+        "application/zstd" | "zstd" | "zstandard" => {
+            Box::new(zstd::stream::read::Decoder::new(bytes).map_err(|_| broken())?)
+        }
+        "application/x-brotli" | "brotli" => Box::new(brotli_decompressor::Decompressor::new(bytes, 4096)),
+        _ => return Err(broken()),
+    };
+    let mut out = Vec::with_capacity(bytes.len() * 4);
+    reader.take(MAX_BODY as u64 + 1).read_to_end(&mut out).map_err(|_| broken())?;
+    if out.len() > MAX_BODY {
+        return Err(Error::TooLarge(MAX_BODY));
+    }
+    Ok(out)
+}
+
+/// Base64 as kombu writes it.
+pub fn to_base64(bytes: &[u8]) -> String {
+    BASE64.encode(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn read(text: &str) -> Result<Value> {
+        Envelope::parse(text.as_bytes())?.document()
+    }
+
+    #[test]
+    fn a_body_may_be_base64_or_plain_text() {
+        let want = json!({"method": "ping"});
+        let plain = r#"{"body": "{\"method\": \"ping\"}", "content-type": "application/json", "properties": {}}"#;
+        let coded = r#"{"body": "eyJtZXRob2QiOiAicGluZyJ9", "properties": {"body_encoding": "base64"}}"#;
+        assert_eq!(read(plain).expect("plain"), want);
+        assert_eq!(read(coded).expect("base64"), want);
+    }
+
+    #[test]
+    fn pickle_is_named_and_never_read() {
+        assert_eq!(read(r#"{"body": "", "content-type": "application/x-python-serialize"}"#), Err(Error::Pickle));
+    }
+
+    #[test]
+    fn broken_bodies_say_what_is_broken() {
+        let gzip = r#"{"body": "AAAA", "headers": {"compression": "application/x-gzip"}, "properties": {"body_encoding": "base64"}}"#;
+        assert_eq!(read(gzip), Err(Error::Compression("application/x-gzip".into())));
+        let coded = r#"{"body": "not base64!", "properties": {"body_encoding": "base64"}}"#;
+        assert_eq!(read(coded), Err(Error::Base64));
+    }
+}

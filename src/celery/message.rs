@@ -1,0 +1,251 @@
+//! Task messages, protocol 1 and 2 (Celery 5.7.0, `celery/app/amqp.py`; kombu 5.7.0 for the envelope).
+
+use serde_json::value::RawValue;
+use serde_json::{Map, Value, json};
+
+use super::envelope::{Envelope, to_base64};
+use super::{Error, Result, TaskId, json as python_json};
+
+/// A task as it lies in a queue.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Message {
+    pub protocol: Protocol,
+    pub id: TaskId,
+    pub name: String,
+    pub body: Body,
+    /// ISO 8601, as sent.
+    pub eta: Option<String>,
+    pub expires: Option<String>,
+    pub retries: i64,
+    pub root_id: Option<String>,
+    pub parent_id: Option<String>,
+    pub group: Option<String>,
+    /// Client that sent it, such as `gen12@web-3`.
+    pub origin: Option<String>,
+    pub argsrepr: Option<String>,
+    pub kwargsrepr: Option<String>,
+    pub priority: Option<i64>,
+    pub exchange: String,
+    pub routing_key: String,
+    pub delivery_tag: Option<String>,
+    pub redelivered: bool,
+    /// Bytes of the whole message.
+    pub size: usize,
+}
+
+/// Which of Celery's two message layouts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Protocol {
+    One,
+    Two,
+}
+
+/// Arguments and canvas, or why they can't be shown.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Body {
+    Known { args: Value, kwargs: Value, embed: Value },
+    Opaque(Error),
+}
+
+impl Message {
+    /// Reads a list element of a Redis queue.
+    pub fn decode(bytes: &[u8]) -> Result<Self> {
+        let envelope = Envelope::parse(bytes)?;
+        let headers = envelope.headers();
+        let whole: Value = python_json::parse(bytes)?;
+        let properties = &whole["properties"];
+        let mut message = if headers.contains_key("task") {
+            Self::protocol_2(&headers, envelope.document())?
+        } else {
+            Self::protocol_1(envelope.document()?)?
+        };
+        let info = &properties["delivery_info"];
+        message.priority = properties["priority"].as_i64();
+        message.exchange = info["exchange"].as_str().unwrap_or_default().to_owned();
+        message.routing_key = info["routing_key"].as_str().unwrap_or_default().to_owned();
+        message.delivery_tag = properties["delivery_tag"].as_str().map(str::to_owned);
+        message.redelivered =
+            info["redelivered"].as_bool().or(headers.get("redelivered").and_then(Value::as_bool)).unwrap_or(false);
+        message.size = bytes.len();
+        Ok(message)
+    }
+
+    fn protocol_2(headers: &Map<String, Value>, document: Result<Value>) -> Result<Self> {
+        let body = match document {
+            Ok(Value::Array(mut parts)) if parts.len() >= 2 => {
+                let embed = if parts.len() > 2 { parts.swap_remove(2) } else { Value::Null };
+                let kwargs = parts.swap_remove(1);
+                Body::Known { args: parts.swap_remove(0), kwargs, embed }
+            }
+            Ok(_) => Body::Opaque(Error::Shape("body is not [args, kwargs, embed]")),
+            Err(why) => Body::Opaque(why),
+        };
+        let text = |key: &str| headers.get(key).and_then(Value::as_str).map(str::to_owned);
+        Ok(Self {
+            protocol: Protocol::Two,
+            id: TaskId::new(&text("id").ok_or(Error::Missing("id"))?),
+            name: text("task").ok_or(Error::Missing("task"))?,
+            body,
+            eta: text("eta"),
+            expires: text("expires"),
+            retries: headers.get("retries").and_then(Value::as_i64).unwrap_or(0),
+            root_id: text("root_id"),
+            parent_id: text("parent_id"),
+            group: text("group"),
+            origin: text("origin"),
+            argsrepr: text("argsrepr"),
+            kwargsrepr: text("kwargsrepr"),
+            ..Self::blank()
+        })
+    }
+
+    fn protocol_1(document: Value) -> Result<Self> {
+        let Value::Object(mut map) = document else {
+            return Err(Error::Shape("neither headers nor body name a task"));
+        };
+        let args = map.shift_remove("args").unwrap_or_else(|| json!([]));
+        let kwargs = map.shift_remove("kwargs").unwrap_or_else(|| json!({}));
+        let embed =
+            json!({"callbacks": map.get("callbacks"), "errbacks": map.get("errbacks"), "chord": map.get("chord")});
+        let text = |key: &str| map.get(key).and_then(Value::as_str).map(str::to_owned);
+        Ok(Self {
+            protocol: Protocol::One,
+            id: TaskId::new(&text("id").ok_or(Error::Missing("id"))?),
+            name: text("task").ok_or(Error::Shape("neither headers nor body name a task"))?,
+            body: Body::Known { args, kwargs, embed },
+            eta: text("eta"),
+            expires: text("expires"),
+            retries: map.get("retries").and_then(Value::as_i64).unwrap_or(0),
+            group: text("group"),
+            ..Self::blank()
+        })
+    }
+
+    fn blank() -> Self {
+        Self {
+            protocol: Protocol::Two,
+            id: TaskId::new(""),
+            name: String::new(),
+            body: Body::Opaque(Error::Shape("no body")),
+            eta: None,
+            expires: None,
+            retries: 0,
+            root_id: None,
+            parent_id: None,
+            group: None,
+            origin: None,
+            argsrepr: None,
+            kwargsrepr: None,
+            priority: None,
+            exchange: String::new(),
+            routing_key: String::new(),
+            delivery_tag: None,
+            redelivered: false,
+            size: 0,
+        }
+    }
+}
+
+/// A new task to publish, protocol 2. `args` and `kwargs` are JSON as Python reads it, kept to the letter.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Outgoing {
+    pub id: TaskId,
+    pub name: String,
+    /// A JSON list.
+    pub args: String,
+    /// A JSON object.
+    pub kwargs: String,
+    pub argsrepr: String,
+    pub kwargsrepr: String,
+    pub queue: String,
+    /// 0 to 9.
+    pub priority: u8,
+    pub root_id: Option<String>,
+    pub parent_id: Option<String>,
+    /// Who sends it: `gen<pid>@host`.
+    pub origin: String,
+}
+
+impl Outgoing {
+    /// The message headers, in the order Celery writes them.
+    pub fn headers(&self) -> Value {
+        let id = self.id.to_string();
+        json!({
+            "lang": "py", "task": self.name, "id": id, "shadow": null, "eta": null, "expires": null, "group": null,
+            "group_index": null, "retries": 0, "timelimit": [null, null],
+            "root_id": self.root_id.as_deref().unwrap_or(&id), "parent_id": self.parent_id,
+            "argsrepr": self.argsrepr, "kwargsrepr": self.kwargsrepr, "origin": self.origin,
+            "ignore_result": false, "replaced_task_nesting": 0, "stamped_headers": null, "stamps": {},
+        })
+    }
+
+    /// The serialised body `[args, kwargs, embed]`.
+    pub fn body(&self) -> String {
+        let embed = r#"{"callbacks": null, "errbacks": null, "chain": null, "chord": null}"#;
+        format!("[{}, {}, {embed}]", self.args, self.kwargs)
+    }
+
+    /// The whole list element for a Redis queue. `delivery_tag` and `reply_to` are new random ids.
+    pub fn encode_redis(&self) -> String {
+        let random = || TaskId::random().to_string();
+        json!({
+            "body": to_base64(self.body().as_bytes()),
+            "content-encoding": "utf-8",
+            "content-type": "application/json",
+            "headers": self.headers(),
+            "properties": {
+                "correlation_id": self.id.to_string(), "reply_to": random(), "delivery_mode": 2,
+                "delivery_info": {"exchange": "", "routing_key": self.queue},
+                "priority": self.priority, "body_encoding": "base64", "delivery_tag": random(),
+            },
+        })
+        .to_string()
+    }
+}
+
+/// Whether a text is JSON of the kind asked for, as Python would read it.
+pub fn is_json(text: &str, list: bool) -> bool {
+    let raw: Result<Box<RawValue>> = python_json::with_python_json(text.as_bytes(), |b| serde_json::from_slice(b));
+    raw.is_ok() && text.trim_start().starts_with(if list { '[' } else { '{' })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn outgoing() -> Outgoing {
+        Outgoing {
+            id: TaskId::new("aa01c2ee-0000-4000-8000-000000000001"),
+            name: "billing.charge".into(),
+            args: "[1, NaN]".into(),
+            kwargs: "{}".into(),
+            argsrepr: "(1, nan)".into(),
+            kwargsrepr: "{}".into(),
+            queue: "payments".into(),
+            priority: 3,
+            root_id: None,
+            parent_id: Some("p".into()),
+            origin: "gen1@h".into(),
+        }
+    }
+
+    #[test]
+    fn what_is_encoded_reads_back_the_same() {
+        let sent = outgoing();
+        let message = Message::decode(sent.encode_redis().as_bytes()).expect("readable");
+        assert_eq!(message.id, sent.id);
+        assert_eq!((message.name.as_str(), message.priority), ("billing.charge", Some(3)));
+        assert_eq!(message.root_id, Some(sent.id.to_string()));
+        assert_eq!(message.parent_id.as_deref(), Some("p"));
+        assert_eq!(message.routing_key, "payments");
+        let Body::Known { args, .. } = message.body else { panic!("{:?}", message.body) };
+        assert_eq!(args, json!([1, null]));
+        assert!(sent.body().starts_with("[[1, NaN], {}, "), "the text goes out to the letter");
+    }
+
+    #[test]
+    fn a_message_that_names_no_task_is_none() {
+        let text = r#"{"body": "e30=", "headers": {}, "properties": {"body_encoding": "base64"}}"#;
+        assert_eq!(Message::decode(text.as_bytes()), Err(Error::Missing("id")));
+    }
+}

@@ -1,0 +1,86 @@
+//! Documents of Celery's result backends (Celery 5.7.0, `celery/backends/base.py`).
+
+use serde_json::Value;
+
+use super::{Error, Result, json};
+
+/// What the result backend keeps of a task.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TaskResult {
+    pub status: String,
+    /// The returned value; for a failure the exception as `Type: message`.
+    pub result: Value,
+    pub traceback: Option<String>,
+    /// ISO 8601.
+    pub date_done: Option<String>,
+    pub parent_id: Option<String>,
+    pub group_id: Option<String>,
+    /// Only with `result_extended`.
+    pub name: Option<String>,
+    pub args: Option<Value>,
+    pub kwargs: Option<Value>,
+    pub worker: Option<String>,
+    pub retries: Option<i64>,
+    pub queue: Option<String>,
+}
+
+impl TaskResult {
+    /// Reads a stored document; a group's (`{"result": [...]}` without a status) is none of a task.
+    pub fn decode(bytes: &[u8]) -> Result<Self> {
+        let Value::Object(mut map) = json::parse(bytes)? else {
+            return Err(Error::Shape("result is not an object"));
+        };
+        let mut text = |key: &str| match map.shift_remove(key) {
+            Some(Value::String(s)) => Some(s),
+            _ => None,
+        };
+        let status = text("status").ok_or(Error::Missing("status"))?;
+        let (traceback, date_done) = (text("traceback"), text("date_done"));
+        let (parent_id, group_id) = (text("parent_id"), text("group_id"));
+        let (name, worker, queue) = (text("name"), text("worker"), text("queue"));
+        let mut any = |key: &str| map.shift_remove(key).filter(|v| !v.is_null());
+        Ok(Self {
+            status,
+            traceback,
+            date_done,
+            parent_id,
+            group_id,
+            name,
+            worker,
+            queue,
+            args: any("args"),
+            kwargs: any("kwargs"),
+            retries: any("retries").and_then(|v| v.as_i64()),
+            result: any("result").unwrap_or(Value::Null),
+        })
+    }
+
+    /// The exception a failed task left, as `Type(arguments)`.
+    pub fn exception(&self) -> Option<String> {
+        let kind = self.result.get("exc_type")?.as_str()?;
+        let message = match self.result.get("exc_message") {
+            Some(Value::Array(items)) => items.iter().map(Value::to_string).collect::<Vec<_>>().join(", "),
+            Some(Value::Null) | None => String::new(),
+            Some(other) => other.to_string(),
+        };
+        Some(format!("{kind}({message})"))
+    }
+}
+
+/// The key under which a task's result lies in Redis.
+pub fn redis_key(id: &super::TaskId) -> String {
+    format!("celery-task-meta-{id}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_failure_names_its_exception() {
+        let doc = br#"{"status": "FAILURE", "result": {"exc_type": "ValueError", "exc_message": ["no", 3], "exc_module": "builtins"}, "traceback": "T", "task_id": "x", "retries": 2}"#;
+        let result = TaskResult::decode(doc).expect("readable");
+        assert_eq!(result.exception().as_deref(), Some(r#"ValueError("no", 3)"#));
+        assert_eq!((result.traceback.as_deref(), result.retries), (Some("T"), Some(2)));
+    }
+}

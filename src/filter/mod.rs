@@ -1,0 +1,100 @@
+//! The one-line language that selects tasks, on screen, on the command line and in the API.
+//!
+//! `state:failure task:billing.* -worker:app-7 runtime:>2s timeout`: all terms have to hold. This room parses and
+//! prints; whoever holds tasks does the matching.
+
+mod parse;
+mod pattern;
+pub mod words;
+
+use std::fmt;
+
+pub use parse::{Error, parse};
+pub use pattern::Pattern;
+pub use words::{Measure, Word};
+
+/// A parsed filter. Empty selects everything.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Filter {
+    pub terms: Vec<Term>,
+}
+
+/// One condition.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Term {
+    pub negated: bool,
+    pub test: Test,
+}
+
+/// What a term asks for.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Test {
+    /// A bare word: in id, name, arguments or result.
+    Anywhere(Pattern),
+    /// `key:value`, any of the alternatives.
+    Text(Word, Vec<Pattern>),
+    /// `key:>number`.
+    Number(Measure, Comparison, f64),
+}
+
+/// How a number is compared.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Comparison {
+    Above,
+    Below,
+    Equal,
+}
+
+impl Comparison {
+    /// Whether `value` stands in this relation to `limit`.
+    pub fn holds(self, value: f64, limit: f64) -> bool {
+        match self {
+            Comparison::Above => value > limit,
+            Comparison::Below => value < limit,
+            Comparison::Equal => (value - limit).abs() < f64::EPSILON,
+        }
+    }
+}
+
+impl Filter {
+    /// Whether everything is selected.
+    pub fn is_empty(&self) -> bool {
+        self.terms.is_empty()
+    }
+}
+
+impl fmt::Display for Filter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (i, term) in self.terms.iter().enumerate() {
+            let space = if i > 0 { " " } else { "" };
+            let minus = if term.negated { "-" } else { "" };
+            write!(f, "{space}{minus}{}", term.test)?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for Test {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Test::Anywhere(pattern) => write!(f, "{}", parse::quote(&pattern.to_string(), true)),
+            Test::Text(word, patterns) => {
+                write!(f, "{}:", word.key())?;
+                for (i, pattern) in patterns.iter().enumerate() {
+                    let comma = if i > 0 { "," } else { "" };
+                    write!(f, "{comma}{}", parse::quote(&pattern.to_string(), false))?;
+                }
+                Ok(())
+            }
+            Test::Number(measure, comparison, limit) => {
+                let sign = match comparison {
+                    Comparison::Above => ">",
+                    Comparison::Below => "<",
+                    Comparison::Equal => "",
+                };
+                let unit = if measure.is_seconds() { "s" } else { "" };
+                write!(f, "{}:{sign}{limit}{unit}", measure.key())
+            }
+        }
+    }
+}

@@ -1,0 +1,127 @@
+//! A text to look for: a part of the value, a glob with `*`, or with `=` in front the whole value. Case is ignored.
+
+use std::fmt;
+
+/// See the module.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pattern {
+    /// In lower case, without the `=`.
+    text: String,
+    kind: Kind,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Part,
+    Glob,
+    Whole,
+}
+
+impl Pattern {
+    /// Any text is a pattern.
+    pub fn new(text: &str) -> Self {
+        let text = text.to_lowercase();
+        match text.strip_prefix('=') {
+            Some(whole) => Self { text: whole.to_owned(), kind: Kind::Whole },
+            None if text.contains('*') => Self { text, kind: Kind::Glob },
+            None => Self { text, kind: Kind::Part },
+        }
+    }
+
+    /// Whether `value` has it.
+    pub fn matches(&self, value: &str) -> bool {
+        match self.kind {
+            Kind::Part => contains(value, &self.text),
+            Kind::Whole => lower(value) == self.text,
+            Kind::Glob => glob(self.text.as_bytes(), lower(value).as_bytes()),
+        }
+    }
+
+    /// Whether `value` begins with it (globs and `=` as in [`Pattern::matches`]): for states.
+    pub fn begins(&self, value: &str) -> bool {
+        match self.kind {
+            Kind::Part => lower(value).starts_with(&self.text),
+            _ => self.matches(value),
+        }
+    }
+}
+
+fn lower(value: &str) -> std::borrow::Cow<'_, str> {
+    if value.is_ascii() && !value.bytes().any(|b| b.is_ascii_uppercase()) {
+        value.into()
+    } else {
+        value.to_lowercase().into()
+    }
+}
+
+/// Whether lower-case `part` is in `value`, without allocating where both are ASCII.
+fn contains(value: &str, part: &str) -> bool {
+    if part.is_empty() {
+        return true;
+    }
+    if !part.is_ascii() || !value.is_ascii() {
+        return value.to_lowercase().contains(part);
+    }
+    let (value, part) = (value.as_bytes(), part.as_bytes());
+    let (first, upper) = (part[0], part[0].to_ascii_uppercase());
+    value.len() >= part.len()
+        && value[..=value.len() - part.len()]
+            .iter()
+            .enumerate()
+            .any(|(i, &c)| (c == first || c == upper) && value[i..i + part.len()].eq_ignore_ascii_case(part))
+}
+
+fn glob(pattern: &[u8], value: &[u8]) -> bool {
+    let (mut p, mut v) = (0, 0);
+    let mut star: Option<(usize, usize)> = None;
+    while v < value.len() {
+        if pattern.get(p) == Some(&b'*') {
+            star = Some((p, v));
+            p += 1;
+        } else if pattern.get(p) == Some(&value[v]) {
+            p += 1;
+            v += 1;
+        } else if let Some((star_p, star_v)) = star {
+            p = star_p + 1;
+            v = star_v + 1;
+            star = Some((star_p, star_v + 1));
+        } else {
+            return false;
+        }
+    }
+    pattern[p..].iter().all(|&c| c == b'*')
+}
+
+impl fmt::Display for Pattern {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}{}", if self.kind == Kind::Whole { "=" } else { "" }, self.text)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pattern_is_a_part_a_glob_or_the_whole() {
+        for (pattern, value, want) in [
+            ("charge", "billing.Charge_card", true),
+            ("CHARGE", "billing.charge_card", true),
+            ("refund", "billing.charge_card", false),
+            ("billing.*", "billing.charge_card", true),
+            ("billing.*", "my.billing.charge", false),
+            ("*card", "billing.charge_card", true),
+            ("b*g.*_*d", "billing.charge_card", true),
+            ("=default", "default", true),
+            ("=default", "default2", false),
+            ("タスク", "日本語.タスク", true),
+            ("", "x", true),
+            ("*", "", true),
+            ("longer than the value", "x", false),
+        ] {
+            assert_eq!(Pattern::new(pattern).matches(value), want, "{pattern} {value}");
+        }
+        assert!(Pattern::new("fail").begins("FAILURE"));
+        assert!(!Pattern::new("lure").begins("FAILURE"));
+    }
+}

@@ -1,0 +1,498 @@
+//! How the model changes. The rules for tasks and workers are those of `celery.events.state` (Celery 5.7.0), step by
+//! step as `protocol/README.md`, section 2.4 has them; the letters T and W below refer to its list.
+
+use std::num::NonZeroU32;
+use std::ops::Range;
+
+use crate::celery::TaskId;
+use crate::celery::event::{Batch, Event, Field, TaskEvent, TaskEventKind, WorkerEvent, WorkerEventKind};
+use crate::clock::Stamp;
+
+use super::Update;
+use super::intern::Sym;
+use super::model::Model;
+use super::queue::Queue;
+use super::stats::NameStats;
+use super::task::{Attempt, LONG_RUNTIME, NO_RUNTIME, Rare, Route, RouteId, State, flag, pack};
+use super::tasks::{Slot, text_size};
+use super::worker::Worker;
+
+/// Names beyond which the interner is swept.
+pub(super) const SWEEP_AT: usize = 65_536;
+/// Messages that could not be read and are kept to be shown.
+const KEPT_UNDECODABLE: usize = 16;
+
+impl Model {
+    pub(super) fn apply(&mut self, update: &Update) {
+        match update {
+            Update::Events(batch) => self.apply_events(batch, 0..batch.events.len()),
+            Update::Missed(n) => self.counters.missed += n,
+            Update::Queues(at, depths) => {
+                for depth in depths {
+                    let name = self.names.intern(&depth.name);
+                    self.queues.entry(name).or_insert_with(Queue::new).set(depth.clone(), *at);
+                }
+            }
+            Update::Inspected(at, method, replies) => {
+                for reply in replies {
+                    let name = self.names.intern(&reply.worker);
+                    let worker = self.worker_mut(name, *at);
+                    worker.last_seen = *at;
+                    worker.inspected(method, &reply.value, *at);
+                }
+            }
+            Update::Tick(at) => {
+                self.now = self.now.max(*at);
+                self.series.tick(*at);
+            }
+        }
+        self.version += 1;
+    }
+
+    pub(super) fn apply_events(&mut self, batch: &Batch, range: Range<usize>) {
+        if range.start == 0 {
+            self.counters.seen += batch.undecodable.len() as u64;
+            self.counters.undecodable += batch.undecodable.len() as u64;
+            for bad in batch.undecodable.iter().rev().take(KEPT_UNDECODABLE).rev() {
+                self.undecodable.push_back(bad.clone());
+                if self.undecodable.len() > KEPT_UNDECODABLE {
+                    self.undecodable.pop_front();
+                }
+            }
+        }
+        for event in batch.events.get(range).unwrap_or_default() {
+            self.counters.seen += 1;
+            match event {
+                Event::Task(event) => self.task_event(batch, event),
+                Event::Worker(event) => self.worker_event(batch, event),
+                Event::Other => {}
+            }
+        }
+        if self.names.live() > self.sweep_at {
+            self.sweep();
+            self.sweep_at = SWEEP_AT.max(self.names.live() * 2);
+        }
+        self.version += 1;
+    }
+
+    fn worker_mut(&mut self, name: Sym, now: Stamp) -> &mut Worker {
+        if !self.workers.contains_key(&name) {
+            if self.workers.len() >= self.limits.workers
+                && let Some(oldest) = self.worker_order.pop_front()
+            {
+                self.workers.remove(&oldest);
+            }
+            self.worker_order.push_back(name);
+        }
+        self.workers.entry(name).or_insert_with(|| Worker::new(now))
+    }
+
+    fn worker_event(&mut self, batch: &Batch, event: &WorkerEvent) {
+        let Some(hostname) = batch.text(event.hostname) else { return };
+        let name = self.names.intern(hostname);
+        let offline = event.kind == WorkerEventKind::Offline;
+        if offline && !self.workers.contains_key(&name) {
+            return; // W1: a goodbye does not introduce anybody.
+        }
+        let worker = self.worker_mut(name, event.received);
+        worker.last_seen = event.received;
+        event.pid.apply(&mut worker.pid);
+        if let Field::Value(clock) = event.clock {
+            worker.clock = clock;
+        }
+        if event.has_id {
+            return; // W2: Celery stumbles over `id`, behind which nothing is taken over.
+        }
+        if let Field::Value(freq) = event.freq {
+            worker.freq = freq;
+        }
+        event.active.apply(&mut worker.active);
+        event.processed.apply(&mut worker.processed);
+        event.loadavg.apply(&mut worker.loadavg);
+        for (text, slot) in [
+            (event.sw_ident, &mut worker.sw_ident),
+            (event.sw_ver, &mut worker.sw_ver),
+            (event.sw_sys, &mut worker.sw_sys),
+        ] {
+            match batch.field(text) {
+                Field::Value(text) if slot.as_deref() == Some(text) => {}
+                Field::Value(text) => *slot = Some(text.to_owned()),
+                Field::Null => *slot = None,
+                Field::Absent => {}
+            }
+        }
+        worker.said_offline = offline;
+        if offline {
+            worker.clear_beats(); // W3
+            worker.inspected.at = None;
+        } else if event.stamp.is_some() {
+            worker.beat(event.received);
+        }
+        worker.note_busy(event.received);
+        self.now = self.now.max(event.received);
+    }
+
+    fn task_event(&mut self, batch: &Batch, event: &TaskEvent) {
+        self.counters.task_events += 1;
+        self.first_event.get_or_insert(event.received);
+        self.now = self.now.max(event.received);
+        let (slot, _) = self.tasks.find_or_insert(&event.id); // T1
+        let i = slot as usize;
+        let before = text_size(&self.tasks.cold[i]);
+        if event.kind != TaskEventKind::Sent {
+            self.touch_worker(batch, event, i); // T2
+        }
+        let (new, custom) = self.new_state(batch, event);
+        let old = self.tasks.hot[i].state;
+        let retry = new == State::Retry || old == State::Retry;
+        let late = !retry && new.precedence() > old.precedence(); // T7
+        self.set_stamp(event, i, new, late); // T5
+        if late && event.kind == TaskEventKind::Received {
+            self.apply_identity(batch, event, i);
+        } else {
+            self.apply_identity(batch, event, i);
+            self.apply_rest(batch, event, i);
+        }
+        if !late {
+            self.tasks.hot[i].state = new; // T8
+            if let Some(custom) = custom {
+                self.rare(i).custom = Some(custom);
+            }
+        }
+        self.tasks.account(before, text_size(&self.tasks.cold[i]));
+        self.tasks.classify(slot);
+        self.measure(batch, event, i, old, new, late);
+        self.journal.push(slot);
+        while let Some(evicted) = self.tasks.evict_one(self.limits.tasks, self.limits.bytes) {
+            self.journal.push(evicted);
+        }
+    }
+
+    fn touch_worker(&mut self, batch: &Batch, event: &TaskEvent, i: usize) {
+        let Some(hostname) = batch.text(event.hostname) else { return };
+        let name = self.names.intern(hostname);
+        self.tasks.hot[i].worker = Some(name);
+        let worker = self.worker_mut(name, event.received);
+        worker.last_seen = worker.last_seen.max(event.received);
+        // The event's own stamp, not the time of arrival: so does Celery.
+        worker.beat(event.stamp);
+    }
+
+    fn new_state(&mut self, batch: &Batch, event: &TaskEvent) -> (State, Option<Sym>) {
+        match event.kind {
+            TaskEventKind::Sent => (State::Pending, None),
+            TaskEventKind::Received => (State::Received, None),
+            TaskEventKind::Started => (State::Started, None),
+            TaskEventKind::Succeeded => (State::Success, None),
+            TaskEventKind::Failed => (State::Failure, None),
+            TaskEventKind::Retried => (State::Retry, None),
+            TaskEventKind::Revoked => (State::Revoked, None),
+            TaskEventKind::Rejected => (State::Rejected, None),
+            TaskEventKind::Custom(subject) => {
+                let name = batch.text(subject).unwrap_or_default().to_uppercase();
+                match State::parse(&name) {
+                    Some(state) => (state, None),
+                    None => (State::Custom, Some(self.names.intern(&name))),
+                }
+            }
+        }
+    }
+
+    fn rare(&mut self, i: usize) -> &mut Rare {
+        self.tasks.cold[i].rare.get_or_insert_default()
+    }
+
+    fn set_stamp(&mut self, event: &TaskEvent, i: usize, new: State, late: bool) {
+        let (hot, cold) = (&mut self.tasks.hot[i], &mut self.tasks.cold[i]);
+        let old = hot.state;
+        if !late {
+            // The stamp of the outcome that is left behind is kept apart.
+            if let (Some(outcome), Some(finished)) = (old.outcome_index(), cold.finished.take())
+                && old != new
+            {
+                if old == State::Retry {
+                    let attempt =
+                        Attempt { started: cold.started, finished, worker: hot.worker, exception: hot.exception };
+                    cold.rare.get_or_insert_default().attempts.push(attempt);
+                }
+                cold.rare.get_or_insert_default().outcomes[outcome] = Some(finished);
+            }
+        }
+        match event.kind {
+            TaskEventKind::Sent => cold.sent = Some(event.stamp),
+            TaskEventKind::Received => hot.received = Some(event.stamp),
+            TaskEventKind::Started => cold.started = Some(event.stamp),
+            TaskEventKind::Custom(_) => {}
+            _ => {
+                if !late || old == new {
+                    cold.finished = Some(event.stamp);
+                } else if let Some(outcome) = new.outcome_index() {
+                    cold.rare.get_or_insert_default().outcomes[outcome] = Some(event.stamp);
+                }
+            }
+        }
+    }
+
+    /// The fields that even a late `task-received` brings.
+    fn apply_identity(&mut self, batch: &Batch, event: &TaskEvent, i: usize) {
+        match batch.field(event.name) {
+            Field::Value(name) => self.tasks.hot[i].name = Some(self.names.intern(name)),
+            Field::Null => self.tasks.hot[i].name = None,
+            Field::Absent => {}
+        }
+        self.apply_texts(batch, event, i, true);
+        match event.retries {
+            Field::Value(n) => {
+                let hot = &mut self.tasks.hot[i];
+                hot.retries = u16::try_from(n.max(0)).unwrap_or(u16::MAX);
+                hot.flags |= flag::RETRIES;
+            }
+            Field::Null => self.tasks.hot[i].flags &= !flag::RETRIES,
+            Field::Absent => {}
+        }
+        self.apply_family(batch, event, i);
+        for (text, which) in [(event.eta, 0), (event.expires, 1)] {
+            let value = match batch.field(text) {
+                Field::Absent => continue,
+                Field::Null if self.tasks.cold[i].rare.is_none() => continue,
+                Field::Null => None,
+                Field::Value(text) => Some(text.into()),
+            };
+            let rare = self.rare(i);
+            *(if which == 0 { &mut rare.eta } else { &mut rare.expires }) = value;
+        }
+    }
+
+    fn apply_texts(&mut self, batch: &Batch, event: &TaskEvent, i: usize, identity: bool) {
+        let cold = &mut self.tasks.cold[i];
+        let known = super::task::unpack(cold.text.as_deref());
+        let mut texts = known;
+        if identity {
+            batch.field(event.args).apply(&mut texts[0]);
+            batch.field(event.kwargs).apply(&mut texts[1]);
+        } else {
+            batch.field(event.result).apply(&mut texts[2]);
+        }
+        if texts != known {
+            cold.text = pack(texts);
+        }
+    }
+
+    fn apply_family(&mut self, batch: &Batch, event: &TaskEvent, i: usize) {
+        match batch.field(event.root_id) {
+            Field::Absent => {}
+            Field::Null => {
+                self.tasks.hot[i].flags &= !flag::ROOT_SELF;
+                if let Some(rare) = &mut self.tasks.cold[i].rare {
+                    rare.root = None;
+                }
+            }
+            Field::Value(text) => {
+                let root = TaskId::new(text);
+                if root == event.id {
+                    self.tasks.hot[i].flags |= flag::ROOT_SELF;
+                } else {
+                    self.tasks.hot[i].flags &= !flag::ROOT_SELF;
+                    self.rare(i).root = Some(root);
+                }
+            }
+        }
+        match batch.field(event.parent_id) {
+            Field::Value(text) => self.rare(i).parent = Some(TaskId::new(text)),
+            Field::Null => {
+                if let Some(rare) = &mut self.tasks.cold[i].rare {
+                    rare.parent = None;
+                }
+            }
+            Field::Absent => {}
+        }
+    }
+
+    /// The fields a late `task-received` doesn't bring.
+    fn apply_rest(&mut self, batch: &Batch, event: &TaskEvent, i: usize) {
+        self.tasks.cold[i].stamp = Some(event.stamp);
+        self.apply_texts(batch, event, i, false);
+        self.apply_route(batch, event, i);
+        match batch.field(event.queue) {
+            Field::Value(queue) => self.tasks.hot[i].queue = Some(self.names.intern(queue)),
+            Field::Null => self.tasks.hot[i].queue = None,
+            Field::Absent => {}
+        }
+        match batch.field(event.exception) {
+            Field::Value(text) => {
+                self.tasks.hot[i].exception = Some(self.names.intern(exception_type(text)));
+                self.rare(i).exception = Some(text.into());
+            }
+            Field::Null => {
+                self.tasks.hot[i].exception = None;
+                if let Some(rare) = &mut self.tasks.cold[i].rare {
+                    rare.exception = None;
+                }
+            }
+            Field::Absent => {}
+        }
+        match batch.field(event.traceback) {
+            Field::Value(text) => self.rare(i).traceback = Some(text.into()),
+            Field::Null => {
+                if let Some(rare) = &mut self.tasks.cold[i].rare {
+                    rare.traceback = None;
+                }
+            }
+            Field::Absent => {}
+        }
+        match event.runtime {
+            Field::Value(secs) => self.set_runtime(i, secs),
+            Field::Null => self.tasks.hot[i].runtime = NO_RUNTIME,
+            Field::Absent => {}
+        }
+        if let Some(signum) = batch.text(event.signum) {
+            self.rare(i).signum = Some(signum.into());
+        }
+        let flags = &mut self.tasks.hot[i].flags;
+        *flags |= if event.expired { flag::EXPIRED } else { 0 };
+        *flags |= if event.terminated { flag::TERMINATED } else { 0 };
+    }
+
+    fn set_runtime(&mut self, i: usize, secs: f64) {
+        let units = (secs * 1e5).round();
+        if (0.0..f64::from(LONG_RUNTIME)).contains(&units) {
+            self.tasks.hot[i].runtime = units as u32;
+        } else {
+            self.tasks.hot[i].runtime = LONG_RUNTIME;
+            self.rare(i).runtime = secs;
+        }
+    }
+
+    fn apply_route(&mut self, batch: &Batch, event: &TaskEvent, i: usize) {
+        let old = self.route(self.tasks.cold[i].route);
+        let mut route = old;
+        if event.kind == TaskEventKind::Sent {
+            route.client = batch.text(event.hostname).map(|name| self.names.intern(name));
+        }
+        for (text, slot) in [(event.exchange, &mut route.exchange), (event.routing_key, &mut route.routing_key)] {
+            match batch.field(text) {
+                Field::Value(name) => *slot = Some(self.names.intern(name)),
+                Field::Null => *slot = None,
+                Field::Absent => {}
+            }
+        }
+        if let Field::Value(pid) = event.pid {
+            route.pid = u32::try_from(pid).ok();
+        }
+        if route != old {
+            self.tasks.cold[i].route = self.route_id(route);
+        }
+    }
+
+    fn route_id(&mut self, route: Route) -> Option<RouteId> {
+        if let Some(&id) = self.route_ids.get(&route) {
+            return Some(id);
+        }
+        self.routes.push(route);
+        let id = RouteId(NonZeroU32::new(u32::try_from(self.routes.len()).ok()?)?);
+        self.route_ids.insert(route, id);
+        Some(id)
+    }
+
+    /// Rates, runtimes and failures. A second failure of the same run (hard time limits announce two) counts once.
+    fn measure(&mut self, batch: &Batch, event: &TaskEvent, i: usize, old: State, new: State, late: bool) {
+        let at = event.received;
+        if new == State::Custom || (new == old && new.is_ready() && !late) {
+            return;
+        }
+        self.series.count(new, at);
+        let hot = &self.tasks.hot[i];
+        let (name, queue, worker, exception) = (hot.name, hot.queue, hot.worker, hot.exception);
+        let runtime = event.runtime.value().filter(|s| s.is_finite() && *s >= 0.0 && new == State::Success);
+        if let Some(secs) = runtime {
+            self.series.runtime(secs, at);
+        }
+        if let Some(name) = name {
+            self.by_name.entry(name).or_insert_with(|| NameStats::new(at)).count(new, runtime, at);
+        }
+        match new {
+            State::Success | State::Failure => {
+                if let Some(worker) = worker.and_then(|w| self.workers.get_mut(&w)) {
+                    *(if new == State::Success { &mut worker.succeeded } else { &mut worker.failed }) += 1;
+                    if let Some(done) = worker.done.at(at) {
+                        *done += 1;
+                    }
+                }
+                if new == State::Failure {
+                    self.failures.count(name, exception, &event.id, at);
+                }
+            }
+            State::Pending | State::Received => {
+                if let Some(queue) = queue {
+                    let queue = self.queues.entry(queue).or_insert_with(Queue::new);
+                    queue.flow_known |= new == State::Pending;
+                    if let Some(flow) = queue.flow.at(at) {
+                        *(if new == State::Pending { &mut flow.into } else { &mut flow.out }) += 1;
+                    }
+                }
+            }
+            _ => {}
+        }
+        debug_assert!(batch.text(event.hostname).is_some(), "decoding demands it");
+    }
+
+    /// Forgets names that nothing refers to any more: pods and reply queues have endless ones.
+    fn sweep(&mut self) {
+        self.sweep_routes();
+        let mut used = vec![false; self.names.len()];
+        let mut mark = |sym: Option<Sym>| {
+            if let Some(sym) = sym {
+                used[sym.index()] = true;
+            }
+        };
+        for slot in (0..self.tasks.hot.len() as Slot).filter(|&s| self.tasks.is_live(s)) {
+            let (hot, cold) = (&self.tasks.hot[slot as usize], &self.tasks.cold[slot as usize]);
+            [hot.name, hot.worker, hot.queue, hot.exception].into_iter().for_each(&mut mark);
+            if let Some(rare) = &cold.rare {
+                mark(rare.custom);
+                rare.attempts.iter().flat_map(|a| [a.worker, a.exception]).for_each(&mut mark);
+            }
+        }
+        for route in &self.routes {
+            [route.client, route.exchange, route.routing_key].into_iter().for_each(&mut mark);
+        }
+        for &sym in self.workers.keys().chain(self.queues.keys()).chain(self.by_name.keys()) {
+            mark(Some(sym));
+        }
+        for sym in self.failures.symbols() {
+            mark(Some(sym));
+        }
+        self.names.sweep(&used);
+    }
+
+    fn sweep_routes(&mut self) {
+        let old = std::mem::take(&mut self.routes);
+        self.route_ids.clear();
+        for slot in 0..self.tasks.cold.len() {
+            let route = self.tasks.cold[slot].route.and_then(|id| old.get(id.0.get() as usize - 1)).copied();
+            self.tasks.cold[slot].route = match route {
+                Some(route) if self.tasks.is_live(slot as Slot) => self.route_id(route),
+                _ => None,
+            };
+        }
+    }
+}
+
+/// `ValueError` of `ValueError('no')`, and of `package.module.ValueError: no`.
+fn exception_type(text: &str) -> &str {
+    let end = text.find(|c: char| !(c.is_alphanumeric() || c == '_' || c == '.')).unwrap_or(text.len());
+    let path = &text[..end];
+    path.rsplit('.').find(|part| !part.is_empty()).unwrap_or(path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_type_of_an_exception_is_its_last_name() {
+        assert_eq!(exception_type("ValueError('no')"), "ValueError");
+        assert_eq!(exception_type("kombu.exceptions.OperationalError: x"), "OperationalError");
+        assert_eq!(exception_type("<weird>"), "");
+    }
+}

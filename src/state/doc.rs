@@ -1,0 +1,165 @@
+//! Tasks, workers and queues as the documents that scripts rely on (`--json`, and later the API).
+
+use serde::Serialize;
+
+use crate::clock::Stamp;
+
+use super::model::Model;
+use super::queue::Queue;
+use super::task::{State, Task};
+use super::worker::Worker;
+
+fn secs(stamp: Option<Stamp>) -> Option<f64> {
+    stamp.map(Stamp::secs)
+}
+
+/// A task. Times are epoch seconds.
+#[derive(Serialize, Debug, Clone, PartialEq)]
+pub struct TaskDoc {
+    pub id: String,
+    pub name: Option<String>,
+    pub state: String,
+    pub worker: Option<String>,
+    pub queue: Option<String>,
+    pub args: Option<String>,
+    pub kwargs: Option<String>,
+    pub result: Option<String>,
+    pub exception: Option<String>,
+    pub traceback: Option<String>,
+    pub retries: Option<u16>,
+    pub sent: Option<f64>,
+    pub received: Option<f64>,
+    pub started: Option<f64>,
+    pub finished: Option<f64>,
+    pub succeeded: Option<f64>,
+    pub failed: Option<f64>,
+    pub retried: Option<f64>,
+    pub revoked: Option<f64>,
+    pub rejected: Option<f64>,
+    pub timestamp: Option<f64>,
+    /// Seconds.
+    pub runtime: Option<f64>,
+    pub root_id: Option<String>,
+    pub parent_id: Option<String>,
+    pub eta: Option<String>,
+    pub expires: Option<String>,
+    pub client: Option<String>,
+    pub exchange: Option<String>,
+    pub routing_key: Option<String>,
+}
+
+impl From<Task<'_>> for TaskDoc {
+    fn from(task: Task<'_>) -> Self {
+        let text = |t: Option<&str>| t.map(str::to_owned);
+        let outcome = |state| secs(task.outcome(state));
+        Self {
+            id: task.id().to_string(),
+            name: text(task.name()),
+            state: task.state_name().to_owned(),
+            worker: text(task.worker()),
+            queue: text(task.queue()),
+            args: text(task.args()),
+            kwargs: text(task.kwargs()),
+            result: text(task.result()),
+            exception: text(task.exception()),
+            traceback: text(task.traceback()),
+            retries: task.retries(),
+            sent: secs(task.sent()),
+            received: secs(task.received()),
+            started: secs(task.started()),
+            finished: secs(task.finished()),
+            succeeded: outcome(State::Success),
+            failed: outcome(State::Failure),
+            retried: outcome(State::Retry),
+            revoked: outcome(State::Revoked),
+            rejected: outcome(State::Rejected),
+            timestamp: secs(task.stamp()),
+            runtime: task.runtime(),
+            root_id: task.root().map(|id| id.to_string()),
+            parent_id: task.parent().map(|id| id.to_string()),
+            eta: text(task.eta()),
+            expires: text(task.expires()),
+            client: text(task.client()),
+            exchange: text(task.exchange()),
+            routing_key: text(task.routing_key()),
+        }
+    }
+}
+
+/// A worker. What it has not told is null.
+#[derive(Serialize, Debug, Clone, PartialEq)]
+pub struct WorkerDoc {
+    pub name: String,
+    pub online: bool,
+    pub pid: Option<i64>,
+    pub pool: Option<String>,
+    pub processes: Option<u64>,
+    pub active: Option<u64>,
+    pub reserved: Option<u64>,
+    pub scheduled: Option<u64>,
+    pub processed: Option<i64>,
+    pub prefetch: Option<u64>,
+    pub queues: Option<Vec<String>>,
+    pub loadavg: Option<[f64; 3]>,
+    /// When it was last heard of by heartbeat.
+    pub heartbeat: Option<f64>,
+    pub freq: f64,
+    pub uptime: Option<u64>,
+    pub sw_ident: Option<String>,
+    pub sw_ver: Option<String>,
+    pub sw_sys: Option<String>,
+}
+
+impl WorkerDoc {
+    /// The worker as it is at `now`.
+    pub fn new(name: &str, worker: &Worker, now: Stamp) -> Self {
+        let found = &worker.inspected;
+        let stats = found.stats.as_ref();
+        Self {
+            name: name.to_owned(),
+            online: worker.is_online(now),
+            pid: worker.pid,
+            pool: stats.map(|s| s.pool.kind.clone()).filter(|k| !k.is_empty()),
+            processes: worker.pool_size(),
+            active: found.active.as_ref().map(|a| a.len() as u64).or(worker.running()),
+            reserved: found.reserved.as_ref().map(|a| a.len() as u64),
+            scheduled: found.scheduled.as_ref().map(|a| a.len() as u64),
+            processed: worker.processed.or(stats.map(|s| s.total as i64)),
+            prefetch: stats.and_then(|s| s.prefetch),
+            queues: found.queues.clone(),
+            loadavg: worker.loadavg,
+            heartbeat: secs(worker.heartbeat()),
+            freq: worker.freq,
+            uptime: stats.and_then(|s| s.uptime),
+            sw_ident: worker.sw_ident.clone(),
+            sw_ver: worker.sw_ver.clone(),
+            sw_sys: worker.sw_sys.clone(),
+        }
+    }
+}
+
+/// A queue. `unacked` is null where the broker can't tell.
+#[derive(Serialize, Debug, Clone, PartialEq)]
+pub struct QueueDoc {
+    pub name: String,
+    pub ready: u64,
+    pub unacked: Option<u64>,
+    pub consumers: Option<u64>,
+    pub by_priority: serde_json::Map<String, serde_json::Value>,
+    /// Seconds the next message has waited at least.
+    pub oldest: Option<f64>,
+}
+
+impl QueueDoc {
+    /// The queue as it is at `now`.
+    pub fn new(name: &str, queue: &Queue, model: &Model, now: Stamp) -> Self {
+        Self {
+            name: name.to_owned(),
+            ready: queue.depth.ready,
+            unacked: queue.depth.unacked,
+            consumers: queue.depth.consumers.or(model.consumers(name, now).map(|n| n as u64)),
+            by_priority: queue.depth.by_priority.iter().map(|(p, n)| (p.to_string(), (*n).into())).collect(),
+            oldest: model.oldest(queue, now).map(|(secs, _)| secs),
+        }
+    }
+}

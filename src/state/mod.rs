@@ -1,0 +1,108 @@
+//! The model of the cluster, and the two doors to it: [`Store::apply`] and [`Store::read`].
+//!
+//! Only the feed's ingest task writes; screens, commands and servers read. No lock is ever held across an await.
+
+mod apply;
+pub mod doc;
+pub mod failure;
+pub mod intern;
+mod journal;
+pub mod live;
+mod model;
+pub mod queue;
+pub mod series;
+pub mod stats;
+pub mod task;
+mod tasks;
+pub mod worker;
+
+use std::sync::Arc;
+
+use parking_lot::RwLock;
+use tokio::sync::watch;
+
+use crate::celery::event::Batch;
+use crate::celery::pidbox::Reply;
+use crate::clock::Stamp;
+
+pub use live::{LiveQuery, Scan, ScanRequest, Sort};
+pub use model::{Counters, Limits, Model};
+pub use task::{State, Task};
+
+/// How often the model has changed.
+pub type Version = u64;
+
+/// What the feed and the poller tell the model.
+#[derive(Debug, Clone)]
+pub enum Update {
+    Events(Arc<Batch>),
+    /// Messages dropped because we could not keep up.
+    Missed(u64),
+    /// Depths read from the broker, at a time.
+    Queues(Stamp, Vec<queue::Depth>),
+    /// Workers' answers to one inspect method, at a time.
+    Inspected(Stamp, &'static str, Vec<Reply>),
+    /// Nothing but the time: closes rate buckets and notices silent workers.
+    Tick(Stamp),
+}
+
+/// The shared model. Cloning is cheap and refers to the same one.
+#[derive(Clone)]
+pub struct Store {
+    model: Arc<RwLock<Model>>,
+    version: Arc<watch::Sender<Version>>,
+}
+
+/// Events applied under one write lock: below 2 ms, so that a screen never waits longer.
+const EVENTS_PER_LOCK: usize = 2_000;
+
+impl Store {
+    /// An empty model.
+    pub fn new(limits: Limits) -> Self {
+        Self { model: Arc::new(RwLock::new(Model::new(limits))), version: Arc::new(watch::Sender::new(0)) }
+    }
+
+    /// Applies updates in order.
+    pub fn apply(&self, updates: &[Update]) {
+        for update in updates {
+            match update {
+                Update::Events(batch) => {
+                    let mut from = 0;
+                    loop {
+                        let to = (from + EVENTS_PER_LOCK).min(batch.events.len());
+                        self.model.write().apply_events(batch, from..to);
+                        if to == batch.events.len() {
+                            break;
+                        }
+                        from = to;
+                    }
+                }
+                other => self.model.write().apply(other),
+            }
+        }
+        let version = self.model.read().version();
+        self.version.send_if_modified(|seen| std::mem::replace(seen, version) != version);
+    }
+
+    /// Looks at the model. Keep it short: the feed waits meanwhile.
+    pub fn read<R>(&self, look: impl FnOnce(&Model) -> R) -> R {
+        look(&self.model.read())
+    }
+
+    /// Waits until the model is newer than `seen`, and says how new.
+    pub async fn changed(&self, seen: Version) -> Version {
+        let mut receiver = self.version.subscribe();
+        match receiver.wait_for(|version| *version > seen).await {
+            Ok(version) => *version,
+            // The sender lives as long as this store does.
+            Err(_) => seen,
+        }
+    }
+
+    /// Answers a scan in slices, letting writers in between. Runs long at a million tasks: not for the main thread.
+    pub fn scan(&self, request: &ScanRequest) -> Scan {
+        let mut scan = self.read(|m| Scan::begin(request, m));
+        while !self.read(|m| scan.step(m)) {}
+        scan.finish()
+    }
+}

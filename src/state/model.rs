@@ -1,0 +1,233 @@
+//! Everything known of the cluster.
+
+use std::collections::{HashMap, VecDeque};
+
+use crate::celery::TaskId;
+use crate::celery::event::Undecodable;
+use crate::clock::Stamp;
+
+use super::Version;
+use super::failure::Failures;
+use super::intern::{Interner, Sym};
+use super::journal::Journal;
+use super::queue::Queue;
+use super::stats::{NameStats, Series};
+use super::task::{Route, RouteId, Task};
+use super::tasks::{Slot, Tasks};
+use super::worker::Worker;
+
+/// What the model may hold.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Limits {
+    pub tasks: usize,
+    /// Bytes for tasks, by our own count.
+    pub bytes: usize,
+    pub workers: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { tasks: 100_000, bytes: 256 << 20, workers: 5_000 }
+    }
+}
+
+/// How many events came, and how many of them are of no use.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counters {
+    pub seen: u64,
+    /// Dropped because we could not keep up.
+    pub missed: u64,
+    pub undecodable: u64,
+    /// Events of tasks among those seen.
+    pub task_events: u64,
+}
+
+/// See the module. Read it through [`super::Store::read`].
+pub struct Model {
+    pub(super) limits: Limits,
+    pub(super) tasks: Tasks,
+    pub(super) names: Interner,
+    pub(super) routes: Vec<Route>,
+    pub(super) route_ids: HashMap<Route, RouteId>,
+    pub(super) workers: HashMap<Sym, Worker>,
+    /// Workers in the order they were first heard of.
+    pub(super) worker_order: VecDeque<Sym>,
+    pub(super) queues: HashMap<Sym, Queue>,
+    pub(super) by_name: HashMap<Sym, NameStats>,
+    pub(super) series: Series,
+    pub(super) failures: Failures,
+    pub(super) journal: Journal,
+    pub(super) version: Version,
+    pub(super) counters: Counters,
+    pub(super) undecodable: VecDeque<Undecodable>,
+    pub(super) first_event: Option<Stamp>,
+    pub(super) now: Stamp,
+    /// Names at which the interner is swept next.
+    pub(super) sweep_at: usize,
+}
+
+impl Model {
+    pub(super) fn new(limits: Limits) -> Self {
+        Self {
+            limits,
+            tasks: Tasks::default(),
+            names: Interner::default(),
+            routes: Vec::new(),
+            route_ids: HashMap::new(),
+            workers: HashMap::new(),
+            worker_order: VecDeque::new(),
+            queues: HashMap::new(),
+            by_name: HashMap::new(),
+            series: Series::new(),
+            failures: Failures::default(),
+            journal: Journal::new(),
+            version: 0,
+            counters: Counters::default(),
+            undecodable: VecDeque::new(),
+            first_event: None,
+            now: Stamp::EPOCH,
+            sweep_at: super::apply::SWEEP_AT,
+        }
+    }
+
+    /// How often it has changed.
+    pub fn version(&self) -> Version {
+        self.version
+    }
+
+    /// How many events came.
+    pub fn counters(&self) -> Counters {
+        self.counters
+    }
+
+    /// The last messages that could not be read.
+    pub fn undecodable(&self) -> impl Iterator<Item = &Undecodable> {
+        self.undecodable.iter()
+    }
+
+    /// The latest time it was told.
+    pub fn now(&self) -> Stamp {
+        self.now
+    }
+
+    /// When the first event came.
+    pub fn first_event(&self) -> Option<Stamp> {
+        self.first_event
+    }
+
+    /// How many tasks are in memory.
+    pub fn task_count(&self) -> usize {
+        self.tasks.len()
+    }
+
+    /// Bytes tasks take, by our own count.
+    pub fn task_bytes(&self) -> usize {
+        self.tasks.bytes()
+    }
+
+    /// Since when successes, and since when all others, are complete. `None` is since the first event.
+    pub fn horizons(&self) -> (Option<Stamp>, Option<Stamp>) {
+        self.tasks.horizons()
+    }
+
+    /// A task by its id.
+    pub fn task(&self, id: &TaskId) -> Option<Task<'_>> {
+        self.tasks.find(id).map(|slot| self.at(slot))
+    }
+
+    /// Every task, in no particular order.
+    pub fn all_tasks(&self) -> impl Iterator<Item = Task<'_>> {
+        (0..self.tasks.hot.len() as Slot).filter(|&s| self.tasks.is_live(s)).map(|slot| self.at(slot))
+    }
+
+    pub(super) fn at(&self, slot: Slot) -> Task<'_> {
+        Task { model: self, hot: &self.tasks.hot[slot as usize], cold: &self.tasks.cold[slot as usize] }
+    }
+
+    pub(super) fn route(&self, id: Option<RouteId>) -> Route {
+        id.and_then(|id| self.routes.get(id.0.get() as usize - 1)).copied().unwrap_or_default()
+    }
+
+    /// A worker by its node name.
+    pub fn worker(&self, name: &str) -> Option<&Worker> {
+        self.workers.get(&self.names.find(name)?)
+    }
+
+    /// Every worker with its node name, by name.
+    pub fn workers(&self) -> Vec<(&str, &Worker)> {
+        let mut workers: Vec<_> = self.workers.iter().map(|(&name, w)| (self.names.name(name), w)).collect();
+        workers.sort_by_key(|(name, _)| *name);
+        workers
+    }
+
+    /// How many workers are online at `now`, and how many are known.
+    pub fn online(&self, now: Stamp) -> (usize, usize) {
+        (self.workers.values().filter(|w| w.is_online(now)).count(), self.workers.len())
+    }
+
+    /// A queue by its name.
+    pub fn queue(&self, name: &str) -> Option<&Queue> {
+        self.queues.get(&self.names.find(name)?)
+    }
+
+    /// Every queue the broker told of, by name.
+    pub fn queues(&self) -> Vec<(&str, &Queue)> {
+        let mut queues: Vec<_> =
+            self.queues.iter().filter(|(_, q)| q.at.is_some()).map(|(&n, q)| (self.names.name(n), q)).collect();
+        queues.sort_by_key(|(name, _)| *name);
+        queues
+    }
+
+    /// Queues that events named, asked about or not.
+    pub fn queue_names(&self) -> Vec<String> {
+        self.queues.keys().map(|&n| self.names.name(n).to_owned()).collect()
+    }
+
+    /// Online workers that consume a queue; `None` while no worker has answered.
+    pub fn consumers(&self, queue: &str, now: Stamp) -> Option<usize> {
+        let mut known = false;
+        let mut count = 0;
+        for worker in self.workers.values().filter(|w| w.is_online(now)) {
+            if let Some(queues) = &worker.inspected.queues {
+                known = true;
+                count += usize::from(queues.iter().any(|q| q == queue));
+            }
+        }
+        known.then_some(count)
+    }
+
+    /// Seconds the next message of a queue has waited, and whether it may be more.
+    pub fn oldest(&self, queue: &Queue, now: Stamp) -> Option<(f64, bool)> {
+        let sent = queue.depth.next.as_ref().and_then(|id| self.task(id)).and_then(|t| t.sent());
+        match (sent, queue.waiting_since) {
+            (Some(sent), _) => Some((now.since(sent).as_secs_f64(), false)),
+            (None, Some(since)) => Some((now.since(since).as_secs_f64(), true)),
+            (None, None) => None,
+        }
+    }
+
+    /// Rates and runtimes of the whole cluster.
+    pub fn series(&self) -> &Series {
+        &self.series
+    }
+
+    /// Rates and runtimes by task name.
+    pub fn by_name(&self) -> impl Iterator<Item = (&str, &NameStats)> {
+        self.by_name.iter().map(|(&name, stats)| (self.names.name(name), stats))
+    }
+
+    /// Rates and runtimes of one task.
+    pub fn name_stats(&self, name: &str) -> Option<&NameStats> {
+        self.by_name.get(&self.names.find(name)?)
+    }
+
+    /// Failures by task and exception.
+    pub fn failures(&self) -> &Failures {
+        &self.failures
+    }
+
+    /// The text of a symbol from a [`super::failure::Group`] or an [`super::task::Attempt`].
+    pub fn name(&self, sym: Option<Sym>) -> Option<&str> {
+        sym.map(|s| self.names.name(s))
+    }
+}

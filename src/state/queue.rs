@@ -1,0 +1,123 @@
+//! One queue: how much waits in it, and how that changes.
+
+use crate::celery::TaskId;
+use crate::clock::Stamp;
+
+use super::series::Ring;
+
+/// A queue's depth as the broker tells it.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Depth {
+    pub name: String,
+    pub ready: u64,
+    /// Waiting messages by priority, most urgent first; one entry where the broker has no priorities.
+    pub by_priority: Vec<(u8, u64)>,
+    /// Delivered and not acknowledged; `None` where the broker can't tell.
+    pub unacked: Option<u64>,
+    /// Consumers by the broker's own count; `None` where it can't tell.
+    pub consumers: Option<u64>,
+    /// The message that is next in line.
+    pub next: Option<TaskId>,
+}
+
+/// Messages that went in and out in a stretch of time.
+#[derive(Clone, Copy, Default)]
+pub struct Flow {
+    pub into: u32,
+    pub out: u32,
+}
+
+/// A queue as the model knows it.
+#[derive(Clone)]
+pub struct Queue {
+    pub depth: Depth,
+    /// When the broker was last asked.
+    pub at: Option<Stamp>,
+    /// Depth plus one by ten seconds; 0 is unknown.
+    pub history: Ring<u32>,
+    /// By ten seconds, from `task-sent` and `task-received`.
+    pub flow: Ring<Flow>,
+    /// Since when something has been waiting.
+    pub waiting_since: Option<Stamp>,
+    /// Whether any `task-sent` named it: without them nothing is known of what comes in.
+    pub flow_known: bool,
+}
+
+impl Queue {
+    pub(super) fn new() -> Self {
+        Self {
+            depth: Depth::default(),
+            at: None,
+            history: Ring::new(10, 361),
+            flow: Ring::new(10, 91),
+            waiting_since: None,
+            flow_known: false,
+        }
+    }
+
+    pub(super) fn set(&mut self, depth: Depth, at: Stamp) {
+        self.waiting_since = match (depth.ready, self.waiting_since) {
+            (0, _) => None,
+            (_, since) => since.or(Some(at)),
+        };
+        if let Some(slot) = self.history.at(at) {
+            *slot = u32::try_from(depth.ready).unwrap_or(u32::MAX - 1) + 1;
+        }
+        self.depth = depth;
+        self.at = Some(at);
+    }
+
+    /// Messages a second into and out of it over the last minute; `None` if no sender announces its tasks.
+    pub fn rates(&self, now: Stamp) -> Option<(f64, f64)> {
+        if !self.flow_known {
+            return None;
+        }
+        let (mut into, mut out) = (0, 0);
+        for flow in self.flow.last(6, now) {
+            into += flow.into;
+            out += flow.out;
+        }
+        Some((f64::from(into) / 60.0, f64::from(out) / 60.0))
+    }
+
+    /// Change of its depth by the second over the last five minutes, from its own history.
+    pub fn slope(&self, now: Stamp) -> Option<f64> {
+        let known: Vec<(usize, f64)> = self
+            .history
+            .last(30, now)
+            .enumerate()
+            .filter(|&(_, depth)| depth > 0)
+            .map(|(i, depth)| (i, f64::from(depth - 1)))
+            .collect();
+        let (first, last) = (known.first()?, known.last()?);
+        (last.0 > first.0).then(|| (last.1 - first.1) / ((last.0 - first.0) as f64 * 10.0))
+    }
+
+    /// Seconds until it is empty if all goes on as it does; `None` if it doesn't shrink.
+    pub fn drains_in(&self, now: Stamp) -> Option<f64> {
+        if self.depth.ready == 0 {
+            return Some(0.0);
+        }
+        let slope = self.slope(now)?;
+        (slope < -0.001).then(|| self.depth.ready as f64 / -slope)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_queue_that_shrinks_is_said_to_drain() {
+        let mut queue = Queue::new();
+        let at = |s: i64| Stamp::from_micros(1_000_000_000_000 + s * 1_000_000);
+        for n in 0..10 {
+            queue.set(Depth { ready: 1000 - n * 100, ..Depth::default() }, at(n as i64 * 10));
+        }
+        assert_eq!(queue.slope(at(100)), Some(-10.0));
+        assert_eq!(queue.drains_in(at(100)), Some(10.0));
+        assert_eq!(queue.waiting_since, Some(at(0)));
+        queue.set(Depth::default(), at(110));
+        assert_eq!((queue.waiting_since, queue.drains_in(at(111))), (None, Some(0.0)));
+    }
+}

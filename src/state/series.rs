@@ -1,0 +1,105 @@
+//! Rings of time: a fixed number of buckets, each a fixed time long, the oldest overwritten by the newest.
+
+use crate::clock::Stamp;
+
+/// `len` buckets of `step` seconds.
+#[derive(Clone)]
+pub struct Ring<T> {
+    step: i64,
+    buckets: Box<[T]>,
+    /// Number of the newest bucket since the epoch; zero before the first.
+    newest: i64,
+}
+
+impl<T: Clone + Default> Ring<T> {
+    /// An empty ring.
+    pub fn new(step_secs: u32, len: usize) -> Self {
+        Self { step: i64::from(step_secs) * 1_000_000, buckets: vec![T::default(); len.max(1)].into(), newest: 0 }
+    }
+
+    /// Seconds a bucket is long.
+    pub fn step(&self) -> u32 {
+        (self.step / 1_000_000) as u32
+    }
+
+    fn number(&self, at: Stamp) -> i64 {
+        at.micros().div_euclid(self.step)
+    }
+
+    fn place(&self, number: i64) -> usize {
+        number.rem_euclid(self.buckets.len() as i64) as usize
+    }
+
+    /// Moves on to `at`, emptying the buckets in between. Says whether a bucket was closed.
+    pub fn advance(&mut self, at: Stamp) -> bool {
+        let number = self.number(at);
+        if number <= self.newest {
+            return false;
+        }
+        let from =
+            if self.newest == 0 { number } else { (self.newest + 1).max(number - self.buckets.len() as i64 + 1) };
+        for n in from..=number {
+            let place = self.place(n);
+            self.buckets[place] = T::default();
+        }
+        self.newest = number;
+        true
+    }
+
+    /// The bucket of a time; `None` if it is too long ago.
+    pub fn at(&mut self, at: Stamp) -> Option<&mut T> {
+        self.advance(at);
+        let number = self.number(at);
+        if number <= self.newest - self.buckets.len() as i64 {
+            return None;
+        }
+        let place = self.place(number);
+        Some(&mut self.buckets[place])
+    }
+
+    /// The last `n` buckets up to and without the one of `now`, oldest first; what was never filled is the default.
+    pub fn last(&self, n: usize, now: Stamp) -> impl Iterator<Item = T> + '_ {
+        self.span(n, self.number(now) - 1)
+    }
+
+    /// The last `n` buckets including the one of `now`, which is not full yet.
+    pub fn last_with_open(&self, n: usize, now: Stamp) -> impl Iterator<Item = T> + '_ {
+        self.span(n, self.number(now))
+    }
+
+    fn span(&self, n: usize, end: i64) -> impl Iterator<Item = T> + '_ {
+        let oldest = self.newest - self.buckets.len() as i64;
+        (end - n as i64 + 1..=end).map(move |number| {
+            if number > oldest && number <= self.newest && self.newest != 0 {
+                self.buckets[self.place(number)].clone()
+            } else {
+                T::default()
+            }
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sec(s: i64) -> Stamp {
+        Stamp::from_micros(1_000_000_000_000 + s * 1_000_000)
+    }
+
+    #[test]
+    fn a_pause_leaves_empty_buckets_and_old_ones_are_overwritten() {
+        let mut ring: Ring<u32> = Ring::new(1, 4);
+        *ring.at(sec(0)).expect("new") = 1;
+        *ring.at(sec(1)).expect("new") = 2;
+        *ring.at(sec(3)).expect("new") = 4;
+        assert_eq!(ring.last(4, sec(4)).collect::<Vec<_>>(), [1, 2, 0, 4]);
+        assert_eq!(ring.last_with_open(2, sec(3)).collect::<Vec<_>>(), [0, 4]);
+        *ring.at(sec(5)).expect("new") = 6;
+        assert_eq!(ring.last(6, sec(6)).collect::<Vec<_>>(), [0, 0, 0, 4, 0, 6]);
+        assert!(ring.at(sec(1)).is_none(), "too late");
+        assert_eq!(ring.at(sec(3)).copied(), Some(4), "late, but still there");
+        ring.advance(sec(1000));
+        assert_eq!(ring.last(4, sec(1001)).collect::<Vec<_>>(), [0, 0, 0, 0]);
+    }
+}

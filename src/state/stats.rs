@@ -1,0 +1,272 @@
+//! Rates by outcome and runtimes, for the whole cluster and for each task name.
+
+use hdrhistogram::Histogram;
+
+use crate::clock::Stamp;
+
+use super::series::Ring;
+use super::task::State;
+
+/// What happened in a stretch of time.
+#[derive(Clone, Copy, Default, Debug, PartialEq)]
+pub struct Counts {
+    pub sent: u32,
+    pub received: u32,
+    pub started: u32,
+    pub succeeded: u32,
+    pub failed: u32,
+    pub retried: u32,
+    pub revoked: u32,
+    pub rejected: u32,
+}
+
+impl Counts {
+    /// Adds another stretch.
+    pub fn add(&mut self, other: &Counts) {
+        self.sent += other.sent;
+        self.received += other.received;
+        self.started += other.started;
+        self.succeeded += other.succeeded;
+        self.failed += other.failed;
+        self.retried += other.retried;
+        self.revoked += other.revoked;
+        self.rejected += other.rejected;
+    }
+
+    /// Counts an event that led to `state`.
+    pub fn count(&mut self, state: State) {
+        let slot = match state {
+            State::Pending => &mut self.sent,
+            State::Received => &mut self.received,
+            State::Started => &mut self.started,
+            State::Success => &mut self.succeeded,
+            State::Failure => &mut self.failed,
+            State::Retry => &mut self.retried,
+            State::Revoked => &mut self.revoked,
+            State::Rejected => &mut self.rejected,
+            State::Custom => return,
+        };
+        *slot = slot.saturating_add(1);
+    }
+
+    /// Share of successes among what ended well or badly.
+    pub fn success(&self) -> Option<f64> {
+        let ended = self.succeeded + self.failed;
+        (ended > 0).then(|| f64::from(self.succeeded) / f64::from(ended))
+    }
+}
+
+/// Runtime percentiles, in seconds.
+#[derive(Clone, Copy, Default, Debug, PartialEq)]
+pub struct Percentiles {
+    pub p50: f32,
+    pub p95: f32,
+    pub p99: f32,
+    pub samples: u32,
+}
+
+/// Histograms count in units of 10 microseconds, to two figures.
+fn histogram() -> Histogram<u32> {
+    match Histogram::new(2) {
+        Ok(histogram) => histogram,
+        Err(_) => unreachable!("two figures are within what the crate allows"),
+    }
+}
+
+fn record(histogram: &mut Histogram<u32>, secs: f64) {
+    // Above about an hour the precise value is of no use, and the table would grow.
+    // The table resizes itself, so recording a value below that can't fail.
+    let _ = histogram.record(((secs * 1e5) as u64).clamp(1, 360_000_000));
+}
+
+fn percentiles(histogram: &Histogram<u32>) -> Percentiles {
+    let at = |q| (histogram.value_at_quantile(q) as f64 / 1e5) as f32;
+    match u32::try_from(histogram.len()).unwrap_or(u32::MAX) {
+        0 => Percentiles::default(),
+        samples => Percentiles { p50: at(0.5), p95: at(0.95), p99: at(0.99), samples },
+    }
+}
+
+/// The runtimes of the last quarter to half an hour: two windows, the older one dropped when the newer is full.
+pub struct Runtimes {
+    current: Histogram<u32>,
+    previous: Histogram<u32>,
+    since: Stamp,
+}
+
+/// Seconds a window lasts.
+const WINDOW: u64 = 900;
+
+impl Runtimes {
+    fn new(now: Stamp) -> Self {
+        Self { current: histogram(), previous: histogram(), since: now }
+    }
+
+    fn record(&mut self, secs: f64, now: Stamp) {
+        let age = now.since(self.since).as_secs();
+        if age >= WINDOW {
+            std::mem::swap(&mut self.current, &mut self.previous);
+            self.current.reset();
+            if age >= 2 * WINDOW {
+                self.previous.reset();
+            }
+            self.since = now;
+        }
+        record(&mut self.current, secs);
+    }
+
+    /// Percentiles over both windows.
+    pub fn percentiles(&self) -> Percentiles {
+        let mut both = self.current.clone();
+        // Only fails where the target can't grow; this one can.
+        let _ = both.add(&self.previous);
+        percentiles(&both)
+    }
+}
+
+/// Rates and runtimes of the whole cluster.
+pub struct Series {
+    pub seconds: Ring<Counts>,
+    pub tens: Ring<Counts>,
+    pub minutes: Ring<Counts>,
+    /// Percentiles of what ended within each ten seconds.
+    pub runtimes: Ring<Percentiles>,
+    open: Histogram<u32>,
+    opened: Option<Stamp>,
+    pub recent: Runtimes,
+}
+
+impl Series {
+    pub(super) fn new() -> Self {
+        Self {
+            seconds: Ring::new(1, 900),
+            tens: Ring::new(10, 2160),
+            minutes: Ring::new(60, 1440),
+            runtimes: Ring::new(10, 2160),
+            open: histogram(),
+            opened: None,
+            recent: Runtimes::new(Stamp::EPOCH),
+        }
+    }
+
+    pub(super) fn count(&mut self, state: State, at: Stamp) {
+        for ring in [&mut self.seconds, &mut self.tens, &mut self.minutes] {
+            if let Some(counts) = ring.at(at) {
+                counts.count(state);
+            }
+        }
+    }
+
+    pub(super) fn runtime(&mut self, secs: f64, at: Stamp) {
+        self.tick(at);
+        record(&mut self.open, secs);
+        self.opened.get_or_insert(at);
+        self.recent.record(secs, at);
+    }
+
+    /// Closes the runtimes of a finished stretch.
+    pub(super) fn tick(&mut self, now: Stamp) {
+        self.seconds.advance(now);
+        self.tens.advance(now);
+        self.minutes.advance(now);
+        if !self.runtimes.advance(now) {
+            return;
+        }
+        if let Some(opened) = self.opened.take() {
+            if let Some(slot) = self.runtimes.at(opened) {
+                *slot = percentiles(&self.open);
+            }
+            self.open.reset();
+        }
+    }
+
+    /// What happened in the last `secs` full seconds (at most 900).
+    pub fn recent(&self, secs: usize, now: Stamp) -> Counts {
+        let mut sum = Counts::default();
+        for counts in self.seconds.last(secs, now) {
+            sum.add(&counts);
+        }
+        sum
+    }
+}
+
+/// One bucket of a task name's rates.
+#[derive(Clone, Copy, Default)]
+pub struct NameBucket {
+    pub done: u32,
+    pub failed: u32,
+    pub retried: u32,
+    /// Seconds of process time used.
+    pub busy: f32,
+}
+
+/// Rates and runtimes of one task name.
+pub struct NameStats {
+    pub total: Counts,
+    /// The last quarter of an hour, by ten seconds.
+    pub buckets: Ring<NameBucket>,
+    pub runtimes: Runtimes,
+}
+
+impl NameStats {
+    pub(super) fn new(now: Stamp) -> Self {
+        Self { total: Counts::default(), buckets: Ring::new(10, 91), runtimes: Runtimes::new(now) }
+    }
+
+    pub(super) fn count(&mut self, state: State, runtime: Option<f64>, at: Stamp) {
+        self.total.count(state);
+        if let Some(secs) = runtime {
+            self.runtimes.record(secs, at);
+        }
+        let Some(bucket) = self.buckets.at(at) else { return };
+        match state {
+            State::Success => bucket.done += 1,
+            State::Failure => bucket.failed += 1,
+            State::Retry => bucket.retried += 1,
+            _ => {}
+        }
+        bucket.busy += runtime.unwrap_or(0.0) as f32;
+    }
+
+    /// The last `n` ten-second buckets as one.
+    pub fn recent(&self, n: usize, now: Stamp) -> NameBucket {
+        let mut sum = NameBucket::default();
+        for bucket in self.buckets.last(n, now) {
+            sum.done += bucket.done;
+            sum.failed += bucket.failed;
+            sum.retried += bucket.retried;
+            sum.busy += bucket.busy;
+        }
+        sum
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn percentiles_of_ten_seconds_appear_when_they_are_over() {
+        let mut series = Series::new();
+        let at = |s: i64| Stamp::from_micros(1_000_000_000_000 + s * 1_000_000);
+        for n in 1..=100 {
+            series.runtime(f64::from(n) / 100.0, at(2));
+        }
+        assert_eq!(series.runtimes.last(1, at(10)).next().map(|p| p.samples), Some(0));
+        series.tick(at(10));
+        let p = series.runtimes.last(1, at(10)).next().expect("one");
+        assert_eq!(p.samples, 100);
+        assert!((p.p50 - 0.5).abs() < 0.01 && (p.p95 - 0.95).abs() < 0.01, "{p:?}");
+    }
+
+    #[test]
+    fn old_runtimes_are_forgotten() {
+        let mut runtimes = Runtimes::new(Stamp::EPOCH);
+        let at = |s: i64| Stamp::from_micros(s * 1_000_000);
+        runtimes.record(5.0, at(10));
+        runtimes.record(1.0, at(1000));
+        assert_eq!(runtimes.percentiles().samples, 2);
+        runtimes.record(1.0, at(5000));
+        assert_eq!(runtimes.percentiles().samples, 1);
+    }
+}
