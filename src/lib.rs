@@ -1,8 +1,14 @@
 //! flower-tui: see ARCHITECTURE.md for the map.
 
+pub mod broker;
 pub mod celery;
 pub mod clock;
+pub mod feed;
 pub mod filter;
+pub mod history;
 pub mod human;
+pub mod ops;
+pub mod sim;
 pub mod state;
 pub mod text;
+pub mod tui;

@@ -16,6 +16,19 @@ impl Clean {
         Clean(Cow::Borrowed(text))
     }
 
+    /// Something formatted; made safe like all else.
+    pub fn format(args: fmt::Arguments<'_>) -> Self {
+        match args.as_str() {
+            Some(text) => clean(text),
+            None => clean(&args.to_string()),
+        }
+    }
+
+    /// The same character so many times.
+    pub fn repeated(c: char, n: usize) -> Self {
+        clean(&c.to_string().repeat(n))
+    }
+
     /// Its characters.
     pub fn as_str(&self) -> &str {
         &self.0
@@ -30,6 +43,18 @@ impl Clean {
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
+}
+
+impl AsRef<Clean> for Clean {
+    fn as_ref(&self) -> &Clean {
+        self
+    }
+}
+
+/// Like `format!`, and safe to print.
+#[macro_export]
+macro_rules! clean {
+    ($($arg:tt)*) => { $crate::text::Clean::format(format_args!($($arg)*)) };
 }
 
 impl fmt::Display for Clean {

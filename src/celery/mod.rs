@@ -8,6 +8,7 @@ pub mod event;
 pub mod json;
 pub mod message;
 pub mod pidbox;
+pub mod queue;
 pub mod repr;
 pub mod result;
 pub mod task_id;

@@ -83,6 +83,54 @@ impl Method {
     }
 }
 
+/// A signal that ends a task's process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Signal {
+    Term,
+    Kill,
+    Int,
+    Quit,
+    Usr1,
+    Hup,
+}
+
+impl Signal {
+    /// Every one, mildest first.
+    pub const ALL: [Signal; 6] = [Signal::Term, Signal::Int, Signal::Hup, Signal::Quit, Signal::Usr1, Signal::Kill];
+
+    /// The name workers take, such as `SIGTERM`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Signal::Term => "SIGTERM",
+            Signal::Kill => "SIGKILL",
+            Signal::Int => "SIGINT",
+            Signal::Quit => "SIGQUIT",
+            Signal::Usr1 => "SIGUSR1",
+            Signal::Hup => "SIGHUP",
+        }
+    }
+
+    /// The number on Linux.
+    pub fn number(self) -> u8 {
+        match self {
+            Signal::Hup => 1,
+            Signal::Int => 2,
+            Signal::Quit => 3,
+            Signal::Kill => 9,
+            Signal::Usr1 => 10,
+            Signal::Term => 15,
+        }
+    }
+
+    /// Reads a name, with or without `SIG`, or a number.
+    pub fn parse(text: &str) -> Option<Self> {
+        let upper = text.to_uppercase();
+        Self::ALL.into_iter().find(|s| {
+            s.name() == upper || s.name().trim_start_matches("SIG") == upper || s.number().to_string() == upper
+        })
+    }
+}
+
 /// A command with whom it is for.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Request {

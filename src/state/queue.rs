@@ -1,24 +1,9 @@
 //! One queue: how much waits in it, and how that changes.
 
-use crate::celery::TaskId;
+pub use crate::celery::queue::Depth;
 use crate::clock::Stamp;
 
 use super::series::Ring;
-
-/// A queue's depth as the broker tells it.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Depth {
-    pub name: String,
-    pub ready: u64,
-    /// Waiting messages by priority, most urgent first; one entry where the broker has no priorities.
-    pub by_priority: Vec<(u8, u64)>,
-    /// Delivered and not acknowledged; `None` where the broker can't tell.
-    pub unacked: Option<u64>,
-    /// Consumers by the broker's own count; `None` where it can't tell.
-    pub consumers: Option<u64>,
-    /// The message that is next in line.
-    pub next: Option<TaskId>,
-}
 
 /// Messages that went in and out in a stretch of time.
 #[derive(Clone, Copy, Default)]

@@ -1,4 +1,5 @@
 //! Everything tested from outside, in one binary so that it links once.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod fixtures;
 mod protocol;

@@ -1,0 +1,63 @@
+//! The state of our connection to the broker, and how long to wait before trying again.
+
+use std::time::Duration;
+
+use crate::clock::Stamp;
+
+/// Whether events can reach us.
+#[derive(Clone, Debug, PartialEq)]
+pub enum LinkState {
+    /// The first attempt is under way.
+    Connecting,
+    Live {
+        since: Stamp,
+    },
+    /// Not connected, for this reason; the next attempt is made at `retry`.
+    Down {
+        since: Stamp,
+        why: String,
+        retry: Stamp,
+    },
+}
+
+impl LinkState {
+    /// Whether events can reach us.
+    pub fn is_live(&self) -> bool {
+        matches!(self, LinkState::Live { .. })
+    }
+}
+
+/// Pauses that grow by half, from a twentieth of a second to five seconds.
+#[derive(Debug, Default)]
+pub struct Backoff {
+    attempts: u32,
+}
+
+impl Backoff {
+    /// The pause before the next attempt.
+    pub fn next(&mut self) -> Duration {
+        let pause = 0.05 * 1.5f64.powi(self.attempts.min(20) as i32);
+        self.attempts += 1;
+        Duration::from_secs_f64(pause.min(5.0))
+    }
+
+    /// The connection stood: begin with short pauses again.
+    pub fn reset(&mut self) {
+        self.attempts = 0;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pauses_grow_up_to_five_seconds_and_start_over() {
+        let mut backoff = Backoff::default();
+        let pauses: Vec<Duration> = (0..30).map(|_| backoff.next()).collect();
+        assert!(pauses.windows(2).all(|p| p[0] <= p[1]));
+        assert_eq!((pauses[0], pauses[29]), (Duration::from_millis(50), Duration::from_secs(5)));
+        backoff.reset();
+        assert_eq!(backoff.next(), Duration::from_millis(50));
+    }
+}

@@ -1,0 +1,161 @@
+//! The wire to the cluster. A [`Broker`] moves bytes that [`crate::celery`] reads and writes; what they mean to the
+//! cluster is none of its business. Only [`crate::ops`] and [`crate::feed`] use one.
+
+pub mod link;
+pub mod redis;
+pub mod url;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use futures_util::stream::BoxStream;
+
+use crate::celery::message::Outgoing;
+use crate::celery::pidbox::{Reply, Request};
+use crate::celery::queue::Depth;
+use crate::clock::Stamp;
+
+pub use link::LinkState;
+pub use url::{BrokerUrl, Secret};
+
+/// Why a broker could not do what it was asked. Texts never hold a password.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum Error {
+    #[error("{what}")]
+    Url { what: String },
+    #[error("can't reach {url}: {why}")]
+    Unreachable { url: String, why: String },
+    #[error("{url} refused us: {why}")]
+    Refused { url: String, why: String },
+    #[error("{url} does not speak Redis: {why}")]
+    NotRedis { url: String, why: String },
+    #[error("{url} answered {command} with: {why}")]
+    Command { url: String, command: &'static str, why: String },
+    #[error("{url} gave no answer to {command} within {secs}s")]
+    Timeout { url: String, command: &'static str, secs: u64 },
+}
+
+impl Error {
+    /// What the person can do about it.
+    pub fn hint(&self) -> &'static str {
+        match self {
+            Error::Url { .. } => "A broker URL looks like redis://:password@host:6379/0",
+            Error::Unreachable { .. } => "Is the broker running, and are host and port right?",
+            Error::Refused { .. } => "Check user, password and database number",
+            Error::NotRedis { .. } => "Is that the right port?",
+            Error::Command { .. } => "The user may lack a permission",
+            Error::Timeout { .. } => "The link or the broker may be overloaded",
+        }
+    }
+}
+
+/// Result of this module.
+pub type Result<T> = std::result::Result<T, Error>;
+
+/// What a broker can do; what it can't, screens show as `-`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Capabilities {
+    /// Waiting messages are counted by priority.
+    pub priorities: bool,
+    /// Unacknowledged messages are counted by queue.
+    pub unacked: bool,
+}
+
+/// An event message as it came.
+#[derive(Debug, Clone)]
+pub struct RawMessage {
+    pub received: Stamp,
+    pub channel: String,
+    pub data: Vec<u8>,
+}
+
+/// Event messages until the connection ends.
+pub type EventStream = BoxStream<'static, RawMessage>;
+
+/// How the broker itself is.
+#[derive(Debug, Clone, Default, PartialEq, serde::Serialize)]
+pub struct Health {
+    /// `redis`, `valkey`, `keydb`, or `simulated`.
+    pub kind: String,
+    pub version: String,
+    /// Seconds since it started.
+    pub uptime: Option<u64>,
+    /// Bytes.
+    pub memory_used: Option<u64>,
+    /// Bytes; `None` is without limit.
+    pub memory_max: Option<u64>,
+    pub clients: Option<u64>,
+    pub evicted: Option<u64>,
+    /// Messages delivered and not acknowledged, of all queues.
+    pub unacked: Option<u64>,
+    /// Round trip in seconds.
+    pub rtt: f64,
+    /// Commands a second, all clients together.
+    pub commands: Option<f64>,
+}
+
+/// A connection to one cluster's broker.
+#[async_trait]
+pub trait Broker: Send + Sync {
+    /// The URL without its password.
+    fn url(&self) -> String;
+
+    /// What it can do.
+    fn capabilities(&self) -> Capabilities;
+
+    /// Subscribes to events. The stream ends with the connection.
+    async fn events(&self) -> Result<EventStream>;
+
+    /// Sends a remote-control request and collects the replies: until every name in `expected` has answered, or, where
+    /// that is not known, until the time is up.
+    async fn control(&self, request: &Request, expected: &[String], wait: Duration) -> Result<Vec<Reply>>;
+
+    /// Puts a task into its queue.
+    async fn publish(&self, message: &Outgoing) -> Result<()>;
+
+    /// Depths of the queues named and of all others the broker knows.
+    async fn queues(&self, names: &[String]) -> Result<Vec<Depth>>;
+
+    /// How the broker is.
+    async fn health(&self) -> Result<Health>;
+}
+
+/// Options that kombu calls transport options, under its names.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct TransportOptions {
+    /// Put before every key and channel.
+    pub global_keyprefix: String,
+    /// `true` for `/{db}.`, `false` for none, or a text of its own.
+    pub fanout_prefix: FanoutPrefix,
+    /// Whether the routing key is part of a fanout channel's name.
+    pub fanout_patterns: bool,
+    pub sep: String,
+    pub priority_steps: Vec<u8>,
+}
+
+/// See [`TransportOptions::fanout_prefix`].
+#[derive(Debug, Clone, PartialEq, Eq, serde::Deserialize)]
+#[serde(untagged)]
+pub enum FanoutPrefix {
+    Use(bool),
+    Text(String),
+}
+
+impl Default for TransportOptions {
+    fn default() -> Self {
+        Self {
+            global_keyprefix: String::new(),
+            fanout_prefix: FanoutPrefix::Use(true),
+            fanout_patterns: true,
+            sep: "\u{6}\u{16}".into(),
+            priority_steps: vec![0, 3, 6, 9],
+        }
+    }
+}
+
+/// Opens the broker of a URL. Nothing is connected yet.
+pub fn open(url: &BrokerUrl, options: TransportOptions) -> Result<Arc<dyn Broker>> {
+    Ok(Arc::new(redis::RedisBroker::open(url, options)?))
+}

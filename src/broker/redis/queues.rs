@@ -1,0 +1,189 @@
+//! Which queues there are and how much waits in them.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::time::{Duration, Instant};
+
+use super::RedisBroker;
+use crate::broker::{Health, Result};
+use crate::celery::message::Message;
+use crate::celery::queue::{Depth, is_internal};
+
+/// What was found out about exchanges and unacknowledged messages, kept between polls.
+#[derive(Default)]
+pub(super) struct Discovery {
+    /// By exchange and routing key.
+    bindings: HashMap<(String, String), String>,
+    queues: BTreeSet<String>,
+    cursor: u64,
+    complete_at: Option<Instant>,
+    unacked: Option<(Instant, BTreeMap<String, u64>)>,
+}
+
+/// How often bindings are looked for again.
+const REDISCOVER: Duration = Duration::from_secs(60);
+/// Steps of SCAN in one poll: a database full of results must not be walked in one go.
+const SCAN_STEPS: usize = 20;
+/// Up to how many unacknowledged messages are looked into to tell their queue.
+const UNACKED_LIMIT: u64 = 1_000;
+/// How long the answer is kept.
+const UNACKED_AGE: Duration = Duration::from_secs(10);
+
+pub(super) async fn depths(broker: &RedisBroker, names: &[String]) -> Result<Vec<Depth>> {
+    let mut discovery = broker.discovery.lock().await;
+    discover(broker, &mut discovery).await?;
+    let mut all = discovery.queues.clone();
+    all.extend(names.iter().filter(|n| !is_internal(n)).cloned());
+    if all.is_empty() {
+        return Ok(Vec::new());
+    }
+    let steps = broker.keys.steps().to_vec();
+    let mut pipe = redis::pipe();
+    for name in &all {
+        for step in &steps {
+            pipe.llen(broker.keys.list(name, *step));
+        }
+    }
+    pipe.hlen(broker.keys.unacked());
+    let mut lengths: Vec<Option<u64>> = broker.run("LLEN", pipe.ignore_errors()).await?;
+    let total_unacked = lengths.pop().flatten();
+    unacked(broker, &mut discovery, total_unacked).await?;
+    let mut depths: Vec<Depth> = all
+        .iter()
+        .zip(lengths.chunks(steps.len().max(1)))
+        .map(|(name, lengths)| {
+            let by_priority: Vec<(u8, u64)> =
+                steps.iter().copied().zip(lengths.iter().map(|n| n.unwrap_or(0))).collect();
+            Depth {
+                name: name.clone(),
+                ready: by_priority.iter().map(|(_, n)| n).sum(),
+                by_priority,
+                unacked: discovery.unacked.as_ref().map(|(_, by_queue)| by_queue.get(name).copied().unwrap_or(0)),
+                consumers: None,
+                next: None,
+            }
+        })
+        .collect();
+    next_in_line(broker, &mut depths).await?;
+    Ok(depths)
+}
+
+/// Walks the key space a little further in search of bindings.
+async fn discover(broker: &RedisBroker, discovery: &mut Discovery) -> Result<()> {
+    if discovery.cursor == 0 && discovery.complete_at.is_some_and(|at| at.elapsed() < REDISCOVER) {
+        return Ok(());
+    }
+    for _ in 0..SCAN_STEPS {
+        let mut pipe = redis::pipe();
+        pipe.cmd("SCAN").arg(discovery.cursor).arg("MATCH").arg(broker.keys.bindings_pattern()).arg("COUNT").arg(1_000);
+        let ((cursor, keys),): ((u64, Vec<String>),) = broker.run("SCAN", &pipe).await?;
+        for key in keys {
+            let Some(exchange) = broker.keys.exchange(&key) else { continue };
+            if is_internal(exchange) {
+                continue;
+            }
+            let (members,): (Vec<String>,) = broker.run("SMEMBERS", redis::pipe().smembers(&key)).await?;
+            for member in &members {
+                if let Some((routing_key, queue)) = broker.keys.binding(member) {
+                    discovery.queues.insert(queue.to_owned());
+                    discovery.bindings.insert((exchange.to_owned(), routing_key.to_owned()), queue.to_owned());
+                }
+            }
+        }
+        discovery.cursor = cursor;
+        if cursor == 0 {
+            discovery.complete_at = Some(Instant::now());
+            break;
+        }
+    }
+    discovery.queues.retain(|name| !is_internal(name));
+    Ok(())
+}
+
+/// Counts unacknowledged messages by queue, if they are few enough to look at.
+async fn unacked(broker: &RedisBroker, discovery: &mut Discovery, total: Option<u64>) -> Result<()> {
+    match total {
+        Some(0) => discovery.unacked = Some((Instant::now(), BTreeMap::new())),
+        Some(n) if n <= UNACKED_LIMIT => {
+            if discovery.unacked.as_ref().is_some_and(|(at, _)| at.elapsed() < UNACKED_AGE) {
+                return Ok(());
+            }
+            let (values,): (Vec<String>,) =
+                broker.run("HVALS", redis::pipe().cmd("HVALS").arg(broker.keys.unacked())).await?;
+            let mut by_queue = BTreeMap::new();
+            for value in &values {
+                // [envelope, exchange, routing key]; the envelope is not looked into.
+                type Entry<'a> = (&'a serde_json::value::RawValue, Option<String>, Option<String>);
+                let Ok((_, exchange, routing_key)) = serde_json::from_str::<Entry<'_>>(value) else { continue };
+                let (exchange, routing_key) = (exchange.unwrap_or_default(), routing_key.unwrap_or_default());
+                let bound = discovery.bindings.get(&(exchange, routing_key.clone())).cloned();
+                *by_queue.entry(bound.unwrap_or(routing_key)).or_insert(0) += 1;
+            }
+            discovery.unacked = Some((Instant::now(), by_queue));
+        }
+        _ => discovery.unacked = None,
+    }
+    Ok(())
+}
+
+/// Looks at the message each queue gives out next: the right end of its most urgent list.
+async fn next_in_line(broker: &RedisBroker, depths: &mut [Depth]) -> Result<()> {
+    let waiting: Vec<(usize, String)> = depths
+        .iter()
+        .enumerate()
+        .filter_map(|(i, depth)| {
+            let (step, _) = depth.by_priority.iter().find(|(_, n)| *n > 0)?;
+            Some((i, broker.keys.list(&depth.name, *step)))
+        })
+        .collect();
+    if waiting.is_empty() {
+        return Ok(());
+    }
+    let mut pipe = redis::pipe();
+    for (_, key) in &waiting {
+        pipe.lindex(key, -1);
+    }
+    let next: Vec<Option<Vec<u8>>> = broker.run("LINDEX", &pipe).await?;
+    for ((i, _), bytes) in waiting.iter().zip(next) {
+        depths[*i].next = bytes.and_then(|b| Message::decode(&b).ok()).map(|m| m.id);
+    }
+    Ok(())
+}
+
+/// Reads the answer to INFO.
+pub(super) fn read_info(info: &str) -> Health {
+    let field = |key: &str| {
+        info.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix(':')).map(|v| v.trim().to_owned())
+    };
+    let number = |key: &str| field(key).and_then(|v| v.parse::<u64>().ok());
+    let (kind, version) = match (field("valkey_version"), field("redis_version")) {
+        (Some(version), _) => ("valkey", version),
+        (None, version) => ("redis", version.unwrap_or_default()),
+    };
+    Health {
+        kind: kind.into(),
+        version: crate::text::clean(&version).to_string(),
+        uptime: number("uptime_in_seconds"),
+        memory_used: number("used_memory"),
+        memory_max: number("maxmemory").filter(|n| *n > 0),
+        clients: number("connected_clients"),
+        evicted: number("evicted_keys"),
+        unacked: None,
+        rtt: 0.0,
+        commands: field("instantaneous_ops_per_sec").and_then(|v| v.parse().ok()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_servers_own_account_is_read() {
+        let health = read_info(
+            "# Server\r\nredis_version:7.0.15\r\nuptime_in_seconds:99\r\nused_memory:1024\r\nmaxmemory:0\r\n",
+        );
+        assert_eq!((health.kind.as_str(), health.version.as_str()), ("redis", "7.0.15"));
+        assert_eq!((health.uptime, health.memory_used, health.memory_max), (Some(99), Some(1024), None));
+        assert_eq!(read_info("redis_version:7.2.4\r\nvalkey_version:8.0.1\r\n").kind, "valkey");
+    }
+}

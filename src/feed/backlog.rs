@@ -1,0 +1,81 @@
+//! A queue bounded in bytes. Full, it drops what comes and counts it.
+
+use std::collections::VecDeque;
+
+use parking_lot::Mutex;
+use tokio::sync::Notify;
+
+/// Bytes of messages that may wait for decoding.
+pub(super) const LIMIT: usize = 64 << 20;
+
+/// See the module.
+pub(super) struct Backlog<T> {
+    inner: Mutex<Inner<T>>,
+    filled: Notify,
+    limit: usize,
+}
+
+struct Inner<T> {
+    items: VecDeque<(usize, T)>,
+    bytes: usize,
+    dropped: u64,
+}
+
+impl<T> Backlog<T> {
+    pub fn new(limit: usize) -> Self {
+        let inner = Inner { items: VecDeque::new(), bytes: 0, dropped: 0 };
+        Self { inner: Mutex::new(inner), filled: Notify::new(), limit }
+    }
+
+    /// Adds an item of so many bytes, or drops it.
+    pub fn push(&self, bytes: usize, item: T) {
+        let mut inner = self.inner.lock();
+        if inner.bytes + bytes > self.limit {
+            inner.dropped += 1;
+        } else {
+            inner.bytes += bytes;
+            inner.items.push_back((bytes, item));
+        }
+        drop(inner);
+        self.filled.notify_one();
+    }
+
+    /// Waits for items, and takes at most `n` with the number of those dropped meanwhile.
+    pub async fn take(&self, n: usize) -> (Vec<T>, u64) {
+        loop {
+            let taken = self.try_take(n);
+            if !taken.0.is_empty() || taken.1 > 0 {
+                return taken;
+            }
+            self.filled.notified().await;
+        }
+    }
+
+    fn try_take(&self, n: usize) -> (Vec<T>, u64) {
+        let mut inner = self.inner.lock();
+        let n = n.min(inner.items.len());
+        let taken: Vec<(usize, T)> = inner.items.drain(..n).collect();
+        inner.bytes -= taken.iter().map(|(bytes, _)| bytes).sum::<usize>();
+        if inner.items.is_empty() {
+            // A burst must not keep its memory for ever.
+            inner.items.shrink_to(1024);
+        }
+        (taken.into_iter().map(|(_, item)| item).collect(), std::mem::take(&mut inner.dropped))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn what_does_not_fit_is_dropped_and_counted() {
+        let backlog = Backlog::new(100);
+        for n in 0..10 {
+            backlog.push(30, n);
+        }
+        assert_eq!(backlog.take(2).await, (vec![0, 1], 7));
+        backlog.push(30, 10);
+        assert_eq!(backlog.take(10).await, (vec![2, 10], 0));
+    }
+}

@@ -1,0 +1,136 @@
+//! From the broker into the model: subscribing, decoding, polling. The model's only writer is the ingest task here.
+//!
+//! The subscription is drained at once into a queue bounded in bytes, because a Redis server disconnects a reader that
+//! is slow; what does not fit is dropped there and counted as missed.
+
+mod backlog;
+mod ingest;
+mod poller;
+pub mod replay;
+
+use std::sync::Arc;
+
+use futures_util::StreamExt;
+use tokio::sync::{mpsc, watch};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::broker::link::Backoff;
+use crate::broker::{Broker, Health, LinkState, RawMessage};
+use crate::clock::Clock;
+use crate::state::{Store, Update};
+
+use backlog::Backlog;
+
+/// What is looked at, and therefore worth asking workers about.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Interest {
+    /// What each worker runs, holds and is made of.
+    pub workers: bool,
+    /// Who consumes which queue.
+    pub consumers: bool,
+}
+
+/// Everything the tasks of a feed need.
+#[derive(Clone)]
+pub struct Context {
+    pub broker: Arc<dyn Broker>,
+    pub store: Store,
+    pub clock: Clock,
+    pub stop: CancellationToken,
+}
+
+/// A running feed. Dropping it does not stop it; its [`CancellationToken`] does.
+#[derive(Clone)]
+pub struct Feed {
+    pub link: watch::Receiver<LinkState>,
+    pub health: watch::Receiver<Option<Health>>,
+    interest: Arc<watch::Sender<Interest>>,
+    refresh: Arc<tokio::sync::Notify>,
+}
+
+impl Feed {
+    /// Starts the tasks.
+    pub fn start(context: &Context, tracker: &TaskTracker) -> Self {
+        let (link_tx, link) = watch::channel(LinkState::Connecting);
+        let (health_tx, health) = watch::channel(None);
+        let (interest_tx, interest) = watch::channel(Interest::default());
+        let (updates_tx, updates) = mpsc::channel(64);
+        let refresh = Arc::new(tokio::sync::Notify::new());
+        let backlog = Arc::new(Backlog::new(backlog::LIMIT));
+        tracker.spawn(subscribe(context.clone(), link_tx, backlog.clone()));
+        tracker.spawn(ingest::run(context.clone(), backlog, updates));
+        let poller = poller::Poller {
+            context: context.clone(),
+            link: link.clone(),
+            health: health_tx,
+            interest,
+            updates: updates_tx,
+            refresh: refresh.clone(),
+        };
+        tracker.spawn(poller.run());
+        Self { link, health, interest: Arc::new(interest_tx), refresh }
+    }
+
+    /// Says what is looked at now.
+    pub fn set_interest(&self, interest: Interest) {
+        self.interest.send_if_modified(|now| std::mem::replace(now, interest) != interest);
+    }
+
+    /// Asks for everything anew.
+    pub fn refresh(&self) {
+        self.refresh.notify_one();
+    }
+}
+
+/// Keeps a subscription, for ever.
+async fn subscribe(context: Context, link: watch::Sender<LinkState>, backlog: Arc<Backlog<RawMessage>>) {
+    let mut backoff = Backoff::default();
+    let mut down_since = None;
+    loop {
+        let ended = tokio::select! {
+            () = context.stop.cancelled() => return,
+            stream = context.broker.events() => stream,
+        };
+        let why = match ended {
+            Ok(mut stream) => {
+                backoff.reset();
+                down_since = None;
+                link.send_replace(LinkState::Live { since: context.clock.now() });
+                loop {
+                    tokio::select! {
+                        () = context.stop.cancelled() => return,
+                        message = stream.next() => match message {
+                            Some(message) => backlog.push(message.data.len() + 96, message),
+                            None => break,
+                        }
+                    }
+                }
+                "the connection ended".to_owned()
+            }
+            Err(error) => error.to_string(),
+        };
+        let now = context.clock.now();
+        let since = *down_since.get_or_insert(now);
+        let pause = backoff.next();
+        link.send_replace(LinkState::Down { since, why, retry: now + pause });
+        tokio::select! {
+            () = context.stop.cancelled() => return,
+            () = tokio::time::sleep(pause) => {}
+        }
+    }
+}
+
+/// Feeds messages into a store at once, without tasks: for one-shot commands and tests.
+pub fn apply_messages<'a>(store: &Store, messages: impl IntoIterator<Item = &'a RawMessage>) {
+    let mut batch = crate::celery::event::Batch::default();
+    for message in messages {
+        batch.push_redis(&message.data, message.received);
+        if batch.events.len() >= ingest::BATCH {
+            store.apply(&[Update::Events(Arc::new(std::mem::take(&mut batch)))]);
+        }
+    }
+    if !batch.is_empty() {
+        store.apply(&[Update::Events(Arc::new(batch))]);
+    }
+}

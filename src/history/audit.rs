@@ -1,0 +1,133 @@
+//! The audit log: who sent which command, when, to what, and what came of it. The row is there before the command is.
+
+use std::path::{Path, PathBuf};
+
+use parking_lot::Mutex;
+use rusqlite::{Connection, params};
+
+use crate::clock::Stamp;
+
+/// Why nothing could be written down.
+#[derive(Debug, thiserror::Error)]
+#[error("can't write the audit log {path}: {why}")]
+pub struct Error {
+    path: String,
+    why: String,
+}
+
+/// Who gives commands: found out once, at the start.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Origin {
+    pub user: String,
+    /// Address a person came from over SSH.
+    pub ssh: String,
+    pub sudo_user: String,
+    /// `ui` or `cli`.
+    pub via: &'static str,
+}
+
+impl Origin {
+    /// From this process's environment.
+    pub fn here(via: &'static str) -> Self {
+        let var = |name: &str| std::env::var(name).unwrap_or_default();
+        let user = ["USER", "LOGNAME"].map(var).into_iter().find(|u| !u.is_empty()).unwrap_or_default();
+        let ssh = var("SSH_CONNECTION").split(' ').next().unwrap_or_default().to_owned();
+        Self { user, ssh, sudo_user: var("SUDO_USER"), via }
+    }
+}
+
+/// The log in its file.
+pub struct Audit {
+    connection: Mutex<Connection>,
+    path: PathBuf,
+}
+
+const SCHEMA: &str = "
+    CREATE TABLE IF NOT EXISTS audit (
+        id INTEGER PRIMARY KEY, asked REAL NOT NULL, answered REAL, user TEXT NOT NULL, ssh TEXT NOT NULL,
+        sudo_user TEXT NOT NULL, via TEXT NOT NULL, broker TEXT NOT NULL, command TEXT NOT NULL, target TEXT NOT NULL,
+        outcome TEXT, replies TEXT
+    );
+    PRAGMA user_version = 1;";
+
+impl Audit {
+    /// Opens the log, and makes file (0600) and folder (0700) where there are none.
+    pub fn open(path: &Path) -> Result<Self, Error> {
+        let fail = |why: String| Error { path: path.display().to_string(), why };
+        if let Some(folder) = path.parent() {
+            make_folder(folder).map_err(|e| fail(e.to_string()))?;
+        }
+        make_file(path).map_err(|e| fail(e.to_string()))?;
+        let open = || -> rusqlite::Result<Connection> {
+            let connection = Connection::open(path)?;
+            connection.busy_timeout(std::time::Duration::from_secs(2))?;
+            connection.execute_batch(SCHEMA)?;
+            Ok(connection)
+        };
+        let connection = open().map_err(|e| fail(e.to_string()))?;
+        Ok(Self { connection: Mutex::new(connection), path: path.to_owned() })
+    }
+
+    /// Writes down that a command is about to be sent; the number is for [`Audit::answered`].
+    pub fn asked(&self, at: Stamp, origin: &Origin, broker: &str, command: &str, target: &str) -> Result<i64, Error> {
+        let connection = self.connection.lock();
+        connection
+            .execute(
+                "INSERT INTO audit (asked, user, ssh, sudo_user, via, broker, command, target) VALUES (?,?,?,?,?,?,?,?)",
+                params![at.secs(), origin.user, origin.ssh, origin.sudo_user, origin.via, broker, command, target],
+            )
+            .map_err(|e| self.error(&e))?;
+        Ok(connection.last_insert_rowid())
+    }
+
+    /// Writes down what came of it.
+    pub fn answered(&self, row: i64, at: Stamp, outcome: &str, replies: &str) -> Result<(), Error> {
+        self.connection
+            .lock()
+            .execute(
+                "UPDATE audit SET answered = ?, outcome = ?, replies = ? WHERE id = ?",
+                params![at.secs(), outcome, replies, row],
+            )
+            .map(|_| ())
+            .map_err(|e| self.error(&e))
+    }
+
+    fn error(&self, error: &rusqlite::Error) -> Error {
+        Error { path: self.path.display().to_string(), why: error.to_string() }
+    }
+}
+
+fn make_folder(folder: &Path) -> std::io::Result<()> {
+    use std::os::unix::fs::DirBuilderExt;
+    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)
+}
+
+fn make_file(path: &Path) -> std::io::Result<()> {
+    use std::os::unix::fs::OpenOptionsExt;
+    std::fs::OpenOptions::new().create(true).append(true).mode(0o600).open(path).map(|_| ())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::PermissionsExt;
+
+    #[test]
+    fn a_command_is_written_down_before_and_after_and_only_for_its_owner() {
+        let folder = tempfile::tempdir().expect("temp");
+        let path = folder.path().join("new/audit.db");
+        let audit = Audit::open(&path).expect("opens");
+        let row = audit.asked(Stamp::EPOCH, &Origin::default(), "b", "revoke", "id").expect("written");
+        audit.answered(row, Stamp::EPOCH, "confirmed", "{}").expect("written");
+        let mode = std::fs::metadata(&path).expect("there").permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
+        let again = Audit::open(&path).expect("opens again");
+        assert_eq!(again.asked(Stamp::EPOCH, &Origin::default(), "b", "c", "t").expect("written"), row + 1);
+    }
+
+    #[test]
+    fn a_place_that_can_not_be_written_is_named() {
+        let error = Audit::open(Path::new("/proc/nowhere/audit.db")).err().expect("impossible");
+        assert!(error.to_string().contains("/proc/nowhere/audit.db"), "{error}");
+    }
+}

@@ -1,0 +1,291 @@
+//! What can be done to a cluster, as values.
+
+use crate::celery::TaskId;
+use crate::celery::pidbox::{Method, Request, Signal};
+use crate::state::Model;
+
+use super::retry::Retry;
+
+/// How much harm a command can do. Orders from harmless to harmful.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Risk {
+    /// Changes only what we see.
+    Looks,
+    /// Changes what workers do, and can be taken back.
+    Changes,
+    /// Makes work happen.
+    Sends,
+    /// Ends something for good.
+    Destroys,
+}
+
+/// By how much a pool changes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PoolChange {
+    Grow(u32),
+    Shrink(u32),
+}
+
+/// An effect on the cluster.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Command {
+    Revoke {
+        ids: Vec<TaskId>,
+        terminate: Option<Signal>,
+    },
+    /// `refused` says which others were chosen and can't be sent again exactly, and why.
+    Retry { tasks: Vec<Retry>, refused: Vec<String> },
+    Pool {
+        workers: Vec<String>,
+        change: PoolChange,
+    },
+    Shutdown {
+        workers: Vec<String>,
+    },
+    Ping {
+        workers: Vec<String>,
+    },
+    /// No workers named: all of them.
+    Events {
+        workers: Vec<String>,
+        on: bool,
+    },
+}
+
+/// What a person is shown before a command goes out.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Preview {
+    /// A question in one line.
+    pub title: String,
+    /// What will be sent, to whom, and what it means.
+    pub lines: Vec<String>,
+}
+
+/// Names shown before "and n more".
+const NAMED: usize = 6;
+
+impl Command {
+    /// How much harm it can do.
+    pub fn risk(&self) -> Risk {
+        match self {
+            Command::Ping { .. } => Risk::Looks,
+            Command::Events { .. } | Command::Pool { change: PoolChange::Grow(_), .. } => Risk::Changes,
+            Command::Retry { .. } => Risk::Sends,
+            Command::Revoke { .. } | Command::Shutdown { .. } => Risk::Destroys,
+            Command::Pool { change: PoolChange::Shrink(_), .. } => Risk::Destroys,
+        }
+    }
+
+    /// One word for logs.
+    pub fn verb(&self) -> &'static str {
+        match self {
+            Command::Revoke { terminate: None, .. } => "revoke",
+            Command::Revoke { .. } => "terminate",
+            Command::Retry { .. } => "retry",
+            Command::Pool { change: PoolChange::Grow(_), .. } => "grow",
+            Command::Pool { .. } => "shrink",
+            Command::Shutdown { .. } => "shutdown",
+            Command::Ping { .. } => "ping",
+            Command::Events { on: true, .. } => "enable-events",
+            Command::Events { .. } => "disable-events",
+        }
+    }
+
+    /// What it is aimed at, in words for logs.
+    pub fn target(&self) -> String {
+        match self {
+            Command::Revoke { ids, .. } => join(ids.iter().map(TaskId::to_string)),
+            Command::Retry { tasks, .. } => join(tasks.iter().map(|t| t.original.to_string())),
+            Command::Pool { workers, .. } | Command::Shutdown { workers } | Command::Ping { workers } => {
+                join(workers.iter().cloned())
+            }
+            Command::Events { workers, .. } if workers.is_empty() => "all workers".into(),
+            Command::Events { workers, .. } => join(workers.iter().cloned()),
+        }
+    }
+
+    /// The same thing as a command line.
+    pub fn words(&self) -> String {
+        let quoted = |words: &[String]| words.iter().map(|w| quote(w)).collect::<Vec<_>>().join(" ");
+        match self {
+            Command::Revoke { ids, terminate } => {
+                let ids: Vec<String> = ids.iter().map(TaskId::to_string).collect();
+                let signal = terminate.map_or(String::new(), |s| format!(" --terminate --signal {}", s.name()));
+                format!("flower-tui revoke {}{signal}", quoted(&ids))
+            }
+            Command::Retry { tasks, .. } => {
+                let ids: Vec<String> = tasks.iter().map(|t| t.original.to_string()).collect();
+                format!("flower-tui retry {}", quoted(&ids))
+            }
+            Command::Events { workers, .. } if workers.is_empty() => {
+                format!("flower-tui worker --all {}", self.verb())
+            }
+            Command::Pool { workers, change: PoolChange::Grow(n) | PoolChange::Shrink(n) } => {
+                format!("flower-tui worker {} {} {n}", quoted(workers), self.verb())
+            }
+            Command::Shutdown { workers } | Command::Ping { workers } | Command::Events { workers, .. } => {
+                format!("flower-tui worker {} {}", quoted(workers), self.verb())
+            }
+        }
+    }
+
+    /// The requests it consists of, without those that need an answer first (pools are clamped by their size).
+    pub(super) fn request(&self) -> Option<Request> {
+        let to = |workers: &Vec<String>| (!workers.is_empty()).then(|| workers.clone());
+        match self {
+            Command::Revoke { ids, terminate } => Some(Request::to_all(Method::Revoke {
+                ids: ids.clone(),
+                terminate: terminate.map(|s| s.name().to_owned()),
+            })),
+            Command::Shutdown { workers } => Some(Request { method: Method::Shutdown, to: to(workers) }),
+            Command::Ping { workers } => Some(Request { method: Method::Ping, to: to(workers) }),
+            Command::Events { workers, on } => {
+                let method = if *on { Method::EnableEvents } else { Method::DisableEvents };
+                Some(Request { method, to: to(workers) })
+            }
+            Command::Retry { .. } | Command::Pool { .. } => None,
+        }
+    }
+
+    /// What a person is asked. Texts from the cluster in it are not cleaned yet.
+    pub fn preview(&self, model: &Model) -> Preview {
+        let mut lines = Vec::new();
+        let title = match self {
+            Command::Revoke { ids, terminate } => {
+                lines.extend(listed(ids, |id| describe(model, id)));
+                lines.push(String::new());
+                match terminate {
+                    Some(signal) => {
+                        lines.push(format!(
+                            "Sends {} to the process of each that runs, on every worker.",
+                            signal.name()
+                        ));
+                        lines.push("What they had begun stays half done. The ids are remembered as revoked.".into());
+                        format!("Terminate {}?", plural(ids.len(), "task"))
+                    }
+                    None => {
+                        lines.push("Every worker is told to skip these ids when their turn comes.".into());
+                        lines.push("One that runs already runs on. Workers forget it when they all restart.".into());
+                        format!("Revoke {}?", plural(ids.len(), "task"))
+                    }
+                }
+            }
+            Command::Retry { tasks, refused } => {
+                for task in tasks.iter().take(if tasks.len() == 1 { 1 } else { NAMED }) {
+                    lines.extend(if tasks.len() == 1 { task.lines() } else { vec![task.line()] });
+                }
+                if tasks.len() > 1 {
+                    more(tasks.len(), &mut lines);
+                }
+                if !refused.is_empty() {
+                    lines.push(String::new());
+                    lines.push(format!("{} can't be sent again exactly:", plural(refused.len(), "other")));
+                    lines.extend(listed(refused, Clone::clone));
+                }
+                format!("Send {} again?", plural(tasks.len(), "task"))
+            }
+            Command::Pool { workers, change } => {
+                lines.extend(listed(workers, |name| {
+                    let size = model.worker(name).and_then(|w| w.pool_size());
+                    match size {
+                        Some(size) => format!("{name}  {size} processes now"),
+                        None => format!("{name}  number of processes not known"),
+                    }
+                }));
+                match change {
+                    PoolChange::Grow(n) => {
+                        format!("Add {} to {}?", plural(*n as usize, "process"), plural(workers.len(), "worker"))
+                    }
+                    PoolChange::Shrink(n) => {
+                        lines.push(String::new());
+                        lines.push("Idle processes go first; one process always stays.".into());
+                        format!("Take {} from {}?", plural(*n as usize, "process"), plural(workers.len(), "worker"))
+                    }
+                }
+            }
+            Command::Shutdown { workers } => {
+                lines.extend(listed(workers, |name| match model.worker(name).and_then(|w| w.running()) {
+                    Some(0) => format!("{name}  runs nothing"),
+                    Some(n) => format!("{name}  finishes {} first", plural(n as usize, "running task")),
+                    None => name.clone(),
+                }));
+                lines.push(String::new());
+                lines.push("Nothing here can start them again.".into());
+                format!("Shut down {}?", plural(workers.len(), "worker"))
+            }
+            Command::Ping { workers } => format!("Ping {}?", plural(workers.len(), "worker")),
+            Command::Events { workers, on } => {
+                let what = if *on { "Turn on" } else { "Turn off" };
+                let whose = if workers.is_empty() { "all workers".into() } else { plural(workers.len(), "worker") };
+                lines.extend(listed(workers, Clone::clone));
+                if !*on {
+                    lines.push("Has no effect on workers that were started with -E.".into());
+                }
+                format!("{what} task events of {whose}?")
+            }
+        };
+        Preview { title, lines }
+    }
+}
+
+fn describe(model: &Model, id: &TaskId) -> String {
+    match model.task(id) {
+        Some(task) => {
+            let place = task.worker().map(|w| format!("  on {w}")).unwrap_or_default();
+            format!("{}  {}  {}{place}", id.short(), task.name().unwrap_or("(name not known)"), task.state_name())
+        }
+        None => format!("{id}  (not seen here)"),
+    }
+}
+
+fn listed<T>(items: &[T], line: impl Fn(&T) -> String) -> Vec<String> {
+    let mut lines: Vec<String> = items.iter().take(NAMED).map(line).collect();
+    more(items.len(), &mut lines);
+    lines
+}
+
+fn more(total: usize, lines: &mut Vec<String>) {
+    if total > NAMED {
+        lines.push(format!("and {} more", crate::human::thousands((total - NAMED) as u64)));
+    }
+}
+
+fn join(items: impl Iterator<Item = String>) -> String {
+    items.collect::<Vec<_>>().join(" ")
+}
+
+/// `1 task`, `3 tasks`, `2 processes`.
+pub fn plural(n: usize, word: &str) -> String {
+    let ending = match (n, word.ends_with('s')) {
+        (1, _) => "",
+        (_, true) => "es",
+        _ => "s",
+    };
+    format!("{} {word}{ending}", crate::human::thousands(n as u64))
+}
+
+/// A word as a shell reads it back.
+fn quote(word: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "@.-_:/+".contains(c);
+    if !word.is_empty() && word.chars().all(plain) {
+        word.to_owned()
+    } else {
+        format!("'{}'", word.replace('\'', r"'\''"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_command_reads_as_the_line_that_does_the_same() {
+        let revoke = Command::Revoke { ids: vec![TaskId::new("a b"), TaskId::new("c")], terminate: Some(Signal::Kill) };
+        assert_eq!(revoke.words(), "flower-tui revoke 'a b' c --terminate --signal SIGKILL");
+        let grow = Command::Pool { workers: vec!["celery@h".into()], change: PoolChange::Grow(2) };
+        assert_eq!(grow.words(), "flower-tui worker celery@h grow 2");
+        assert_eq!(Command::Events { workers: vec![], on: true }.words(), "flower-tui worker --all enable-events");
+        assert!(revoke.risk() > grow.risk());
+        assert_eq!((plural(1, "process"), plural(1_200, "process")), ("1 process".into(), "1,200 processes".into()));
+    }
+}

@@ -1,0 +1,24 @@
+//! The only way to change the cluster. Screen, command line and (later) the API build a [`Command`] and hand it to the
+//! same [`Ops`], which asks the audit log first, sends, and makes a [`Receipt`].
+
+pub mod command;
+mod receipt;
+pub mod retry;
+mod run;
+
+pub use command::{Command, PoolChange, Preview, Risk};
+pub use receipt::{Outcome, Receipt};
+pub use run::Ops;
+
+/// Why a command was not sent.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Error {
+    #[error("read-only: nothing is sent")]
+    ReadOnly,
+    #[error("{0}; commands that destroy are not sent unwritten (--no-audit lifts this)")]
+    Audit(String),
+    #[error("{0}")]
+    Broker(String),
+    #[error("{0}")]
+    Refused(String),
+}

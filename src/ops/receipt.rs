@@ -1,0 +1,72 @@
+//! What came of a command.
+
+use serde_json::{Value, json};
+
+use crate::clock::Stamp;
+
+/// How a command ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outcome {
+    /// Everybody addressed said or showed that it was done.
+    Confirmed,
+    /// It went out, and somebody addressed did not answer in time.
+    Unconfirmed(String),
+    /// Somebody answered that it could not be done.
+    Failed(String),
+    /// It was never sent.
+    NotSent(super::Error),
+}
+
+impl Outcome {
+    /// One word for logs.
+    pub fn word(&self) -> &'static str {
+        match self {
+            Outcome::Confirmed => "confirmed",
+            Outcome::Unconfirmed(_) => "unconfirmed",
+            Outcome::Failed(_) => "failed",
+            Outcome::NotSent(_) => "not sent",
+        }
+    }
+
+    /// What went wrong, if something did.
+    pub fn why(&self) -> Option<String> {
+        match self {
+            Outcome::Confirmed => None,
+            Outcome::Unconfirmed(why) | Outcome::Failed(why) => Some(why.clone()),
+            Outcome::NotSent(error) => Some(error.to_string()),
+        }
+    }
+}
+
+/// A command with everything that came back.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Receipt {
+    pub verb: &'static str,
+    pub words: String,
+    pub asked: Stamp,
+    pub answered: Stamp,
+    pub outcome: Outcome,
+    /// What each worker answered, or what became of each task sent again.
+    pub replies: Vec<(String, Value)>,
+}
+
+impl Receipt {
+    /// A reply as a person reads it.
+    pub fn reply_text(value: &Value) -> String {
+        match (value.get("ok"), value.get("error")) {
+            (Some(Value::String(text)), _) => text.clone(),
+            (_, Some(Value::String(text))) => format!("error: {text}"),
+            _ if value.is_null() => "done".into(),
+            _ => value.to_string(),
+        }
+    }
+
+    /// The document scripts get.
+    pub fn document(&self) -> Value {
+        let replies: serde_json::Map<String, Value> = self.replies.iter().cloned().collect();
+        json!({
+            "command": self.verb, "line": self.words, "asked": self.asked.secs(), "answered": self.answered.secs(),
+            "outcome": self.outcome.word(), "why": self.outcome.why(), "replies": replies,
+        })
+    }
+}

@@ -1,0 +1,253 @@
+//! Running a command: permission, audit, wire, replies, receipt.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use super::command::{Command, PoolChange, Risk};
+use super::receipt::{Outcome, Receipt};
+use super::retry::Retry;
+use super::{Error, command};
+use crate::broker::Broker;
+use crate::celery::pidbox::{Method, Reply, Request};
+use crate::clock::Clock;
+use crate::history::audit::{Audit, Origin};
+use crate::state::Store;
+
+/// Everything a command needs. Cloning is cheap.
+#[derive(Clone)]
+pub struct Ops {
+    pub broker: Arc<dyn Broker>,
+    pub store: Store,
+    pub clock: Clock,
+    /// The log; or why there is none, which keeps destroying commands from being sent.
+    pub audit: Arc<Result<Option<Audit>, String>>,
+    pub origin: Origin,
+    pub read_only: bool,
+    /// How long workers have to answer.
+    pub answer: Duration,
+    /// How long a worker has to be gone after a shutdown.
+    pub wait: Duration,
+}
+
+impl Ops {
+    /// Carries a command out. Always ends in a receipt.
+    pub async fn run(&self, command: &Command) -> Receipt {
+        let asked = self.clock.now();
+        let mut replies = Vec::new();
+        let outcome = match self.permit(command) {
+            Err(error) => Outcome::NotSent(error),
+            Ok(row) => {
+                let outcome = match self.send(command, &mut replies).await {
+                    Ok(outcome) => outcome,
+                    Err(error) => Outcome::NotSent(error),
+                };
+                self.write_down(row, &outcome, &replies);
+                outcome
+            }
+        };
+        Receipt { verb: command.verb(), words: command.words(), asked, answered: self.clock.now(), outcome, replies }
+    }
+
+    /// Whether the command may go out; its row in the audit log, if there is a log.
+    fn permit(&self, command: &Command) -> Result<Option<i64>, Error> {
+        if self.read_only && command.risk() > Risk::Looks {
+            return Err(Error::ReadOnly);
+        }
+        let written = match &*self.audit {
+            Ok(None) => return Ok(None),
+            Ok(Some(audit)) => audit
+                .asked(self.clock.now(), &self.origin, &self.broker.url(), command.verb(), &command.target())
+                .map(Some)
+                .map_err(|e| e.to_string()),
+            Err(why) => Err(why.clone()),
+        };
+        match written {
+            Err(why) if command.risk() == Risk::Destroys => Err(Error::Audit(why)),
+            Err(why) => {
+                tracing::warn!("{why}");
+                Ok(None)
+            }
+            written => Ok(written.unwrap_or(None)),
+        }
+    }
+
+    fn write_down(&self, row: Option<i64>, outcome: &Outcome, replies: &[(String, Value)]) {
+        if let (Some(row), Ok(Some(audit))) = (row, &*self.audit) {
+            let replies: serde_json::Map<String, Value> = replies.iter().cloned().collect();
+            let text = Value::Object(replies).to_string();
+            if let Err(error) = audit.answered(row, self.clock.now(), outcome.word(), &text) {
+                tracing::warn!("{error}");
+            }
+        }
+    }
+
+    async fn send(&self, command: &Command, replies: &mut Vec<(String, Value)>) -> Result<Outcome, Error> {
+        match command {
+            Command::Retry { tasks, .. } => self.publish(tasks, replies).await,
+            Command::Pool { workers, change } => self.resize(workers, *change, replies).await,
+            Command::Shutdown { workers } => self.shut_down(command, workers, replies).await,
+            Command::Revoke { ids, terminate } => {
+                let everybody = self.online();
+                let answers = self.control(command.request(), &everybody).await?;
+                let found = answers
+                    .iter()
+                    .any(|r| r.ok().is_some_and(|text| ids.iter().any(|id| text.contains(&id.to_string()))));
+                let outcome = judge(&everybody, &answers);
+                collect(replies, answers);
+                Ok(match outcome {
+                    Outcome::Confirmed if terminate.is_some() && !found => {
+                        Outcome::Failed("no worker runs or holds it".into())
+                    }
+                    outcome => outcome,
+                })
+            }
+            Command::Ping { workers } | Command::Events { workers, .. } => {
+                let asked = if workers.is_empty() { self.online() } else { workers.clone() };
+                let answers = self.control(command.request(), &asked).await?;
+                let outcome = judge(&asked, &answers);
+                collect(replies, answers);
+                Ok(outcome)
+            }
+        }
+    }
+
+    fn online(&self) -> Vec<String> {
+        let now = self.clock.now();
+        self.store
+            .read(|m| m.workers().into_iter().filter(|(_, w)| w.is_online(now)).map(|(n, _)| n.to_owned()).collect())
+    }
+
+    async fn control(&self, request: Option<Request>, expected: &[String]) -> Result<Vec<Reply>, Error> {
+        let Some(request) = request else { return Ok(Vec::new()) };
+        self.broker.control(&request, expected, self.answer).await.map_err(|e| Error::Broker(e.to_string()))
+    }
+
+    async fn publish(&self, tasks: &[Retry], replies: &mut Vec<(String, Value)>) -> Result<Outcome, Error> {
+        for task in tasks {
+            let sent = self.broker.publish(&task.message).await;
+            match sent {
+                Ok(()) => {
+                    let text = format!("sent as {} to {}", task.message.id, task.message.queue);
+                    replies.push((task.original.to_string(), json!({"ok": text, "id": task.message.id.to_string()})));
+                }
+                Err(error) if replies.is_empty() => return Err(Error::Broker(error.to_string())),
+                Err(error) => {
+                    replies.push((task.original.to_string(), json!({"error": error.to_string()})));
+                    return Ok(Outcome::Failed(format!("stopped after {}: {error}", replies.len() - 1)));
+                }
+            }
+        }
+        Ok(Outcome::Confirmed)
+    }
+
+    /// Pools are asked for their size first: a worker told to shrink by all of its processes loses them and never
+    /// recovers (`protocol/README.md`, "Things that bite" 2).
+    async fn resize(
+        &self,
+        workers: &[String],
+        change: PoolChange,
+        replies: &mut Vec<(String, Value)>,
+    ) -> Result<Outcome, Error> {
+        let mut failed = None;
+        let mut silent = Vec::new();
+        for worker in workers {
+            let to = Some(vec![worker.clone()]);
+            let expected = std::slice::from_ref(worker);
+            let method = match change {
+                PoolChange::Grow(n) => Method::PoolGrow { n },
+                PoolChange::Shrink(n) => {
+                    let stats = self.control(Some(Request { method: Method::Stats, to: to.clone() }), expected).await?;
+                    let Some(stats) = stats.into_iter().find(|r| r.worker == *worker) else {
+                        silent.push(worker.clone());
+                        continue;
+                    };
+                    let size = stats.value["pool"]["processes"].as_array().map_or(0, Vec::len);
+                    let most = u32::try_from(size).unwrap_or(u32::MAX).saturating_sub(1);
+                    if most == 0 {
+                        let why = format!("has {}; one has to stay", command::plural(size, "process"));
+                        replies.push((worker.clone(), json!({"error": why})));
+                        failed = Some(format!("{worker} {why}"));
+                        continue;
+                    }
+                    Method::PoolShrink { n: n.min(most) }
+                }
+            };
+            let answers = self.control(Some(Request { method, to }), expected).await?;
+            match judge(expected, &answers) {
+                Outcome::Failed(why) => failed = Some(why),
+                Outcome::Unconfirmed(_) => silent.push(worker.clone()),
+                Outcome::Confirmed | Outcome::NotSent(_) => {}
+            }
+            collect(replies, answers);
+        }
+        Ok(match failed {
+            Some(why) => Outcome::Failed(why),
+            None if silent.is_empty() => Outcome::Confirmed,
+            None => Outcome::Unconfirmed(no_answer(&silent)),
+        })
+    }
+
+    /// A worker never answers a shutdown: its goodbye, or silence past its heartbeat, confirms it.
+    async fn shut_down(
+        &self,
+        command: &Command,
+        workers: &[String],
+        replies: &mut Vec<(String, Value)>,
+    ) -> Result<Outcome, Error> {
+        self.control(command.request(), &[]).await?;
+        let begun = self.clock.now();
+        let deadline = tokio::time::Instant::now() + self.wait;
+        let gone = |name: &String| {
+            let now = self.clock.now();
+            self.store.read(|m| {
+                m.worker(name).is_some_and(|w| w.said_offline || (!w.is_online(now) && w.heartbeat() < Some(begun)))
+            })
+        };
+        let mut seen = 0;
+        while !workers.iter().all(gone) {
+            let change = self.store.changed(seen);
+            match tokio::time::timeout_at(deadline, change).await {
+                Ok(version) => seen = version,
+                Err(_) => break,
+            }
+        }
+        let (left, still): (Vec<&String>, Vec<&String>) = workers.iter().partition(|name| gone(name));
+        for name in left {
+            replies.push((name.clone(), json!({"ok": "shut down"})));
+        }
+        if still.is_empty() {
+            return Ok(Outcome::Confirmed);
+        }
+        let names: Vec<String> = still.into_iter().cloned().collect();
+        Ok(Outcome::Unconfirmed(format!(
+            "{} still there after {}; a worker finishes its running tasks first",
+            names.join(", "),
+            crate::human::span(self.wait.as_secs())
+        )))
+    }
+}
+
+/// Everybody asked has to answer, and nobody with an error.
+fn judge(expected: &[String], answers: &[Reply]) -> Outcome {
+    if let Some((worker, error)) = answers.iter().find_map(|r| r.error().map(|e| (&r.worker, e))) {
+        return Outcome::Failed(format!("{worker}: {error}"));
+    }
+    if answers.is_empty() {
+        return Outcome::Unconfirmed("no worker answered".into());
+    }
+    let silent: Vec<String> =
+        expected.iter().filter(|name| answers.iter().all(|r| r.worker != **name)).cloned().collect();
+    if silent.is_empty() { Outcome::Confirmed } else { Outcome::Unconfirmed(no_answer(&silent)) }
+}
+
+fn no_answer(names: &[String]) -> String {
+    format!("no answer from {}", names.join(", "))
+}
+
+fn collect(replies: &mut Vec<(String, Value)>, answers: Vec<Reply>) {
+    let mut answers: Vec<(String, Value)> = answers.into_iter().map(|r| (r.worker, r.value)).collect();
+    answers.sort_by(|a, b| a.0.cmp(&b.0));
+    replies.extend(answers);
+}

@@ -1,0 +1,122 @@
+//! A simulated cluster behind a [`Broker`]: seeded, on virtual time, and speaking the bytes real workers speak. Demo,
+//! tests and screenshots run the real program on it.
+
+mod cluster;
+pub mod scenario;
+mod wire;
+mod worker;
+mod workload;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use futures_util::StreamExt;
+use parking_lot::Mutex;
+use tokio::sync::Notify;
+
+use crate::broker::{Broker, Capabilities, EventStream, Health, RawMessage, Result};
+use crate::celery::message::{Message, Outgoing};
+use crate::celery::pidbox::{Reply, Request};
+use crate::celery::queue::Depth;
+use crate::clock::{Clock, Stamp};
+
+use cluster::Cluster;
+pub use scenario::{Options, Scenario};
+
+/// See the module.
+#[derive(Clone)]
+pub struct SimBroker {
+    cluster: Arc<Mutex<Cluster>>,
+    clock: Clock,
+    commanded: Arc<Notify>,
+}
+
+/// Virtual seconds simulated without a break while catching up.
+const STRIDE: Duration = Duration::from_secs(5);
+
+impl SimBroker {
+    /// A cluster whose history ends at the clock's present time.
+    pub fn new(options: &Options, clock: Clock) -> Self {
+        let cluster = Cluster::new(options, clock.now());
+        Self { cluster: Arc::new(Mutex::new(cluster)), clock, commanded: Arc::new(Notify::new()) }
+    }
+
+    /// Lets the cluster live until `at`, and returns what it announced meanwhile.
+    pub fn advance(&self, at: Stamp) -> Vec<RawMessage> {
+        self.cluster.lock().advance(at)
+    }
+
+    /// The present virtual time: behind the clock while history is being made.
+    pub fn now(&self) -> Stamp {
+        self.cluster.lock().now()
+    }
+}
+
+#[async_trait]
+impl Broker for SimBroker {
+    fn url(&self) -> String {
+        "demo: simulated".into()
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        Capabilities { priorities: true, unacked: true }
+    }
+
+    async fn events(&self) -> Result<EventStream> {
+        let sim = self.clone();
+        let batches = futures_util::stream::unfold(sim, |sim| async move {
+            loop {
+                let (now, target) = (sim.clock.now(), sim.now() + STRIDE);
+                let messages = sim.advance(now.min(target));
+                if !messages.is_empty() {
+                    return Some((futures_util::stream::iter(messages), sim));
+                }
+                if sim.now() < now {
+                    continue;
+                }
+                let next = sim.cluster.lock().next_at().map_or(Duration::from_secs(1), |at| at.since(now));
+                tokio::select! {
+                    () = tokio::time::sleep(next.clamp(Duration::from_millis(20), Duration::from_secs(1))) => {}
+                    () = sim.commanded.notified() => {}
+                }
+            }
+        });
+        Ok(batches.flatten().boxed())
+    }
+
+    async fn control(&self, request: &Request, _expected: &[String], _wait: Duration) -> Result<Vec<Reply>> {
+        let replies = self.cluster.lock().control(&request.body(None));
+        self.commanded.notify_one();
+        Ok(replies)
+    }
+
+    async fn publish(&self, message: &Outgoing) -> Result<()> {
+        // The way over the wire format keeps the encoder honest.
+        if let Ok(message) = Message::decode(message.encode_redis().as_bytes()) {
+            self.cluster.lock().publish(&message);
+        }
+        self.commanded.notify_one();
+        Ok(())
+    }
+
+    async fn queues(&self, names: &[String]) -> Result<Vec<Depth>> {
+        Ok(self.cluster.lock().depths(names))
+    }
+
+    async fn health(&self) -> Result<Health> {
+        let cluster = self.cluster.lock();
+        Ok(Health {
+            kind: "simulated".into(),
+            version: env!("CARGO_PKG_VERSION").into(),
+            uptime: Some(cluster.uptime()),
+            memory_used: Some(48 << 20),
+            memory_max: Some(512 << 20),
+            clients: Some(cluster.worker_count() as u64 * 3 + 2),
+            evicted: Some(0),
+            unacked: Some(cluster.unacked()),
+            rtt: 0.0004,
+            commands: None,
+        })
+    }
+}

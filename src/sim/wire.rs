@@ -1,0 +1,33 @@
+//! How the simulated workers put events on the wire: the same envelope, base64 and all, that kombu makes.
+
+use serde_json::{Value, json};
+
+use crate::broker::RawMessage;
+use crate::celery::envelope::to_base64;
+use crate::clock::Stamp;
+
+/// One event as a message, arrived half a millisecond after it was stamped.
+pub fn event(kind: &str, hostname: &str, pid: u32, clock: i64, at: Stamp, own: Value) -> RawMessage {
+    let mut body = json!({"hostname": hostname, "utcoffset": 0.0, "pid": pid, "clock": clock});
+    if let (Some(body), Value::Object(own)) = (body.as_object_mut(), own) {
+        body.extend(own);
+        body.insert("timestamp".into(), json!(at.secs()));
+        body.insert("type".into(), json!(kind));
+    }
+    let routing_key = kind.replace('-', ".");
+    let data = json!({
+        "body": to_base64(body.to_string().as_bytes()),
+        "content-encoding": "utf-8",
+        "content-type": "application/json",
+        "headers": {"hostname": hostname},
+        "properties": {
+            "delivery_mode": 1, "delivery_info": {"exchange": "celeryev", "routing_key": routing_key},
+            "priority": 0, "body_encoding": "base64", "delivery_tag": "00000000-0000-4000-8000-000000000000",
+        },
+    });
+    RawMessage {
+        received: Stamp::from_micros(at.micros() + 500),
+        channel: format!("/0.celeryev/{routing_key}"),
+        data: data.to_string().into_bytes(),
+    }
+}

@@ -1,0 +1,179 @@
+//! The one table of actions: keys, help, hint line, row menu and documentation are all read from it.
+
+use crate::ops::Risk;
+
+/// Where an action is live. Views name the scopes that are live on them, the nearest first.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
+pub enum Scope {
+    Global,
+    List,
+    Tasks,
+    Task,
+    Workers,
+    Monitor,
+    Broker,
+    /// A long text that scrolls.
+    Text,
+    Confirm,
+    Choose,
+    /// A field takes the typed characters.
+    Field,
+    Welcome,
+}
+
+impl Scope {
+    /// Heading in help.
+    pub fn title(self) -> &'static str {
+        match self {
+            Scope::Global => "everywhere",
+            Scope::List => "lists",
+            Scope::Tasks | Scope::Task => "tasks",
+            Scope::Workers => "workers",
+            Scope::Monitor => "monitor",
+            Scope::Broker => "broker",
+            Scope::Text => "this text",
+            Scope::Confirm => "a question",
+            Scope::Choose => "a menu",
+            Scope::Field => "a field",
+            Scope::Welcome => "no broker",
+        }
+    }
+}
+
+/// A row of the table.
+pub struct Row {
+    pub action: Action,
+    pub scope: Scope,
+    /// Keys as they are written in help, such as `ctrl-r`, `Enter`, `g g`.
+    pub keys: &'static [&'static str],
+    pub risk: Risk,
+    /// A word or two for the hint line; empty keeps it out of there.
+    pub hint: &'static str,
+    pub help: &'static str,
+}
+
+macro_rules! actions {
+    ($($action:ident $scope:ident [$($key:literal)*] $risk:ident $hint:literal $help:literal)*) => {
+        /// What a key can do.
+        #[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
+        pub enum Action { $($action),* }
+
+        /// Every action, in the order of help and hint line.
+        pub const TABLE: &[Row] = &[$(Row {
+            action: Action::$action, scope: Scope::$scope, keys: &[$($key),*], risk: Risk::$risk, hint: $hint, help: $help,
+        }),*];
+    };
+}
+
+actions! {
+    TaskRetry     Tasks   ["r"]                      Sends    "retry"    "send it again with the same arguments"
+    TaskRevoke    Tasks   ["x"]                      Destroys "revoke"   "revoke: workers skip it when its turn comes"
+    TaskTerminate Tasks   ["X"]                      Destroys "terminate" "revoke and terminate: choose the signal"
+
+    PoolGrow      Workers ["+"]                      Changes  "grow"     "add processes to the pool"
+    PoolShrink    Workers ["-"]                      Destroys "shrink"   "take processes from the pool"
+    WorkerPing    Workers ["i"]                      Looks    "ping"     "ping"
+    WorkerEvents  Workers ["E"]                      Changes  "events"   "turn task events on or off"
+    WorkerQuit    Workers ["Q"]                      Destroys "shut down" "shut the worker down"
+
+    WindowShorter Monitor ["<"]                      Looks    "shorter"  "a shorter window of time"
+    WindowLonger  Monitor [">"]                      Looks    "longer"   "a longer window of time"
+
+    EventsOn      Tasks   ["E"]                      Changes  ""         "turn task events on at every worker"
+
+    Down          List    ["j" "Down"]               Looks    ""         "next row"
+    Up            List    ["k" "Up"]                 Looks    ""         "previous row"
+    PageDown      List    ["ctrl-d" "PageDown"]      Looks    ""         "half a page down"
+    PageUp        List    ["ctrl-u" "PageUp"]        Looks    ""         "half a page up"
+    Top           List    ["g g" "Home"]             Looks    ""         "first row"
+    Bottom        List    ["G" "End"]                Looks    ""         "last row"
+    Open          List    ["Enter"]                  Looks    "open"     "open"
+    Filter        List    ["/"]                      Looks    "filter"   "filter the list"
+    Mark          List    ["Space"]                  Looks    "mark"     "mark the row and go on"
+    MarkRange     List    ["v"]                      Looks    ""         "mark from the last mark to here"
+    MarkAll       List    ["*"]                      Looks    ""         "mark all that the filter selects"
+    UnmarkAll     List    ["u"]                      Looks    ""         "take all marks off"
+    Sort          List    ["s"]                      Looks    "sort"     "choose what to sort by"
+    Reverse       List    ["S"]                      Looks    ""         "sort the other way round"
+    Follow        List    ["f"]                      Looks    "follow"   "follow new rows from the top"
+    Menu          List    ["."]                      Looks    "menu"     "everything that can be done with this row"
+
+    ScrollDown    Text    ["j" "Down"]               Looks    "down"     "a line down"
+    ScrollUp      Text    ["k" "Up"]                 Looks    "up"       "a line up"
+    ScrollPageDown Text   ["ctrl-d" "PageDown" "Space"] Looks ""         "half a page down"
+    ScrollPageUp  Text    ["ctrl-u" "PageUp"]        Looks    ""         "half a page up"
+    ScrollTop     Text    ["g g" "Home"]             Looks    ""         "to the beginning"
+    ScrollBottom  Text    ["G" "End"]                Looks    ""         "to the end"
+    Search        Text    ["/"]                      Looks    "search"   "search in this text"
+    SearchNext    Text    ["n"]                      Looks    ""         "next match"
+
+    Yes           Confirm ["y"]                      Destroys "yes"      "do it"
+    No            Confirm ["n" "Enter" "Esc" "q"]    Looks    "no"       "don't"
+
+    ChooseDown    Choose  ["j" "Down"]               Looks    ""         "next"
+    ChooseUp      Choose  ["k" "Up"]                 Looks    ""         "previous"
+    ChooseThis    Choose  ["Enter"]                  Looks    "choose"   "choose"
+    ChooseNone    Choose  ["Esc" "q"]                Looks    "back"     "back"
+
+    FieldDone     Field   ["Enter"]                  Looks    "done"     "done"
+    FieldCancel   Field   ["Esc"]                    Looks    "cancel"   "back to what it was"
+    FieldOlder    Field   ["Up"]                     Looks    ""         "what was typed before"
+    FieldNewer    Field   ["Down"]                   Looks    ""         "what was typed after that"
+
+    WelcomeDemo   Welcome ["d"]                      Looks    "demo"     "look around in the simulated cluster"
+    WelcomeBroker Welcome ["b"]                      Looks    "broker"   "type a broker URL"
+
+    Pause         Global  ["p"]                      Looks    "pause"    "hold the view still"
+    Log           Global  ["L"]                      Looks    "log"      "commands and their replies"
+    Help          Global  ["?"]                      Looks    "help"     "all keys of this screen"
+    Back          Global  ["Esc"]                    Looks    ""         "one step back"
+    NextTab       Global  ["g t"]                Looks    ""         "next tab"
+    PreviousTab   Global  ["g T"]                Looks    ""         "previous tab"
+    Refresh       Global  ["ctrl-r"]                 Looks    ""         "ask the broker and the workers again"
+    Redraw        Global  ["ctrl-l"]                 Looks    ""         "draw the screen anew"
+    Quit          Global  ["q" "ctrl-c"]             Looks    "quit"     "quit"
+}
+
+impl Action {
+    /// Its row. Every action has one.
+    pub fn row(self) -> &'static Row {
+        // The table has a row for each variant: the macro makes both from the same list.
+        &TABLE[self as usize]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Scopes that are live together, as the views say.
+    const TOGETHER: [&[Scope]; 5] = [
+        &[Scope::Tasks, Scope::List, Scope::Global],
+        &[Scope::Workers, Scope::List, Scope::Global],
+        &[Scope::Broker, Scope::List, Scope::Global],
+        &[Scope::Monitor, Scope::Global],
+        &[Scope::Tasks, Scope::Text, Scope::Global],
+    ];
+
+    #[test]
+    fn a_key_has_one_risk_wherever_it_is_live() {
+        for scopes in TOGETHER {
+            let mut seen: std::collections::HashMap<&str, (&Row, Risk)> = std::collections::HashMap::new();
+            for row in TABLE.iter().filter(|r| scopes.contains(&r.scope)) {
+                for key in row.keys {
+                    if let Some((other, risk)) = seen.insert(key, (row, row.risk)) {
+                        assert_eq!(risk, row.risk, "{key}: {:?} and {:?}", other.action, row.action);
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn every_action_finds_its_own_row() {
+        for row in TABLE {
+            assert_eq!(row.action.row().action, row.action);
+            assert!(!row.help.is_empty());
+        }
+    }
+}

@@ -1,0 +1,528 @@
+//! The whole screen: tabs, layers on top of them, and what keys do to both. Knows no tab by name and does no I/O.
+
+use std::time::Duration;
+
+use jiff::tz::TimeZone;
+use ratatui::buffer::Buffer;
+use ratatui::layout::{Rect, Size};
+
+use super::action::{Action, Scope};
+use super::header::{self, Header};
+use super::keymap::{self, Key, Keymap, Resolved};
+use super::layers::scroll::Help;
+use super::layers::{Choose, Confirm, log};
+use super::page::{Page, Target};
+use super::tabs::TABS;
+use super::theme::{Role, Theme, ascii};
+use super::view::{Answer, Cx, Effect, Leave, Outcome, View};
+use super::views::task::TaskScreen;
+use super::views::welcome::Welcome;
+use crate::broker::{Health, LinkState};
+use crate::clock::Stamp;
+use crate::feed::Interest;
+use crate::ops::{Command, Receipt, Risk};
+use crate::state::{Model, Scan, ScanRequest};
+use crate::text::{Clean, clean};
+
+pub use super::header::Profile;
+
+/// How a screen is to be.
+#[derive(Clone, Debug)]
+pub struct Options {
+    pub theme: Theme,
+    pub ascii: bool,
+    pub zone: TimeZone,
+    pub profile: Profile,
+    pub read_only: bool,
+    /// Show what was tried until the broker is reached for the first time.
+    pub welcome: bool,
+}
+
+/// The world as it is at the moment a key or frame is handled.
+pub struct World<'a> {
+    pub now: Stamp,
+    pub link: &'a LinkState,
+    pub health: Option<&'a Health>,
+    pub size: Size,
+}
+
+/// What the session has to do for the app.
+#[derive(Debug, PartialEq)]
+pub enum Do {
+    Run(Command),
+    Refresh,
+    Redraw,
+    Leave(Leave),
+}
+
+/// See the module.
+pub struct App {
+    pub options: Options,
+    tabs: Vec<Box<dyn View>>,
+    tab: usize,
+    layers: Vec<Box<dyn View>>,
+    welcome: Option<Welcome>,
+    keymap: Keymap,
+    header: Header,
+    receipts: Vec<Receipt>,
+    /// Commands under way.
+    running: usize,
+    quitting: bool,
+    toast: Option<(Clean, Role, Stamp)>,
+    /// Events seen when the view was held still.
+    paused: Option<(Stamp, u64)>,
+    notes: Vec<(Clean, Role)>,
+    clicks: Vec<(Rect, Target)>,
+    round_trip: Option<Duration>,
+}
+
+/// How long a message stays in the last line.
+const TOAST: Duration = Duration::from_secs(6);
+/// Receipts kept for the log.
+const LOGGED: usize = 500;
+
+impl App {
+    pub fn new(options: Options) -> Self {
+        let welcome = options.welcome.then(|| Welcome::new(options.profile.url.clone()));
+        Self {
+            options,
+            tabs: TABS.iter().map(|tab| (tab.make)()).collect(),
+            tab: 0,
+            layers: Vec::new(),
+            welcome,
+            keymap: Keymap::default(),
+            header: Header::default(),
+            receipts: Vec::new(),
+            running: 0,
+            quitting: false,
+            toast: None,
+            paused: None,
+            notes: Vec::new(),
+            clicks: Vec::new(),
+            round_trip: None,
+        }
+    }
+
+    fn base(&mut self) -> &mut dyn View {
+        match &mut self.welcome {
+            Some(welcome) => welcome,
+            None => self.tabs[self.tab].as_mut(),
+        }
+    }
+
+    fn focus(&mut self) -> &mut dyn View {
+        match self.layers.last_mut() {
+            Some(layer) => layer.as_mut(),
+            None => match &mut self.welcome {
+                Some(welcome) => welcome,
+                None => self.tabs[self.tab].as_mut(),
+            },
+        }
+    }
+
+    /// What workers should be asked about now.
+    pub fn interest(&self) -> Interest {
+        let visible = self.layers.last().filter(|l| !l.is_overlay());
+        visible.map_or_else(|| self.tabs[self.tab].interest(), |layer| layer.interest())
+    }
+
+    /// Pause that should lie between two frames which only bring new data.
+    pub fn pause_between(&self) -> Duration {
+        let visible = self.layers.last().filter(|l| !l.is_overlay());
+        Duration::from_millis(visible.map_or_else(|| self.tabs[self.tab].pause_between(), |l| l.pause_between()))
+    }
+
+    /// Whether the view is held still.
+    pub fn is_paused(&self) -> bool {
+        self.paused.is_some()
+    }
+
+    /// The measured round trip to the terminal.
+    pub fn set_round_trip(&mut self, round_trip: Option<Duration>) {
+        self.round_trip = round_trip;
+    }
+
+    /// Takes a key.
+    pub fn key(&mut self, key: &Key, model: &Model, world: &World<'_>) -> Vec<Do> {
+        if key.name() == "ctrl-c" {
+            return self.quit();
+        }
+        let scopes = self.focus().scopes();
+        if scopes.contains(&Scope::Global) && self.welcome.is_none() {
+            if let Some(tab) = key.character().and_then(|c| c.to_digit(10)) {
+                if (1..=TABS.len()).contains(&(tab as usize)) {
+                    self.go_to_tab(tab as usize - 1);
+                    return Vec::new();
+                }
+            }
+        }
+        match self.keymap.resolve(scopes, key) {
+            Resolved::Action(action) => self.perform(action, model, world),
+            Resolved::Pending => Vec::new(),
+            Resolved::Nothing => {
+                let outcome = self.focus().type_key(key);
+                self.outcome(outcome, None, model, world)
+            }
+        }
+    }
+
+    /// Takes pasted text. Outside a field it does nothing.
+    pub fn paste(&mut self, text: &str, model: &Model, world: &World<'_>) -> Vec<Do> {
+        if !self.focus().scopes().contains(&Scope::Field) {
+            return Vec::new();
+        }
+        let outcome = self.focus().paste(text);
+        self.outcome(outcome, None, model, world)
+    }
+
+    /// Takes a click.
+    pub fn click(&mut self, x: u16, y: u16, model: &Model, world: &World<'_>) -> Vec<Do> {
+        let hit = self.clicks.iter().rev().find(|(area, _)| area.contains((x, y).into())).map(|(_, target)| *target);
+        match hit {
+            Some(Target::Tab(tab)) => {
+                self.go_to_tab(tab);
+                Vec::new()
+            }
+            Some(target) => {
+                let outcome = self.with_cx(model, world, |view, cx| view.click(target, cx));
+                match (outcome, target) {
+                    (Outcome::Ignored, Target::Action(action)) => self.perform(action, model, world),
+                    (outcome, _) => self.outcome(outcome, None, model, world),
+                }
+            }
+            None => Vec::new(),
+        }
+    }
+
+    /// Takes a turn of the wheel.
+    pub fn wheel(&mut self, down: bool, model: &Model, world: &World<'_>) -> Vec<Do> {
+        let scopes = self.focus().scopes();
+        let actions = if scopes.contains(&Scope::List) {
+            (Action::Down, Action::Up)
+        } else if scopes.contains(&Scope::Text) {
+            (Action::ScrollDown, Action::ScrollUp)
+        } else if scopes.contains(&Scope::Choose) {
+            (Action::ChooseDown, Action::ChooseUp)
+        } else {
+            return Vec::new();
+        };
+        let action = if down { actions.0 } else { actions.1 };
+        (0..3).flat_map(|_| self.perform(action, model, world)).collect()
+    }
+
+    fn go_to_tab(&mut self, tab: usize) {
+        self.layers.clear();
+        self.keymap.reset();
+        self.tab = tab;
+    }
+
+    fn with_cx<R>(&mut self, model: &Model, world: &World<'_>, act: impl FnOnce(&mut dyn View, &mut Cx<'_>) -> R) -> R {
+        let receipts = std::mem::take(&mut self.receipts);
+        let zone = self.options.zone.clone();
+        let mut cx = Cx {
+            model,
+            now: world.now,
+            zone: &zone,
+            size: content(world.size),
+            link: world.link,
+            health: world.health,
+            receipts: &receipts,
+            paused: self.paused.is_some(),
+        };
+        let result = act(self.focus(), &mut cx);
+        self.receipts = receipts;
+        result
+    }
+
+    fn perform(&mut self, action: Action, model: &Model, world: &World<'_>) -> Vec<Do> {
+        let refused = self.with_cx(model, world, |view, cx| view.refuse(action, cx));
+        if let Some(why) = refused {
+            self.say(&why, Role::Warn, world.now);
+            return Vec::new();
+        }
+        if action == Action::Menu {
+            let menu = self.with_cx(model, world, |view, cx| Choose::actions("this row", view, cx));
+            self.layers.push(Box::new(menu));
+            return Vec::new();
+        }
+        let outcome = self.with_cx(model, world, |view, cx| view.perform(action, cx));
+        self.outcome(outcome, Some(action), model, world)
+    }
+
+    fn outcome(&mut self, outcome: Outcome, action: Option<Action>, model: &Model, world: &World<'_>) -> Vec<Do> {
+        match (outcome, action) {
+            (Outcome::Effect(effect), _) => self.effect(effect, model, world),
+            (Outcome::Ignored, Some(action)) => self.global(action, model, world),
+            _ => Vec::new(),
+        }
+    }
+
+    fn effect(&mut self, effect: Effect, model: &Model, world: &World<'_>) -> Vec<Do> {
+        match effect {
+            Effect::Ask(command) if self.options.read_only => self.refuse_read_only(&command, world.now),
+            Effect::Run(command) if self.options.read_only && command.risk() > Risk::Looks => {
+                self.refuse_read_only(&command, world.now)
+            }
+            Effect::Ask(command) => self.layers.push(Box::new(Confirm::new(command))),
+            Effect::Run(command) => {
+                if self.layers.last().is_some_and(|l| l.scopes() == [Scope::Confirm]) {
+                    self.layers.pop();
+                }
+                self.running += 1;
+                self.say(&format!("{} sent, waiting for answers …", command.verb()), Role::Muted, world.now);
+                return vec![Do::Run(command)];
+            }
+            Effect::Open(view) => self.layers.push(view),
+            Effect::OpenTask(id) => self.layers.push(Box::new(TaskScreen::new(id))),
+            Effect::Close => {
+                self.layers.pop();
+            }
+            Effect::CloseAnd(action) => {
+                self.layers.pop();
+                return self.perform(action, model, world);
+            }
+            Effect::Answer(answer) => {
+                let top = self.layers.pop();
+                let outcome = self.with_cx(model, world, |view, cx| view.answer(&answer, cx));
+                // A field stays open while it is typed into.
+                if let (Answer::Text { done: false, .. }, Some(field)) = (&answer, top) {
+                    self.layers.push(field);
+                }
+                return self.outcome(outcome, None, model, world);
+            }
+            Effect::Say(text) => self.say(&text, Role::Warn, world.now),
+            Effect::Leave(leave) => return vec![Do::Leave(leave)],
+        }
+        Vec::new()
+    }
+
+    fn refuse_read_only(&mut self, command: &Command, now: Stamp) {
+        self.say(&format!("read-only: {} is not sent", command.verb()), Role::Warn, now);
+    }
+
+    fn global(&mut self, action: Action, model: &Model, world: &World<'_>) -> Vec<Do> {
+        match action {
+            Action::Quit => return self.quit(),
+            Action::Help => {
+                let scopes = self.focus().scopes();
+                self.layers.push(Box::new(Help::new(scopes)));
+            }
+            Action::Log => self.layers.push(Box::<log::Log>::default()),
+            Action::Pause => {
+                self.paused = match self.paused {
+                    Some(_) => None,
+                    None => Some((world.now, model.counters().seen)),
+                };
+            }
+            Action::NextTab => self.go_to_tab((self.tab + 1) % TABS.len()),
+            Action::PreviousTab => self.go_to_tab((self.tab + TABS.len() - 1) % TABS.len()),
+            Action::Refresh => {
+                self.say("asking again", Role::Muted, world.now);
+                return vec![Do::Refresh];
+            }
+            Action::Redraw => return vec![Do::Redraw],
+            Action::Back => {
+                self.layers.pop();
+            }
+            _ => {}
+        }
+        Vec::new()
+    }
+
+    fn quit(&mut self) -> Vec<Do> {
+        if self.running > 0 && !std::mem::replace(&mut self.quitting, true) {
+            self.toast = Some((Clean::own("a command is under way: once more quits"), Role::Warn, Stamp::EPOCH));
+            return Vec::new();
+        }
+        vec![Do::Leave(Leave::Quit)]
+    }
+
+    /// Shows a message in the last line for a while.
+    pub fn say(&mut self, text: &str, role: Role, now: Stamp) {
+        self.toast = Some((clean(text), role, now));
+    }
+
+    /// A command came back.
+    pub fn done(&mut self, receipt: Receipt, now: Stamp) {
+        self.running = self.running.saturating_sub(1);
+        self.quitting = false;
+        let text = match receipt.outcome.why() {
+            Some(why) => format!("{} {}: {why}", receipt.verb, receipt.outcome.word()),
+            None => {
+                let first = receipt.replies.first().map(|(who, value)| format!(": {who} {}", Receipt::reply_text(value)));
+                let more = match receipt.replies.len() {
+                    0 | 1 => String::new(),
+                    n => format!(" and {} more", n - 1),
+                };
+                format!("{} confirmed{}{more}", receipt.verb, first.unwrap_or_default())
+            }
+        };
+        self.say(&format!("{text}   (L shows all)"), log::role(&receipt.outcome), now);
+        self.receipts.push(receipt);
+        if self.receipts.len() > LOGGED {
+            self.receipts.remove(0);
+        }
+    }
+
+    /// Copies everything that will be seen out of the model.
+    pub fn sync(&mut self, model: &Model, world: &World<'_>) {
+        if self.welcome.as_ref().is_some_and(Welcome::is_over) {
+            self.welcome = None;
+        }
+        let receipts = std::mem::take(&mut self.receipts);
+        let zone = self.options.zone.clone();
+        let now = self.paused.map_or(world.now, |(at, _)| at);
+        let cx = Cx {
+            model,
+            now,
+            zone: &zone,
+            size: content(world.size),
+            link: world.link,
+            health: world.health,
+            receipts: &receipts,
+            paused: self.paused.is_some(),
+        };
+        self.header.sync(&self.options.profile, self.round_trip, &Cx { now: world.now, ..cx });
+        let first = self.layers.iter().rposition(|l| !l.is_overlay());
+        if first.is_none() {
+            self.base().sync(&cx);
+        }
+        for layer in self.layers.iter_mut().skip(first.unwrap_or(0)) {
+            // Layers live in real time: a question counts how long it could be read.
+            layer.sync(&Cx { now: world.now, ..cx });
+        }
+        self.receipts = receipts;
+        self.sync_notes(model, world);
+    }
+
+    fn sync_notes(&mut self, model: &Model, world: &World<'_>) {
+        self.notes.clear();
+        if let Some((since, seen)) = self.paused {
+            let held = model.counters().seen.saturating_sub(seen);
+            let time = crate::human::clock(since, &self.options.zone);
+            let held = crate::human::count(held);
+            self.notes.push((crate::clean!("paused at {time}, {held} events since"), Role::Warn));
+        }
+        if self.options.read_only {
+            self.notes.push((Clean::own("READ-ONLY"), Role::Warn));
+        }
+        // A message of before the session's first frame has no time yet.
+        if let Some((_, _, at)) = &mut self.toast {
+            if *at == Stamp::EPOCH {
+                *at = world.now;
+            }
+            if world.now.since(*at) >= TOAST {
+                self.toast = None;
+            }
+        }
+    }
+
+    /// Until when the message in the last line stays, if there is one.
+    pub fn toast_ends(&self) -> Option<Stamp> {
+        self.toast.as_ref().map(|(_, _, at)| *at + TOAST)
+    }
+
+    /// Paints the copy. Returns where the text cursor stands, if a field is open.
+    pub fn draw(&mut self, buffer: &mut Buffer, now: Stamp) -> Option<(u16, u16)> {
+        let area = buffer.area;
+        let zone = self.options.zone.clone();
+        let base_style = self.options.theme.style(Role::Text);
+        buffer.set_style(area, base_style);
+        let mut page =
+            Page { buffer, theme: self.options.theme, now, zone: &zone, clicks: Vec::new(), cursor: None };
+        let line = |y: u16| Rect { x: area.x, y, width: area.width, height: u16::from(y < area.y + area.height) };
+        self.header.draw(&mut page, line(area.y));
+        if area.height > 1 {
+            header::tabs(&mut page, line(area.y + 1), self.tab, &self.notes);
+        }
+        let body = Rect { y: area.y + 2, height: content(area.as_size()).height, ..area };
+        if body.height > 0 && area.height > 3 {
+            let first = self.layers.iter().rposition(|l| !l.is_overlay());
+            match (first, &self.welcome) {
+                (None, Some(welcome)) => welcome.draw(&mut page, body),
+                (None, None) => self.tabs[self.tab].draw(&mut page, body),
+                _ => {}
+            }
+            let last = self.layers.len().saturating_sub(1);
+            for (i, layer) in self.layers.iter().enumerate().skip(first.unwrap_or(0)) {
+                if i == last && layer.is_overlay() {
+                    // What lies on top is exclusive for the mouse too.
+                    page.clicks.clear();
+                }
+                layer.draw(&mut page, body);
+            }
+        }
+        self.draw_last_line(&mut page, line(area.y + area.height.saturating_sub(1)));
+        let (clicks, cursor) = (std::mem::take(&mut page.clicks), page.cursor);
+        self.clicks = clicks;
+        if self.options.ascii {
+            for cell in &mut buffer.content {
+                if !cell.symbol().is_ascii() {
+                    cell.set_symbol(ascii(cell.symbol()));
+                }
+            }
+        }
+        cursor
+    }
+
+    /// A message, or the keys that make sense now.
+    fn draw_last_line(&mut self, page: &mut Page<'_>, area: Rect) {
+        if area.height == 0 {
+            return;
+        }
+        if let Some((text, role, _)) = &self.toast {
+            page.put(area.x + 1, area.y, area.width.saturating_sub(2), text, *role);
+            return;
+        }
+        let scopes = self.focus().scopes();
+        let mut x = area.x + 1;
+        let right = area.x + area.width;
+        // Room for the last one, which says where all others are.
+        let help = if scopes.contains(&Scope::Global) { 8 } else { 0 };
+        let rows: Vec<_> = keymap::rows(scopes).filter(|r| !r.hint.is_empty() && r.action != Action::Help).collect();
+        let help_row = keymap::rows(scopes).find(|r| r.action == Action::Help);
+        for row in rows {
+            let width = hint_width(row.keys, row.hint);
+            if x + width + 2 + help > right {
+                continue;
+            }
+            x = hint(page, x, area.y, row.action, row.keys, row.hint);
+        }
+        if let Some(row) = help_row {
+            hint(page, x, area.y, row.action, row.keys, row.hint);
+        }
+    }
+
+    /// Scans the views want done.
+    pub fn wanted_scans(&mut self) -> Vec<(usize, ScanRequest)> {
+        let tabs = self.tabs.iter_mut().enumerate();
+        tabs.filter_map(|(i, tab)| tab.wants_scan().map(|request| (i, request))).collect()
+    }
+
+    /// A scan is done.
+    pub fn scanned(&mut self, tab: usize, scan: Scan) {
+        if let Some(tab) = self.tabs.get_mut(tab) {
+            tab.scanned(scan);
+        }
+    }
+}
+
+/// Room for a view: two lines above and one below are the app's.
+fn content(size: Size) -> Size {
+    Size { width: size.width, height: size.height.saturating_sub(3) }
+}
+
+fn hint_width(keys: &[&str], text: &str) -> u16 {
+    let key = keys.first().map_or(0, |k| clean(&keymap::shown(k)).width());
+    (key + 1 + text.chars().count()) as u16
+}
+
+fn hint(page: &mut Page<'_>, x: u16, y: u16, action: Action, keys: &[&str], text: &'static str) -> u16 {
+    // `put` cuts at the buffer's own edge.
+    let room = u16::MAX - x;
+    let key = keys.first().map(|k| clean(&keymap::shown(k))).unwrap_or_default();
+    let used = page.put(x, y, room, &key, Role::Accent);
+    let used = used + 1 + page.put(x + used + 1, y, room, Clean::own(text), Role::Muted);
+    page.clickable(Rect { x, y, width: used, height: 1 }, Target::Action(action));
+    x + used + 2
+}

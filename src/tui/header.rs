@@ -1,0 +1,134 @@
+//! The two lines at the top: which cluster, how it is, and where one is.
+
+use ratatui::layout::Rect;
+
+use super::page::{Page, Target};
+use super::tabs::TABS;
+use super::theme::Role;
+use super::view::Cx;
+use crate::broker::LinkState;
+use crate::human;
+use crate::text::{Clean, clean};
+
+/// Whose cluster this is.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Profile {
+    pub name: Option<String>,
+    /// Shown in a warning colour: nobody should shut down the wrong cluster.
+    pub danger: bool,
+    pub url: String,
+}
+
+/// A part of the first line, and how soon it goes when there is no room: the highest number first.
+struct Part {
+    text: Clean,
+    role: Role,
+    goes: u8,
+}
+
+/// What the first line says.
+#[derive(Default)]
+pub struct Header {
+    parts: Vec<Part>,
+    clock: Clean,
+}
+
+impl Header {
+    /// Copies what is shown.
+    pub fn sync(&mut self, profile: &Profile, round_trip: Option<std::time::Duration>, cx: &Cx<'_>) {
+        let mut parts = vec![Part { text: Clean::own("flower-tui"), role: Role::Faint, goes: 9 }];
+        if let Some(name) = &profile.name {
+            parts.push(Part { text: clean(name), role: if profile.danger { Role::Danger } else { Role::Accent }, goes: 1 });
+        }
+        parts.push(Part { text: clean(&profile.url), role: Role::Muted, goes: 7 });
+        parts.push(link(cx));
+        if let Some(slow) = round_trip.filter(|rtt| rtt.as_millis() >= 150) {
+            parts.push(Part { text: crate::clean!("link {} ms", slow.as_millis()), role: Role::Muted, goes: 4 });
+        }
+        self.numbers(&mut parts, cx);
+        self.parts = parts;
+        self.clock = clean(&human::clock(cx.now, cx.zone));
+    }
+
+    fn numbers(&self, parts: &mut Vec<Part>, cx: &Cx<'_>) {
+        let series = cx.model.series();
+        let five = series.recent(5, cx.now);
+        let events = five.sent + five.received + five.started + five.succeeded + five.failed + five.retried + five.revoked;
+        parts.push(Part { text: crate::clean!("{} ev/s", human::rate(f64::from(events) / 5.0)), role: Role::Muted, goes: 6 });
+        let (online, known) = cx.model.online(cx.now);
+        let gone = cx.model.workers().iter().filter(|(_, w)| !w.is_online(cx.now) && !w.said_offline).count();
+        let text = crate::clean!("{online}/{known} workers");
+        parts.push(Part { text, role: if gone > 0 { Role::Warn } else { Role::Text }, goes: 2 });
+        let queued: u64 = cx.model.queues().iter().map(|(_, q)| q.depth.ready).sum();
+        let grows = cx.model.queues().iter().filter_map(|(_, q)| q.slope(cx.now)).sum::<f64>() * 300.0 > 10.0;
+        let text = crate::clean!("{} queued{}", human::count(queued), if grows && queued > 0 { " ▲" } else { "" });
+        parts.push(Part { text, role: if grows && queued > 0 { Role::Warn } else { Role::Text }, goes: 2 });
+        if let Some(ok) = series.recent(60, cx.now).success() {
+            let role = if ok < 0.95 { Role::Fail } else { Role::Text };
+            parts.push(Part { text: crate::clean!("{} ok", human::percent(ok)), role, goes: 3 });
+        }
+        let p = series.recent.percentiles();
+        if p.samples > 0 {
+            parts.push(Part { text: crate::clean!("p95 {}", human::seconds(f64::from(p.p95))), role: Role::Muted, goes: 8 });
+        }
+        let missed = cx.model.counters().missed;
+        if missed > 0 {
+            parts.push(Part { text: crate::clean!("{} missed", human::count(missed)), role: Role::Warn, goes: 3 });
+        }
+    }
+
+    /// Paints the first line. Parts go in a fixed order where there is no room; it never wraps.
+    pub fn draw(&self, page: &mut Page<'_>, area: Rect) {
+        let clock = if area.width >= 70 { self.clock.width() as u16 + 3 } else { 0 };
+        let room = area.width.saturating_sub(clock + 1);
+        let mut shown: Vec<&Part> = self.parts.iter().collect();
+        let width = |parts: &[&Part]| parts.iter().map(|p| p.text.width() as u16 + 3).sum::<u16>().saturating_sub(2);
+        while shown.len() > 1 && width(&shown) > room {
+            let Some(last) = shown.iter().enumerate().max_by_key(|(i, p)| (p.goes, *i)).map(|(i, _)| i) else { break };
+            shown.remove(last);
+        }
+        let mut x = area.x + 1;
+        for part in shown {
+            x += page.put(x, area.y, (area.x + area.width).saturating_sub(x), &part.text, part.role) + 3;
+        }
+        if clock > 0 {
+            page.put_right(area.x, area.y, area.width - 1, &self.clock, Role::Muted);
+        }
+    }
+}
+
+fn link(cx: &Cx<'_>) -> Part {
+    match cx.link {
+        LinkState::Connecting => Part { text: Clean::own("○ connecting"), role: Role::Muted, goes: 0 },
+        LinkState::Live { .. } => Part { text: Clean::own("● live"), role: Role::Ok, goes: 0 },
+        LinkState::Down { since, retry, .. } => {
+            let down = human::span(cx.now.since(*since).as_secs());
+            let next = retry.since(cx.now).as_secs();
+            let next = if next == 0 { "now".into() } else { format!("in {next}s") };
+            Part { text: crate::clean!("○ down {down}, trying again {next}"), role: Role::Fail, goes: 0 }
+        }
+    }
+}
+
+/// Paints the second line: the tabs, and what holds for the whole screen.
+pub fn tabs(page: &mut Page<'_>, area: Rect, current: usize, notes: &[(Clean, Role)]) {
+    let width: u16 = notes.iter().map(|(t, _)| t.width() as u16 + 2).sum();
+    let mut x = area.x + 1;
+    let right = (area.x + area.width).saturating_sub(width);
+    for (i, tab) in TABS.iter().enumerate() {
+        let active = i == current;
+        let title = crate::clean!("{} {}", i + 1, tab.title);
+        let room = right.saturating_sub(x);
+        let used = page.put(x, area.y, room, &title, if active { Role::Accent } else { Role::Muted });
+        let place = Rect { x, y: area.y, width: used, height: 1 };
+        if active {
+            page.buffer.set_style(place, ratatui::style::Style::new().add_modifier(ratatui::style::Modifier::BOLD | ratatui::style::Modifier::UNDERLINED));
+        }
+        page.clickable(place, Target::Tab(i));
+        x += used + 3;
+    }
+    let mut x = right;
+    for (text, role) in notes {
+        x += page.put(x, area.y, (area.x + area.width).saturating_sub(x), text, *role) + 2;
+    }
+}

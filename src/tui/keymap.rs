@@ -1,0 +1,140 @@
+//! From keys to actions. Nothing else looks at key codes.
+
+use termina::event::{KeyCode, KeyEvent, Modifiers};
+
+use super::action::{Action, Row, Scope, TABLE};
+
+/// A key as help writes it: `q`, `Enter`, `ctrl-r`, `alt-x`.
+#[derive(Clone, PartialEq, Eq, Debug, Hash)]
+pub struct Key(String);
+
+impl Key {
+    /// A key by its written name.
+    pub fn named(name: &str) -> Self {
+        Key(name.to_owned())
+    }
+
+    /// The character to type into a field, if it is one.
+    pub fn character(&self) -> Option<char> {
+        if self.0 == "Space" {
+            return Some(' ');
+        }
+        let mut chars = self.0.chars();
+        match (chars.next(), chars.next()) {
+            (Some(c), None) => Some(c),
+            _ => None,
+        }
+    }
+
+    /// The written name.
+    pub fn name(&self) -> &str {
+        &self.0
+    }
+
+    /// What the terminal reported; `None` for keys nobody binds.
+    pub fn from_event(event: &KeyEvent) -> Option<Self> {
+        let name = match event.code {
+            KeyCode::Char(' ') => "Space".to_owned(),
+            KeyCode::Char(c) => c.to_string(),
+            KeyCode::Enter => "Enter".into(),
+            KeyCode::Backspace => "Backspace".into(),
+            KeyCode::Tab if event.modifiers.contains(Modifiers::SHIFT) => "BackTab".into(),
+            KeyCode::Tab => "Tab".into(),
+            KeyCode::BackTab => "BackTab".into(),
+            KeyCode::Escape => "Esc".into(),
+            KeyCode::Left => "Left".into(),
+            KeyCode::Right => "Right".into(),
+            KeyCode::Up => "Up".into(),
+            KeyCode::Down => "Down".into(),
+            KeyCode::Home => "Home".into(),
+            KeyCode::End => "End".into(),
+            KeyCode::PageUp => "PageUp".into(),
+            KeyCode::PageDown => "PageDown".into(),
+            KeyCode::Delete => "Delete".into(),
+            _ => return None,
+        };
+        let mut prefix = String::new();
+        if event.modifiers.contains(Modifiers::CONTROL) {
+            prefix.push_str("ctrl-");
+        }
+        if event.modifiers.contains(Modifiers::ALT) {
+            prefix.push_str("alt-");
+        }
+        Some(Key(if prefix.is_empty() { name } else { format!("{prefix}{}", name.to_lowercase()) }))
+    }
+}
+
+/// What keys typed so far mean.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Resolved {
+    Action(Action),
+    /// The beginning of a longer sequence.
+    Pending,
+    Nothing,
+}
+
+/// Holds the beginning of a sequence such as `g g`.
+#[derive(Default)]
+pub struct Keymap {
+    pending: Option<Key>,
+}
+
+impl Keymap {
+    /// Takes a key, where these scopes are live.
+    pub fn resolve(&mut self, scopes: &[Scope], key: &Key) -> Resolved {
+        if let Some(first) = self.pending.take() {
+            let both = format!("{} {}", first.name(), key.name());
+            return match find(scopes, &both) {
+                Some(action) => Resolved::Action(action),
+                None => Resolved::Nothing,
+            };
+        }
+        if let Some(action) = find(scopes, key.name()) {
+            return Resolved::Action(action);
+        }
+        let begins = format!("{} ", key.name());
+        if rows(scopes).any(|row| row.keys.iter().any(|k| k.starts_with(&begins))) {
+            self.pending = Some(key.clone());
+            return Resolved::Pending;
+        }
+        Resolved::Nothing
+    }
+
+    /// Forgets a begun sequence.
+    pub fn reset(&mut self) {
+        self.pending = None;
+    }
+}
+
+/// Rows live in these scopes, nearest scope first.
+pub fn rows<'s>(scopes: &'s [Scope]) -> impl Iterator<Item = &'static Row> + 's {
+    scopes.iter().flat_map(|scope| TABLE.iter().filter(move |row| row.scope == *scope))
+}
+
+fn find(scopes: &[Scope], keys: &str) -> Option<Action> {
+    rows(scopes).find(|row| row.keys.contains(&keys)).map(|row| row.action)
+}
+
+/// A key as a person sees it written.
+pub fn shown(key: &str) -> String {
+    let arrows = [("Down", "↓"), ("Up", "↑"), ("Enter", "⏎"), ("Space", "space")];
+    arrows.iter().find(|(name, _)| *name == key).map_or_else(|| key.to_owned(), |(_, glyph)| (*glyph).to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sequences_and_nearer_scopes_are_found() {
+        let mut keymap = Keymap::default();
+        let scopes = [Scope::Tasks, Scope::List, Scope::Global];
+        let key = Key::named;
+        assert_eq!(keymap.resolve(&scopes, &key("g")), Resolved::Pending);
+        assert_eq!(keymap.resolve(&scopes, &key("g")), Resolved::Action(Action::Top));
+        assert_eq!(keymap.resolve(&scopes, &key("g")), Resolved::Pending);
+        assert_eq!(keymap.resolve(&scopes, &key("x")), Resolved::Nothing, "an unknown sequence does nothing");
+        assert_eq!(keymap.resolve(&scopes, &key("x")), Resolved::Action(Action::TaskRevoke));
+        assert_eq!(keymap.resolve(&[Scope::Confirm], &key("x")), Resolved::Nothing);
+    }
+}

@@ -1,0 +1,88 @@
+//! The question before a command. No is the default, and a `y` counts only when typed after it could be read.
+
+use std::time::Duration;
+
+use ratatui::layout::Rect;
+
+use crate::clock::Stamp;
+use crate::ops::{Command, Risk};
+use crate::text::{Clean, clean};
+use crate::tui::action::{Action, Scope};
+use crate::tui::page::{Page, Target, centered};
+use crate::tui::theme::Role;
+use crate::tui::view::{Cx, Effect, Outcome, View};
+
+/// A `y` typed sooner than this was not an answer.
+const READING: Duration = Duration::from_millis(300);
+
+/// See the module.
+pub struct Confirm {
+    command: Command,
+    title: Clean,
+    lines: Vec<Clean>,
+    shown: Option<Stamp>,
+}
+
+impl Confirm {
+    pub fn new(command: Command) -> Self {
+        Self { command, title: Clean::default(), lines: Vec::new(), shown: None }
+    }
+}
+
+impl View for Confirm {
+    fn scopes(&self) -> &'static [Scope] {
+        &[Scope::Confirm]
+    }
+
+    fn perform(&mut self, action: Action, cx: &mut Cx<'_>) -> Outcome {
+        match action {
+            Action::Yes => match self.shown {
+                Some(shown) if cx.now.since(shown) >= READING => Outcome::Effect(Effect::Run(self.command.clone())),
+                _ => Outcome::Done,
+            },
+            _ => Outcome::Effect(Effect::Close),
+        }
+    }
+
+    fn click(&mut self, target: Target, cx: &mut Cx<'_>) -> Outcome {
+        match target {
+            Target::Action(action) => self.perform(action, cx),
+            _ => Outcome::Done,
+        }
+    }
+
+    fn sync(&mut self, cx: &Cx<'_>) {
+        self.shown.get_or_insert(cx.now);
+        let preview = self.command.preview(cx.model);
+        self.title = clean(&preview.title);
+        self.lines = preview.lines.iter().map(|line| clean(line)).collect();
+    }
+
+    fn draw(&self, page: &mut Page<'_>, area: Rect) {
+        let words = clean(&self.command.words());
+        let line = crate::clean!("= {words}");
+        let wanted = self.lines.iter().chain([&self.title, &line]).map(Clean::width).max().unwrap_or(0) + 6;
+        let box_area = centered(area, wanted.clamp(44, 100) as u16, self.lines.len() as u16 + 6);
+        let destroys = self.command.risk() == Risk::Destroys;
+        page.frame(box_area, &self.title, if destroys { Role::Fail } else { Role::Accent });
+        let (x, width) = (box_area.x + 3, box_area.width.saturating_sub(6));
+        let room = box_area.height.saturating_sub(6);
+        for (i, text) in self.lines.iter().take(usize::from(room)).enumerate() {
+            page.put(x, box_area.y + 2 + i as u16, width, text, Role::Text);
+        }
+        let bottom = (box_area.y + box_area.height).saturating_sub(2);
+        if box_area.height > 4 {
+            page.put(x, bottom - 1, width, &line, Role::Faint);
+        }
+        let yes = page.put(x, bottom, width, Clean::own("y"), Role::Accent);
+        page.put(x + yes + 1, bottom, width, Clean::own("do it"), Role::Muted);
+        page.clickable(Rect { x, y: bottom, width: 7, height: 1 }, Target::Action(Action::Yes));
+        page.put(x + 10, bottom, width, Clean::own("n"), Role::Accent);
+        page.put(x + 12, bottom, width.saturating_sub(12), Clean::own("don't (also ⏎ and Esc)"), Role::Muted);
+        page.clickable(Rect { x: x + 10, y: bottom, width: 24, height: 1 }, Target::Action(Action::No));
+    }
+
+    fn is_overlay(&self) -> bool {
+        true
+    }
+}

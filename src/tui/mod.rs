@@ -1,0 +1,19 @@
+//! The screen. A view copies what it shows out of the model (`sync`), then paints the copy (`draw`); keys become
+//! [`action::Action`]s, and what they do to the cluster leaves as [`view::Effect`]s that [`app::App`] carries out.
+
+pub mod action;
+pub mod app;
+mod header;
+mod keymap;
+mod layers;
+pub mod pace;
+mod page;
+pub mod session;
+mod tabs;
+pub mod term;
+pub mod theme;
+pub mod view;
+mod views;
+mod widgets;
+
+pub use keymap::Key;

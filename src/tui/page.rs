@@ -1,0 +1,110 @@
+//! What a view paints on: a frame's cells, the theme, and the list of places that can be clicked.
+
+use jiff::tz::TimeZone;
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
+
+use super::action::Action;
+use super::theme::{Role, Theme};
+use crate::clock::Stamp;
+use crate::text::{Clean, cut_end, cut_middle};
+
+/// What a click on a place means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Target {
+    Tab(usize),
+    Row(usize),
+    Column(usize),
+    Action(Action),
+}
+
+/// See the module.
+pub struct Page<'a> {
+    pub buffer: &'a mut Buffer,
+    pub theme: Theme,
+    pub now: Stamp,
+    pub zone: &'a TimeZone,
+    pub clicks: Vec<(Rect, Target)>,
+    /// Where the text cursor stands, if a field is open.
+    pub cursor: Option<(u16, u16)>,
+}
+
+impl Page<'_> {
+    /// Writes a text, cut at `width` columns; returns the columns it took.
+    pub fn put(&mut self, x: u16, y: u16, width: u16, text: impl AsRef<Clean>, role: Role) -> u16 {
+        if width == 0 || !self.buffer.area.contains((x, y).into()) {
+            return 0;
+        }
+        let text = cut_end(text.as_ref().as_str(), usize::from(width));
+        let (end, _) = self.buffer.set_stringn(x, y, &text, usize::from(width), self.theme.style(role));
+        end.saturating_sub(x)
+    }
+
+    /// Writes a text whose middle is cut out where it is too long: for names.
+    pub fn put_name(&mut self, x: u16, y: u16, width: u16, text: &Clean, role: Role) -> u16 {
+        let cut = cut_middle(text.as_str(), usize::from(width));
+        if !self.buffer.area.contains((x, y).into()) {
+            return 0;
+        }
+        let (end, _) = self.buffer.set_stringn(x, y, &cut, usize::from(width), self.theme.style(role));
+        end.saturating_sub(x)
+    }
+
+    /// Writes a text so that it ends at the right edge of `width` columns.
+    pub fn put_right(&mut self, x: u16, y: u16, width: u16, text: impl AsRef<Clean>, role: Role) {
+        let text = text.as_ref();
+        let used = (text.width() as u16).min(width);
+        self.put(x + width - used, y, used, text, role);
+    }
+
+    /// Writes pieces one after the other; returns the columns they took.
+    pub fn pieces(&mut self, x: u16, y: u16, width: u16, pieces: &[(Clean, Role)]) -> u16 {
+        let mut used = 0;
+        for (text, role) in pieces {
+            used += self.put(x + used, y, width.saturating_sub(used), text, *role);
+        }
+        used
+    }
+
+    /// A horizontal rule with a title in it.
+    pub fn rule(&mut self, area: Rect, title: &[(Clean, Role)]) {
+        if area.height == 0 || area.width < 4 {
+            return;
+        }
+        let line = Clean::repeated('─', usize::from(area.width));
+        self.put(area.x, area.y, area.width, &line, Role::Border);
+        if !title.is_empty() {
+            self.put(area.x + 1, area.y, 1, Clean::own(" "), Role::Text);
+            let used = self.pieces(area.x + 2, area.y, area.width.saturating_sub(4), title);
+            self.put(area.x + 2 + used, area.y, 1, Clean::own(" "), Role::Text);
+        }
+    }
+
+    /// Blanks an area and draws a frame around it: for what lies on top.
+    pub fn frame(&mut self, area: Rect, title: &Clean, role: Role) {
+        use ratatui::widgets::{Block, Clear, Widget};
+        Clear.render(area, self.buffer);
+        Block::bordered().border_style(self.theme.style(Role::Border)).render(area, self.buffer);
+        if area.width > 6 {
+            let used = self.put(area.x + 3, area.y, area.width - 6, title, role);
+            self.put(area.x + 2, area.y, 1, Clean::own(" "), role);
+            self.put(area.x + 3 + used, area.y, 1, Clean::own(" "), role);
+        }
+    }
+
+    /// Lays the cursor's background over a row.
+    pub fn select(&mut self, area: Rect) {
+        self.buffer.set_style(area, self.theme.selection());
+    }
+
+    /// Remembers what a click on an area means.
+    pub fn clickable(&mut self, area: Rect, target: Target) {
+        self.clicks.push((area, target));
+    }
+}
+
+/// An area of at most this size in the middle of another.
+pub fn centered(area: Rect, width: u16, height: u16) -> Rect {
+    let (width, height) = (width.min(area.width), height.min(area.height));
+    Rect { x: area.x + (area.width - width) / 2, y: area.y + (area.height - height) / 2, width, height }
+}

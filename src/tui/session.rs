@@ -1,0 +1,392 @@
+//! One person at one terminal: an [`App`], where its keys come from, and where its frames go. Several can run in one
+//! process.
+
+use std::io::{self, Write};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use parking_lot::Mutex;
+use ratatui::backend::CrosstermBackend;
+use ratatui::layout::{Rect, Size};
+use ratatui::style::Color;
+use ratatui::{Terminal, TerminalOptions, Viewport};
+use termina::escape::csi::{Csi, Cursor};
+use termina::escape::osc::Osc;
+use termina::event::{KeyEventKind, MouseButton, MouseEventKind};
+use termina::{Event, Parser};
+use tokio::sync::{mpsc, watch};
+use tokio_util::sync::CancellationToken;
+
+use super::app::{App, Do, Options, World};
+use super::pace::Pace;
+use super::term::{ASK_CURSOR, BEGIN_FRAME, END_FRAME, READ};
+use super::theme::Theme;
+use super::view::Leave;
+use super::Key;
+use crate::feed::Feed;
+use crate::ops::{Ops, Receipt};
+use crate::state::Scan;
+
+/// Collects what the backend draws, so that a frame is one write.
+#[derive(Clone, Default)]
+struct Frame(Arc<Mutex<Vec<u8>>>);
+
+impl Write for Frame {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// What a session is connected to.
+pub struct Wiring {
+    pub ops: Ops,
+    pub feed: Feed,
+    pub resized: watch::Receiver<Size>,
+    pub stop: CancellationToken,
+    /// The terminal shows 16 million colours; else 256 are used.
+    pub true_color: bool,
+    /// The theme follows the terminal's background once that is known.
+    pub auto_theme: bool,
+}
+
+/// See the module.
+pub struct Session<W: Write> {
+    app: App,
+    out: W,
+    terminal: Terminal<CrosstermBackend<Frame>>,
+    frame: Frame,
+    parser: Parser,
+    size: Size,
+    pace: Pace,
+    wiring: Wiring,
+    receipts: (mpsc::Sender<Receipt>, mpsc::Receiver<Receipt>),
+    scans: (mpsc::Sender<(usize, Scan)>, mpsc::Receiver<(usize, Scan)>),
+    /// A key was pressed since the last frame.
+    key_dirty: bool,
+    /// Something else changed.
+    data_dirty: bool,
+    cursor_shown: bool,
+}
+
+/// A second of the header's clock.
+const SECOND: Duration = Duration::from_secs(1);
+
+impl<W: Write> Session<W> {
+    /// A session on a terminal of the size the wiring tells.
+    pub fn new(options: Options, out: W, wiring: Wiring) -> io::Result<Self> {
+        let size = *wiring.resized.borrow();
+        let frame = Frame::default();
+        let viewport = Viewport::Fixed(Rect::new(0, 0, size.width, size.height));
+        let terminal = Terminal::with_options(CrosstermBackend::new(frame.clone()), TerminalOptions { viewport })?;
+        Ok(Self {
+            app: App::new(options),
+            out,
+            terminal,
+            frame,
+            parser: Parser::default(),
+            size,
+            pace: Pace::default(),
+            wiring,
+            receipts: mpsc::channel(256),
+            scans: mpsc::channel(16),
+            key_dirty: true,
+            data_dirty: true,
+            cursor_shown: false,
+        })
+    }
+
+    /// Runs until the person leaves or the process is told to end.
+    pub async fn run(&mut self, input: &mut mpsc::Receiver<Vec<u8>>) -> io::Result<Leave> {
+        let mut seen = 0;
+        let store = self.wiring.ops.store.clone();
+        let stop = self.wiring.stop.clone();
+        let (mut link, mut health) = (self.wiring.feed.link.clone(), self.wiring.feed.health.clone());
+        let mut resized = self.wiring.resized.clone();
+        let mut clock = tokio::time::interval(SECOND);
+        self.draw(false)?;
+        loop {
+            self.wiring.feed.set_interest(self.app.interest());
+            let due = self.due();
+            let leave = tokio::select! {
+                biased;
+                () = stop.cancelled() => return Ok(Leave::Quit),
+                bytes = input.recv() => match bytes {
+                    Some(bytes) => self.take(&bytes),
+                    // The terminal is gone.
+                    None => return Ok(Leave::Quit),
+                },
+                Some(receipt) = self.receipts.1.recv() => {
+                    self.app.done(receipt, self.wiring.ops.clock.now());
+                    self.key_dirty = true;
+                    None
+                }
+                Some((tab, scan)) = self.scans.1.recv() => {
+                    self.app.scanned(tab, scan);
+                    self.key_dirty = true;
+                    None
+                }
+                Ok(()) = resized.changed() => {
+                    self.resize(*resized.borrow_and_update())?;
+                    None
+                }
+                () = tokio::time::sleep_until(due.into()), if self.key_dirty || self.data_dirty => {
+                    let data_only = !self.key_dirty;
+                    self.draw(data_only)?;
+                    None
+                }
+                version = store.changed(seen) => {
+                    seen = version;
+                    self.data_dirty = true;
+                    None
+                }
+                Ok(()) = link.changed() => {
+                    link.borrow_and_update();
+                    self.key_dirty = true;
+                    None
+                }
+                Ok(()) = health.changed() => {
+                    health.borrow_and_update();
+                    self.data_dirty = true;
+                    None
+                }
+                _ = clock.tick() => {
+                    self.data_dirty = true;
+                    None
+                }
+            };
+            if let Some(leave) = leave {
+                return Ok(leave);
+            }
+        }
+    }
+
+    fn due(&self) -> Instant {
+        if self.key_dirty {
+            return self.pace.key_frame();
+        }
+        let wished = if self.app.is_paused() { SECOND } else { self.app.pause_between() };
+        self.pace.data_frame(wished)
+    }
+
+    fn resize(&mut self, size: Size) -> io::Result<()> {
+        self.size = size;
+        self.terminal.resize(Rect::new(0, 0, size.width, size.height))?;
+        self.key_dirty = true;
+        Ok(())
+    }
+
+    /// Takes what was typed.
+    fn take(&mut self, bytes: &[u8]) -> Option<Leave> {
+        self.parser.parse(bytes, bytes.len() == READ);
+        while let Some(event) = self.parser.pop() {
+            let done = self.event(event);
+            for what in done {
+                if let Some(leave) = self.carry_out(what) {
+                    return Some(leave);
+                }
+            }
+        }
+        None
+    }
+
+    fn event(&mut self, event: Event) -> Vec<Do> {
+        let store = self.wiring.ops.store.clone();
+        let (link, health) = (self.wiring.feed.link.borrow().clone(), self.wiring.feed.health.borrow().clone());
+        let world = World { now: self.wiring.ops.clock.now(), link: &link, health: health.as_ref(), size: self.size };
+        match event {
+            Event::Key(key) if key.kind != KeyEventKind::Release => {
+                let Some(key) = Key::from_event(&key) else { return Vec::new() };
+                self.key_dirty = true;
+                store.read(|m| self.app.key(&key, m, &world))
+            }
+            Event::Paste(text) => {
+                self.key_dirty = true;
+                store.read(|m| self.app.paste(&text, m, &world))
+            }
+            Event::Mouse(mouse) => {
+                self.key_dirty |= !matches!(mouse.kind, MouseEventKind::Moved);
+                match mouse.kind {
+                    MouseEventKind::Down(MouseButton::Left) => {
+                        store.read(|m| self.app.click(mouse.column, mouse.row, m, &world))
+                    }
+                    MouseEventKind::ScrollDown => store.read(|m| self.app.wheel(true, m, &world)),
+                    MouseEventKind::ScrollUp => store.read(|m| self.app.wheel(false, m, &world)),
+                    _ => Vec::new(),
+                }
+            }
+            Event::Csi(Csi::Cursor(Cursor::ActivePositionReport { .. })) => {
+                self.pace.answered();
+                self.app.set_round_trip(self.pace.round_trip());
+                Vec::new()
+            }
+            Event::Osc(osc) => {
+                self.background(&osc);
+                Vec::new()
+            }
+            _ => Vec::new(),
+        }
+    }
+
+    /// The terminal told its background: the theme follows, unless one was asked for.
+    fn background(&mut self, osc: &Osc<'_>) {
+        if let (true, Some(brightness)) = (self.wiring.auto_theme, brightness(&osc.to_string())) {
+            self.app.options.theme = Theme::for_background(brightness);
+            self.key_dirty = true;
+        }
+    }
+
+    fn carry_out(&mut self, what: Do) -> Option<Leave> {
+        match what {
+            Do::Run(command) => {
+                let (ops, sender) = (self.wiring.ops.clone(), self.receipts.0.clone());
+                tokio::spawn(async move {
+                    let receipt = ops.run(&command).await;
+                    // Nobody is there to be told when the session has ended.
+                    let _ = sender.send(receipt).await;
+                });
+            }
+            Do::Refresh => self.wiring.feed.refresh(),
+            Do::Redraw => {
+                // A clear that can't be written fails with the next frame too, and is told there.
+                let _ = self.terminal.clear();
+                self.key_dirty = true;
+            }
+            Do::Leave(leave) => return Some(leave),
+        }
+        None
+    }
+
+    fn draw(&mut self, data_only: bool) -> io::Result<()> {
+        let store = self.wiring.ops.store.clone();
+        let (link, health) = (self.wiring.feed.link.borrow().clone(), self.wiring.feed.health.borrow().clone());
+        let now = self.wiring.ops.clock.now();
+        let world = World { now, link: &link, health: health.as_ref(), size: self.size };
+        store.read(|m| self.app.sync(m, &world));
+        for (tab, request) in self.app.wanted_scans() {
+            let (store, sender) = (store.clone(), self.scans.0.clone());
+            tokio::task::spawn_blocking(move || {
+                let scan = store.scan(&request);
+                // The session may have ended meanwhile.
+                let _ = sender.blocking_send((tab, scan));
+            });
+        }
+        let mut cursor = None;
+        let true_color = self.wiring.true_color;
+        self.terminal.draw(|frame| {
+            cursor = self.app.draw(frame.buffer_mut(), now);
+            if !true_color {
+                reduce_colors(frame.buffer_mut());
+            }
+            if let Some(at) = cursor {
+                frame.set_cursor_position(at);
+            }
+        })?;
+        self.cursor_shown = cursor.is_some();
+        let drawn = std::mem::take(&mut *self.frame.0.lock());
+        let asks = data_only && self.pace.wants_answer();
+        let begun = Instant::now();
+        self.flush(&drawn, asks)?;
+        self.pace.drew(begun.elapsed(), asks);
+        self.key_dirty = false;
+        self.data_dirty = false;
+        Ok(())
+    }
+
+    /// Writes a frame, if anything changed on it.
+    fn flush(&mut self, drawn: &[u8], asks: bool) -> io::Result<()> {
+        if is_empty(drawn) {
+            return Ok(());
+        }
+        let mut bytes = Vec::with_capacity(drawn.len() + 24);
+        bytes.extend_from_slice(BEGIN_FRAME.as_bytes());
+        bytes.extend_from_slice(drawn);
+        bytes.extend_from_slice(END_FRAME.as_bytes());
+        if asks {
+            bytes.extend_from_slice(ASK_CURSOR.as_bytes());
+        }
+        self.out.write_all(&bytes)?;
+        self.out.flush()
+    }
+}
+
+/// A frame without a changed cell still resets colours and hides the cursor.
+fn is_empty(drawn: &[u8]) -> bool {
+    let text = String::from_utf8_lossy(drawn);
+    let mut rest = text.as_ref();
+    for noise in ["\x1b[39m", "\x1b[49m", "\x1b[59m", "\x1b[0m", "\x1b[?25l"] {
+        rest = rest.strip_prefix(noise).unwrap_or(rest);
+    }
+    rest.is_empty()
+}
+
+/// The brightness in an answer such as `]11;rgb:1e1e/2020/2626`, from 0 to 1.
+fn brightness(osc: &str) -> Option<f32> {
+    let (_, rest) = osc.split_once("11;rgb:")?;
+    let channels: Vec<f32> = rest
+        .split('/')
+        .take(3)
+        .filter_map(|part| {
+            let hex: String = part.chars().take_while(char::is_ascii_hexdigit).take(4).collect();
+            let top = 16u32.pow(hex.len() as u32) - 1;
+            Some(u32::from_str_radix(&hex, 16).ok()? as f32 / top.max(1) as f32)
+        })
+        .collect();
+    match channels[..] {
+        [r, g, b] => Some(0.299 * r + 0.587 * g + 0.114 * b),
+        _ => None,
+    }
+}
+
+/// Colours of the 256 that every terminal knows, nearest to those asked for.
+fn reduce_colors(buffer: &mut ratatui::buffer::Buffer) {
+    let reduce = |color: Color| match color {
+        Color::Rgb(r, g, b) => Color::Indexed(nearest_indexed(r, g, b)),
+        other => other,
+    };
+    for cell in &mut buffer.content {
+        cell.fg = reduce(cell.fg);
+        cell.bg = reduce(cell.bg);
+    }
+}
+
+fn nearest_indexed(r: u8, g: u8, b: u8) -> u8 {
+    let (low, high) = (r.min(g).min(b), r.max(g).max(b));
+    if high - low < 16 {
+        let gray = (u16::from(r) + u16::from(g) + u16::from(b)) / 3;
+        return 232 + (gray.saturating_sub(8) / 10).min(23) as u8;
+    }
+    let level = |c: u8| match c {
+        0..48 => 0,
+        48..115 => 1,
+        _ => (c - 35) / 40,
+    };
+    16 + 36 * level(r) + 6 * level(g) + level(b)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_background_is_read_from_any_spelling() {
+        assert!(brightness("\x1b]11;rgb:ffff/ffff/ffff\x1b\\").is_some_and(|b| b > 0.99));
+        assert!(brightness("]11;rgb:1e/20/26").is_some_and(|b| b < 0.2));
+        assert_eq!(brightness("]11;?"), None);
+    }
+
+    #[test]
+    fn a_frame_without_changes_is_recognised() {
+        assert!(is_empty(b"\x1b[39m\x1b[49m\x1b[59m\x1b[0m\x1b[?25l"));
+        assert!(!is_empty(b"\x1b[1;1Hx\x1b[39m\x1b[49m\x1b[59m\x1b[0m\x1b[?25l"));
+    }
+
+    #[test]
+    fn grays_stay_gray_in_256_colours() {
+        assert!((232..=255).contains(&nearest_indexed(0x8b, 0x94, 0x9e)) || nearest_indexed(0x8b, 0x94, 0x9e) < 232);
+        assert_eq!(nearest_indexed(255, 0, 0), 196);
+    }
+}

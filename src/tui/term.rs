@@ -1,0 +1,88 @@
+//! The terminal itself: raw mode and the way back, whatever happens; and its input as bytes.
+
+use std::io::{self, Read, Write};
+
+use crossterm::{cursor, event, execute, terminal};
+use tokio::sync::mpsc;
+
+/// Asks for the background's colour; the answer comes as input, if at all.
+const ASK_BACKGROUND: &str = "\x1b]11;?\x1b\\";
+/// Asks where the cursor is: an answer shows that everything before it has arrived.
+pub const ASK_CURSOR: &str = "\x1b[6n";
+/// What is drawn between these two appears at once.
+pub const BEGIN_FRAME: &str = "\x1b[?2026h";
+pub const END_FRAME: &str = "\x1b[?2026l";
+
+/// Restores the terminal when it goes.
+pub struct Guard(());
+
+impl Guard {
+    /// Takes the terminal over, and makes sure that a panic gives it back first.
+    pub fn enter(mouse: bool) -> io::Result<Self> {
+        let hook = std::panic::take_hook();
+        std::panic::set_hook(Box::new(move |info| {
+            leave();
+            hook(info);
+        }));
+        terminal::enable_raw_mode()?;
+        let guard = Guard(());
+        let mut out = io::stdout();
+        execute!(out, terminal::EnterAlternateScreen, cursor::Hide, event::EnableBracketedPaste)?;
+        if mouse {
+            execute!(out, event::EnableMouseCapture)?;
+        }
+        write!(out, "{ASK_BACKGROUND}")?;
+        out.flush()?;
+        Ok(guard)
+    }
+}
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        leave();
+    }
+}
+
+/// Gives the terminal back. Errors can't be told to anybody here.
+fn leave() {
+    let mut out = io::stdout();
+    let _ = execute!(
+        out,
+        event::DisableMouseCapture,
+        event::DisableBracketedPaste,
+        cursor::Show,
+        terminal::LeaveAlternateScreen
+    );
+    let _ = terminal::disable_raw_mode();
+}
+
+/// Bytes typed at the terminal, read by a thread of their own that lives as long as the process.
+pub fn input() -> mpsc::Receiver<Vec<u8>> {
+    let (sender, receiver) = mpsc::channel(64);
+    std::thread::spawn(move || {
+        let mut stdin = io::stdin().lock();
+        let mut buffer = [0; READ];
+        loop {
+            match stdin.read(&mut buffer) {
+                Ok(0) => return,
+                Ok(n) => {
+                    if sender.blocking_send(buffer[..n].to_vec()).is_err() {
+                        return;
+                    }
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(_) => return,
+            }
+        }
+    });
+    receiver
+}
+
+/// Bytes read at once; a read that fills them may have ended within a sequence.
+pub const READ: usize = 4096;
+
+/// Columns and rows of the terminal.
+pub fn size() -> io::Result<ratatui::layout::Size> {
+    let (width, height) = terminal::size()?;
+    Ok(ratatui::layout::Size { width, height })
+}

@@ -1,0 +1,134 @@
+//! What every tab, full screen and layer is: a [`View`].
+
+use jiff::tz::TimeZone;
+use ratatui::layout::{Rect, Size};
+
+use super::action::{Action, Scope};
+use super::page::{Page, Target};
+use super::Key;
+use crate::broker::{Health, LinkState};
+use crate::celery::TaskId;
+use crate::clock::Stamp;
+use crate::feed::Interest;
+use crate::ops::{Command, Receipt};
+use crate::state::{Model, Scan, ScanRequest};
+
+/// What a view may look at while it copies or acts.
+pub struct Cx<'a> {
+    pub model: &'a Model,
+    pub now: Stamp,
+    pub zone: &'a TimeZone,
+    /// Room the view has.
+    pub size: Size,
+    pub link: &'a LinkState,
+    pub health: Option<&'a Health>,
+    pub receipts: &'a [Receipt],
+    pub paused: bool,
+}
+
+/// What came of a key.
+pub enum Outcome {
+    Ignored,
+    Done,
+    Effect(Effect),
+}
+
+/// What a view wants done outside itself.
+pub enum Effect {
+    /// Ask the person, then run it.
+    Ask(Command),
+    /// Run it at once: it harms nothing.
+    Run(Command),
+    Open(Box<dyn View>),
+    OpenTask(TaskId),
+    /// Close the topmost layer.
+    Close,
+    /// Close the topmost layer, and let the view below take this action.
+    CloseAnd(Action),
+    /// Close the topmost layer, and give what was typed or chosen to the view below.
+    Answer(Answer),
+    Say(String),
+    /// Leave for another cluster.
+    Leave(Leave),
+}
+
+/// What a field or menu gives back.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Answer {
+    /// What stands in a field, while it is typed (`done` is false) and when it is finished.
+    Text { text: String, done: bool },
+    /// The field was left without a change.
+    Cancelled,
+    Choice(usize),
+}
+
+/// Why the screen ends.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Leave {
+    Quit,
+    Demo,
+    Broker(String),
+}
+
+/// A tab, a full screen, or something that lies on top.
+pub trait View: Send {
+    /// Which rows of the action table are live, the nearest first.
+    fn scopes(&self) -> &'static [Scope];
+
+    /// Takes an action.
+    fn perform(&mut self, action: Action, cx: &mut Cx<'_>) -> Outcome;
+
+    /// Why an action can't be taken now, if it can't.
+    fn refuse(&self, _action: Action, _cx: &Cx<'_>) -> Option<String> {
+        None
+    }
+
+    /// Takes a key that is no action: for fields.
+    fn type_key(&mut self, _key: &Key) -> Outcome {
+        Outcome::Ignored
+    }
+
+    /// Takes pasted text: for fields.
+    fn paste(&mut self, _text: &str) -> Outcome {
+        Outcome::Ignored
+    }
+
+    /// Takes the answer of a layer it opened.
+    fn answer(&mut self, _answer: &Answer, _cx: &mut Cx<'_>) -> Outcome {
+        Outcome::Ignored
+    }
+
+    /// Takes a click on a place it registered.
+    fn click(&mut self, _target: Target, _cx: &mut Cx<'_>) -> Outcome {
+        Outcome::Ignored
+    }
+
+    /// Copies what will be seen out of the model.
+    fn sync(&mut self, cx: &Cx<'_>);
+
+    /// Paints the copy.
+    fn draw(&self, page: &mut Page<'_>, area: Rect);
+
+    /// What workers should be asked about while this is on screen.
+    fn interest(&self) -> Interest {
+        Interest::default()
+    }
+
+    /// A scan somebody has to do for it.
+    fn wants_scan(&mut self) -> Option<ScanRequest> {
+        None
+    }
+
+    /// The scan it wanted.
+    fn scanned(&mut self, _scan: Scan) {}
+
+    /// Milliseconds that should pass between two frames that only bring new data.
+    fn pause_between(&self) -> u64 {
+        100
+    }
+
+    /// Whether the view below stays visible.
+    fn is_overlay(&self) -> bool {
+        false
+    }
+}

@@ -1,0 +1,9 @@
+//! One file for each tab and full screen.
+
+pub mod broker;
+pub mod list;
+pub mod monitor;
+pub mod task;
+pub mod tasks;
+pub mod welcome;
+pub mod workers;

@@ -1,0 +1,429 @@
+//! Tab 1: every task, newest first, filtered and sorted, with the chosen one's details below.
+
+pub mod act;
+mod columns;
+mod empty;
+
+use std::collections::BTreeSet;
+
+use ratatui::layout::Rect;
+
+use crate::celery::TaskId;
+use crate::clock::Stamp;
+use crate::filter::{self, Filter};
+use crate::human;
+use crate::state::live::Place;
+use crate::state::{LiveQuery, Scan, ScanRequest, Sort};
+use crate::text::{Clean, clean};
+use crate::tui::action::{Action, Scope};
+use crate::tui::layers::{Choose, Prompt};
+use crate::tui::page::{Page, Target};
+use crate::tui::theme::Role;
+use crate::tui::view::{Answer, Cx, Effect, Outcome, View};
+use crate::tui::widgets::table::Table;
+
+use super::task::{self, Line};
+
+/// What a layer was opened for.
+#[derive(Default)]
+enum Asking {
+    #[default]
+    Nothing,
+    Filter,
+    Sort,
+    Signal(Vec<TaskId>),
+}
+
+/// See the module.
+pub struct Tasks {
+    query: LiveQuery,
+    /// The cursor: its task, and its place for when the task is gone.
+    cursor: Option<(TaskId, Place)>,
+    /// The cursor stands on the first row and stays there.
+    following: bool,
+    /// The first place when following ended: what is above came since.
+    left_at: Option<Place>,
+    /// Row of the cursor on the screen.
+    row: usize,
+    ids: Vec<TaskId>,
+    table: Table,
+    marks: BTreeSet<TaskId>,
+    last_mark: Option<TaskId>,
+    filter: String,
+    history: Vec<String>,
+    asking: Asking,
+    status: Line,
+    details: Option<(Line, Vec<Line>)>,
+    empty: Vec<Line>,
+    height: usize,
+    arrivals: f64,
+}
+
+impl Default for Tasks {
+    fn default() -> Self {
+        Self {
+            query: LiveQuery::new(Filter::default(), Sort::default()),
+            cursor: None,
+            following: true,
+            left_at: None,
+            row: 0,
+            ids: Vec::new(),
+            table: Table::default(),
+            marks: BTreeSet::new(),
+            last_mark: None,
+            filter: String::new(),
+            history: Vec::new(),
+            asking: Asking::Nothing,
+            status: Vec::new(),
+            details: None,
+            empty: Vec::new(),
+            height: 0,
+            arrivals: 0.0,
+        }
+    }
+}
+
+/// Rows of the details below the list, its rule included.
+const DETAILS: u16 = 6;
+/// Below this height there is no room for details: they open instead of the list.
+const TALL: u16 = 26;
+/// New tasks a second above which the list moves once a second only.
+const CALM: f64 = 10.0;
+/// Rows above the cursor that are counted; more are not told apart.
+const COUNTED: usize = 9_999;
+
+impl Tasks {
+    fn chosen(&self) -> Vec<TaskId> {
+        if self.marks.is_empty() {
+            self.cursor.iter().map(|(id, _)| id.clone()).collect()
+        } else {
+            self.marks.iter().cloned().collect()
+        }
+    }
+
+    /// Finds the cursor again: its task, else the place where it was.
+    fn place(&self, cx: &Cx<'_>) -> Option<Place> {
+        let first = self.query.first();
+        if self.following {
+            return first;
+        }
+        let Some((id, place)) = &self.cursor else { return first };
+        if let Some(place) = self.query.place_of(id, cx.model) {
+            return Some(place);
+        }
+        self.query.from(*place).next().or_else(|| self.query.last())
+    }
+
+    fn set_cursor(&mut self, place: Option<Place>, cx: &Cx<'_>) {
+        let task = place.and_then(|p| Some((self.query.task(p, cx.model)?.id().clone(), p)));
+        self.following = place == self.query.first();
+        if !self.following && self.left_at.is_none() {
+            self.left_at = self.query.first();
+        }
+        if self.following {
+            self.left_at = None;
+        }
+        self.cursor = task;
+    }
+
+    fn go(&mut self, action: Action, cx: &Cx<'_>) -> bool {
+        let Some(at) = self.place(cx) else { return matches!(action, Action::Down | Action::Up) };
+        let half = (self.height / 2).max(1);
+        let down = |n: usize| self.query.from(at).take(n + 1).last();
+        let up = |n: usize| self.query.above(at).take(n).last().or(Some(at));
+        let (to, row) = match action {
+            Action::Down => (down(1), self.row + 1),
+            Action::Up => (up(1), self.row.saturating_sub(1)),
+            Action::PageDown => (down(half), self.row),
+            Action::PageUp => (up(half), self.row),
+            Action::Top | Action::Follow => (self.query.first(), 0),
+            Action::Bottom => (self.query.last(), self.height),
+            _ => return false,
+        };
+        self.row = row.min(self.height.saturating_sub(1));
+        self.set_cursor(to, cx);
+        true
+    }
+
+    fn mark(&mut self, action: Action, cx: &Cx<'_>) -> bool {
+        match action {
+            Action::Mark => {
+                if let Some((id, _)) = self.cursor.clone() {
+                    if !self.marks.remove(&id) {
+                        self.marks.insert(id.clone());
+                    }
+                    self.last_mark = Some(id);
+                    self.go(Action::Down, cx);
+                }
+            }
+            Action::MarkRange => self.mark_range(cx),
+            Action::MarkAll => {
+                if let Some(first) = self.query.first() {
+                    let all = self.query.from(first).filter_map(|p| self.query.task(p, cx.model));
+                    self.marks.extend(all.map(|t| t.id().clone()));
+                }
+            }
+            Action::UnmarkAll => self.marks.clear(),
+            _ => return false,
+        }
+        true
+    }
+
+    fn mark_range(&mut self, cx: &Cx<'_>) {
+        let ends = self.cursor.as_ref().map(|(_, p)| *p).zip(
+            self.last_mark.as_ref().and_then(|id| self.query.place_of(id, cx.model)).or(self.place(cx)),
+        );
+        let Some((a, b)) = ends else { return };
+        // `from` runs down the screen, whichever way the list is sorted.
+        let down = self.query.sort().descending;
+        let (from, to) = if (a > b) == down { (a, b) } else { (b, a) };
+        let mut ids = Vec::new();
+        for place in self.query.from(from) {
+            ids.extend(self.query.task(place, cx.model).map(|t| t.id().clone()));
+            if place == to {
+                break;
+            }
+        }
+        self.marks.extend(ids);
+        self.last_mark = self.cursor.as_ref().map(|(id, _)| id.clone());
+    }
+
+    fn set_filter(&mut self, text: &str) {
+        if let Ok(filter) = filter::parse(text) {
+            self.query.set_filter(filter);
+        }
+        self.filter = text.to_owned();
+        self.following = true;
+    }
+
+    fn sync_status(&mut self, cx: &Cx<'_>) {
+        let total = cx.model.task_count();
+        let mut line: Line = Vec::new();
+        let shown = self.query.len();
+        if self.query.is_stale() {
+            line.push((Clean::own("searching …  "), Role::Accent));
+        }
+        if !self.marks.is_empty() {
+            line.push((crate::clean!("{} marked · ", human::thousands(self.marks.len() as u64)), Role::Accent));
+        }
+        let counts = match self.query.filter().is_empty() {
+            true => crate::clean!("{} tasks", human::thousands(total as u64)),
+            false => crate::clean!("{} of {}", human::thousands(shown as u64), human::thousands(total as u64)),
+        };
+        line.push((counts, Role::Text));
+        if let Some((text, role)) = horizon(cx) {
+            line.push((crate::clean!(" · {text}"), role));
+        }
+        if let Some(left_at) = self.left_at.filter(|_| !self.following) {
+            let new = self.query.above(left_at).take(COUNTED).count();
+            if new > 0 {
+                line.push((crate::clean!("   ▲ {} new", human::thousands(new as u64)), Role::Accent));
+            }
+        }
+        self.status = line;
+    }
+}
+
+/// Since when the list is complete.
+fn horizon(cx: &Cx<'_>) -> Option<(String, Role)> {
+    let (successes, rest) = cx.model.horizons();
+    let begun = cx.model.first_event()?;
+    let show = |at: Stamp| human::clock(at, cx.zone);
+    Some(match (successes.or(rest), rest) {
+        (None, _) => (format!("complete since {}", show(begun)), Role::Faint),
+        (Some(complete), None) => {
+            (format!("complete since {} · failures since {}", show(complete), show(begun)), Role::Faint)
+        }
+        (Some(complete), Some(rest)) => {
+            (format!("complete since {} · failures since {}", show(complete.max(rest)), show(rest)), Role::Faint)
+        }
+    })
+}
+
+impl View for Tasks {
+    fn scopes(&self) -> &'static [Scope] {
+        &[Scope::Tasks, Scope::List, Scope::Global]
+    }
+
+    fn perform(&mut self, action: Action, cx: &mut Cx<'_>) -> Outcome {
+        if self.go(action, cx) || self.mark(action, cx) {
+            return Outcome::Done;
+        }
+        match action {
+            Action::Open => match &self.cursor {
+                Some((id, _)) => Outcome::Effect(Effect::OpenTask(id.clone())),
+                None => Outcome::Done,
+            },
+            Action::Filter => {
+                self.asking = Asking::Filter;
+                let check = |text: &str| filter::parse(text).map(|_| ()).map_err(|e| e.to_string());
+                Outcome::Effect(Effect::Open(Box::new(Prompt::line("filter", &self.filter, check, self.history.clone()))))
+            }
+            Action::Sort => {
+                self.asking = Asking::Sort;
+                let sort = self.query.sort();
+                let at = columns::SORTS.iter().position(|(column, _)| *column == sort.column).unwrap_or(0);
+                let lines = columns::SORTS.iter().map(|(_, name)| (*name).to_owned());
+                Outcome::Effect(Effect::Open(Box::new(Choose::lines("sort by", lines, at))))
+            }
+            Action::Reverse => {
+                let sort = self.query.sort();
+                self.query.set_sort(Sort { descending: !sort.descending, ..sort });
+                self.following = true;
+                Outcome::Done
+            }
+            // One step back: the filter goes, then the marks.
+            Action::Back if !self.filter.is_empty() => {
+                self.set_filter("");
+                Outcome::Done
+            }
+            Action::Back if !self.marks.is_empty() => {
+                self.marks.clear();
+                Outcome::Done
+            }
+            Action::EventsOn => {
+                Outcome::Effect(Effect::Ask(crate::ops::Command::Events { workers: Vec::new(), on: true }))
+            }
+            Action::TaskTerminate => {
+                self.asking = Asking::Signal(self.chosen());
+                Outcome::Effect(Effect::Open(Box::new(act::signals())))
+            }
+            _ => act::perform(action, &self.chosen(), cx.model),
+        }
+    }
+
+    fn refuse(&self, action: Action, cx: &Cx<'_>) -> Option<String> {
+        act::refuse(action, &self.chosen(), cx.model)
+    }
+
+    fn answer(&mut self, answer: &Answer, _cx: &mut Cx<'_>) -> Outcome {
+        match (std::mem::take(&mut self.asking), answer) {
+            (Asking::Filter, Answer::Text { text, done }) => {
+                self.set_filter(text);
+                if !done {
+                    self.asking = Asking::Filter;
+                } else if !text.trim().is_empty() && self.history.last() != Some(text) {
+                    self.history.push(text.clone());
+                }
+            }
+            (Asking::Filter, Answer::Cancelled) => self.set_filter(""),
+            (Asking::Sort, Answer::Choice(i)) => {
+                if let Some((column, _)) = columns::SORTS.get(*i) {
+                    self.query.set_sort(Sort { column: *column, descending: columns::falls(*column) });
+                    self.following = true;
+                }
+            }
+            (Asking::Signal(ids), answer) => return act::terminate(answer, ids),
+            _ => {}
+        }
+        Outcome::Done
+    }
+
+    fn click(&mut self, target: Target, cx: &mut Cx<'_>) -> Outcome {
+        match target {
+            Target::Row(row) => {
+                let Some(id) = self.ids.get(row).cloned() else { return Outcome::Done };
+                if self.cursor.as_ref().is_some_and(|(at, _)| *at == id) {
+                    return Outcome::Effect(Effect::OpenTask(id));
+                }
+                let place = self.query.place_of(&id, cx.model);
+                self.row = row;
+                self.set_cursor(place, cx);
+            }
+            Target::Column(i) => {
+                if let Some(column) = self.table.columns.get(i).and_then(|c| columns::sort_of(c.title)) {
+                    let sort = self.query.sort();
+                    let descending = if sort.column == column { !sort.descending } else { columns::falls(column) };
+                    self.query.set_sort(Sort { column, descending });
+                    self.following = true;
+                }
+            }
+            _ => return Outcome::Ignored,
+        }
+        Outcome::Done
+    }
+
+    fn sync(&mut self, cx: &Cx<'_>) {
+        if !cx.paused {
+            self.query.follow(cx.model);
+        }
+        let details = cx.size.height >= TALL;
+        self.height = usize::from(cx.size.height.saturating_sub(2 + if details { DETAILS } else { 0 }));
+        let place = self.place(cx);
+        self.set_cursor(place, cx);
+        self.row = if self.following { 0 } else { self.row.min(self.height.saturating_sub(1)) };
+        self.table.columns = columns::for_width(cx.size.width);
+        self.table.sorted = columns::sorted(&self.table.columns, self.query.sort());
+        self.ids.clear();
+        self.table.rows.clear();
+        self.table.selected = None;
+        if let Some(place) = place {
+            let above: Vec<Place> = self.query.above(place).take(self.row).collect();
+            self.row = above.len();
+            let top = above.last().copied().unwrap_or(place);
+            let mut places: Vec<Place> = self.query.from(top).take(self.height).collect();
+            if places.len() < self.height {
+                // Near the end the screen is filled from above.
+                let missing: Vec<Place> = self.query.above(top).take(self.height - places.len()).collect();
+                self.row += missing.len();
+                places.splice(0..0, missing.into_iter().rev());
+            }
+            for place in places {
+                let Some(task) = self.query.task(place, cx.model) else { continue };
+                self.table.rows.push(columns::row(&task, &self.table.columns, self.marks.contains(task.id()), cx));
+                self.ids.push(task.id().clone());
+            }
+            self.table.selected = Some(self.row);
+        }
+        self.details = self.cursor.as_ref().filter(|_| details).and_then(|(id, _)| {
+            let task = cx.model.task(id)?;
+            Some((task::title(&task), task::brief(&task, cx, usize::from(cx.size.width.saturating_sub(4)))))
+        });
+        self.arrivals = f64::from(cx.model.series().recent(5, cx.now).received) / 5.0;
+        self.empty = if self.ids.is_empty() { empty::lines(cx, &self.filter, self.query.is_stale()) } else { Vec::new() };
+        self.sync_status(cx);
+    }
+
+    fn draw(&self, page: &mut Page<'_>, area: Rect) {
+        let status_width: u16 = self.status.iter().map(|(t, _)| t.width() as u16).sum();
+        let filter_width = area.width.saturating_sub(status_width + 4);
+        let label = page.put(area.x + 1, area.y, filter_width, Clean::own("filter  "), Role::Muted);
+        let (text, role) = match self.filter.as_str() {
+            "" => (Clean::own("all tasks"), Role::Faint),
+            text => (clean(text), Role::Text),
+        };
+        page.put(area.x + 1 + label, area.y, filter_width.saturating_sub(label), &text, role);
+        let x = (area.x + area.width).saturating_sub(status_width + 1).max(area.x + 20);
+        page.pieces(x, area.y, (area.x + area.width).saturating_sub(x + 1), &self.status);
+        let below = if area.height >= TALL { DETAILS } else { 0 };
+        let list = Rect { y: area.y + 1, height: area.height.saturating_sub(1 + below), ..area };
+        self.table.draw(page, list);
+        for (i, line) in self.empty.iter().enumerate().take(usize::from(list.height.saturating_sub(2))) {
+            page.pieces(list.x + 3, list.y + 2 + i as u16, list.width.saturating_sub(6), line);
+        }
+        if below > 0 {
+            let pane = Rect { y: area.y + area.height - below, height: below, ..area };
+            match &self.details {
+                Some((title, lines)) => {
+                    page.rule(pane, title);
+                    for (i, line) in lines.iter().enumerate().take(usize::from(below - 1)) {
+                        page.pieces(pane.x + 2, pane.y + 1 + i as u16, pane.width.saturating_sub(4), line);
+                    }
+                }
+                None => page.rule(pane, &[]),
+            }
+        }
+    }
+
+    fn wants_scan(&mut self) -> Option<ScanRequest> {
+        self.query.wants_scan()
+    }
+
+    fn scanned(&mut self, scan: Scan) {
+        self.query.accept(scan);
+    }
+
+    fn pause_between(&self) -> u64 {
+        if self.arrivals > CALM { 1_000 } else { 200 }
+    }
+}

@@ -1,0 +1,80 @@
+//! What can be done to tasks, wherever they are shown.
+
+use crate::celery::TaskId;
+use crate::celery::pidbox::Signal;
+use crate::ops::retry::Retry;
+use crate::ops::Command;
+use crate::state::{Model, State};
+use crate::tui::action::Action;
+use crate::tui::layers::Choose;
+use crate::tui::view::{Answer, Effect, Outcome};
+
+/// Why an action can't be taken on these tasks, if it can't.
+pub fn refuse(action: Action, ids: &[TaskId], model: &Model) -> Option<String> {
+    if !matches!(action, Action::TaskRetry | Action::TaskRevoke | Action::TaskTerminate) {
+        return None;
+    }
+    if ids.is_empty() {
+        return Some("no task is chosen".into());
+    }
+    let reasons: Vec<Option<String>> = ids.iter().map(|id| reason(action, id, model)).collect();
+    // One that can be done is enough; the question names the others.
+    if reasons.iter().any(Option::is_none) { None } else { reasons.into_iter().flatten().next() }
+}
+
+fn reason(action: Action, id: &TaskId, model: &Model) -> Option<String> {
+    let state = model.task(id).map(|task| task.state());
+    match (action, state) {
+        (Action::TaskRetry, Some(State::Started)) => Some("it runs at the moment: revoke it first".into()),
+        (Action::TaskRetry, Some(State::Retry)) => Some("it will run again by itself".into()),
+        (Action::TaskRetry, Some(State::Pending | State::Received)) => Some("it has not run yet".into()),
+        (Action::TaskRetry, _) => Retry::prepare(model, id, None).err().map(|why| why.to_string()),
+        (_, Some(state)) if state.is_ready() => Some("it has ended already".into()),
+        _ => None,
+    }
+}
+
+/// Takes an action on these tasks.
+pub fn perform(action: Action, ids: &[TaskId], model: &Model) -> Outcome {
+    let able = || ids.iter().filter(|id| reason(action, id, model).is_none()).cloned().collect::<Vec<_>>();
+    match action {
+        Action::TaskRetry => {
+            let (mut tasks, mut refused) = (Vec::new(), Vec::new());
+            for id in ids {
+                match (reason(action, id, model), Retry::prepare(model, id, None)) {
+                    (None, Ok(retry)) => tasks.push(retry),
+                    (Some(why), _) => refused.push(format!("{}  {why}", id.short())),
+                    (None, Err(why)) => refused.push(format!("{}  {why}", id.short())),
+                }
+            }
+            Outcome::Effect(Effect::Ask(Command::Retry { tasks, refused }))
+        }
+        Action::TaskRevoke => Outcome::Effect(Effect::Ask(Command::Revoke { ids: able(), terminate: None })),
+        _ => Outcome::Ignored,
+    }
+}
+
+/// The menu of signals.
+pub fn signals() -> Choose {
+    let meaning = |signal: Signal| match signal {
+        Signal::Term => "ask it to end (the usual one)",
+        Signal::Int => "as ctrl-c would",
+        Signal::Hup => "hang up",
+        Signal::Quit => "end at once, pool processes clean up nothing",
+        Signal::Usr1 => "raise SoftTimeLimitExceeded in the task",
+        Signal::Kill => "end at once, nothing can be cleaned up",
+    };
+    let lines = Signal::ALL.iter().map(|s| format!("{:<8}  {}", s.name(), meaning(*s)));
+    Choose::lines("terminate with", lines, 0)
+}
+
+/// The answer to [`signals`].
+pub fn terminate(answer: &Answer, ids: Vec<TaskId>) -> Outcome {
+    match answer {
+        Answer::Choice(i) => match Signal::ALL.get(*i) {
+            Some(signal) => Outcome::Effect(Effect::Ask(Command::Revoke { ids, terminate: Some(*signal) })),
+            None => Outcome::Done,
+        },
+        _ => Outcome::Done,
+    }
+}

@@ -1,0 +1,35 @@
+//! What an empty list says: what would be here, and how to get it.
+
+use crate::text::{Clean, clean};
+use crate::tui::theme::Role;
+use crate::tui::view::Cx;
+use crate::tui::views::task::Line;
+
+/// The lines instead of rows.
+pub fn lines(cx: &Cx<'_>, filter: &str, filling: bool) -> Vec<Line> {
+    let say = |text: &'static str| vec![(Clean::own(text), Role::Muted)];
+    if filling {
+        return vec![say("Looking through all tasks …")];
+    }
+    if cx.model.task_count() > 0 {
+        return vec![
+            vec![(Clean::own("No task matches "), Role::Muted), (clean(filter), Role::Text)],
+            say("Esc shows all tasks again, / changes the filter."),
+        ];
+    }
+    let (online, _) = cx.model.online(cx.now);
+    let mut lines = vec![say("No task was seen yet. Tasks appear here as their workers announce them.")];
+    if !cx.link.is_live() {
+        return lines;
+    }
+    lines.push(Vec::new());
+    match online {
+        0 => lines.push(say("No worker is online: none sent a heartbeat, none answers.")),
+        n => {
+            lines.push(vec![(crate::clean!("{} online. If tasks run and none shows up, their events are off:", crate::ops::command::plural(n, "worker")), Role::Muted)]);
+            lines.push(vec![(Clean::own("E"), Role::Accent), (Clean::own("  turns them on at every worker until it restarts;"), Role::Muted)]);
+            lines.push(say("   start workers with -E, or set worker_send_task_events, for good."));
+        }
+    }
+    lines
+}

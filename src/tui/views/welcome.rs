@@ -1,0 +1,109 @@
+//! What is shown when no broker could be reached: what was tried, why it failed, and what can be done.
+
+use ratatui::layout::Rect;
+
+use crate::broker::{BrokerUrl, LinkState};
+use crate::human;
+use crate::text::{Clean, clean};
+use crate::tui::action::{Action, Scope};
+use crate::tui::layers::Prompt;
+use crate::tui::page::{Page, Target};
+use crate::tui::theme::Role;
+use crate::tui::view::{Answer, Cx, Effect, Leave, Outcome, View};
+
+use super::task::Line;
+
+/// See the module.
+#[derive(Default)]
+pub struct Welcome {
+    broker: String,
+    lines: Vec<Line>,
+    connected: bool,
+}
+
+impl Welcome {
+    pub fn new(broker: String) -> Self {
+        Self { broker, ..Self::default() }
+    }
+
+    /// The broker was reached after all.
+    pub fn is_over(&self) -> bool {
+        self.connected
+    }
+}
+
+fn check_url(text: &str) -> Result<(), String> {
+    BrokerUrl::parse(text.trim()).map(|_| ()).map_err(|e| e.to_string())
+}
+
+impl View for Welcome {
+    fn scopes(&self) -> &'static [Scope] {
+        &[Scope::Welcome, Scope::Global]
+    }
+
+    fn perform(&mut self, action: Action, _cx: &mut Cx<'_>) -> Outcome {
+        match action {
+            Action::WelcomeDemo => Outcome::Effect(Effect::Leave(Leave::Demo)),
+            Action::WelcomeBroker => {
+                let help = "redis://:password@host:6379/0   rediss:// for TLS   unix:///path for a socket";
+                let prompt = Prompt::framed("broker URL", "redis://localhost:6379/0", help, check_url);
+                Outcome::Effect(Effect::Open(Box::new(prompt)))
+            }
+            Action::Quit => Outcome::Effect(Effect::Leave(Leave::Quit)),
+            Action::Help | Action::Redraw | Action::Refresh => Outcome::Ignored,
+            _ => Outcome::Done,
+        }
+    }
+
+    fn answer(&mut self, answer: &Answer, _cx: &mut Cx<'_>) -> Outcome {
+        match answer {
+            Answer::Text { text, done: true } => Outcome::Effect(Effect::Leave(Leave::Broker(text.trim().to_owned()))),
+            _ => Outcome::Done,
+        }
+    }
+
+    fn click(&mut self, target: Target, cx: &mut Cx<'_>) -> Outcome {
+        match target {
+            Target::Action(action) => self.perform(action, cx),
+            _ => Outcome::Ignored,
+        }
+    }
+
+    fn sync(&mut self, cx: &Cx<'_>) {
+        self.connected = cx.link.is_live();
+        let text = |t: &'static str, role| (Clean::own(t), role);
+        let mut lines = vec![vec![text("No broker could be reached.", Role::Text)], Vec::new()];
+        lines.push(vec![text("tried   ", Role::Muted), (clean(&self.broker), Role::Text)]);
+        if let LinkState::Down { why, retry, .. } = cx.link {
+            // The address stands one line above already.
+            let why = why.split_once(": ").map_or(why.as_str(), |(_, rest)| rest);
+            lines.push(vec![text("because ", Role::Muted), (clean(why), Role::Fail)]);
+            let next = retry.since(cx.now).as_secs();
+            let next = if next == 0 { "now".to_owned() } else { format!("in {}", human::span(next)) };
+            lines.push(vec![text("again   ", Role::Muted), (clean(&next), Role::Muted)]);
+        }
+        lines.push(Vec::new());
+        for (key, what) in [
+            ("b", "type a broker URL"),
+            ("d", "look around in a simulated cluster first"),
+            ("q", "quit"),
+        ] {
+            lines.push(vec![(crate::clean!("{key}       "), Role::Accent), (Clean::own(what), Role::Text)]);
+        }
+        lines.push(Vec::new());
+        lines.push(vec![text("On the command line: flower-tui -b redis://host:6379/0, or set CELERY_BROKER_URL.", Role::Faint)]);
+        self.lines = lines;
+    }
+
+    fn draw(&self, page: &mut Page<'_>, area: Rect) {
+        let width = self.lines.iter().map(|l| l.iter().map(|(t, _)| t.width()).sum::<usize>()).max().unwrap_or(0) as u16;
+        let place = crate::tui::page::centered(area, width, self.lines.len() as u16);
+        for (i, line) in self.lines.iter().enumerate().take(usize::from(place.height)) {
+            page.pieces(place.x, place.y + i as u16, place.width, line);
+        }
+    }
+
+    fn pause_between(&self) -> u64 {
+        500
+    }
+}
