@@ -2,7 +2,9 @@
 
 pub mod broker;
 pub mod celery;
+pub mod cli;
 pub mod clock;
+pub mod config;
 pub mod feed;
 pub mod filter;
 pub mod history;

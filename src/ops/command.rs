@@ -34,7 +34,10 @@ pub enum Command {
         terminate: Option<Signal>,
     },
     /// `refused` says which others were chosen and can't be sent again exactly, and why.
-    Retry { tasks: Vec<Retry>, refused: Vec<String> },
+    Retry {
+        tasks: Vec<Retry>,
+        refused: Vec<String>,
+    },
     Pool {
         workers: Vec<String>,
         change: PoolChange,

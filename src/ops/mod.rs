@@ -2,6 +2,7 @@
 //! same [`Ops`], which asks the audit log first, sends, and makes a [`Receipt`].
 
 pub mod command;
+pub mod locate;
 mod receipt;
 pub mod retry;
 mod run;

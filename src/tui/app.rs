@@ -349,7 +349,8 @@ impl App {
         let text = match receipt.outcome.why() {
             Some(why) => format!("{} {}: {why}", receipt.verb, receipt.outcome.word()),
             None => {
-                let first = receipt.replies.first().map(|(who, value)| format!(": {who} {}", Receipt::reply_text(value)));
+                let first =
+                    receipt.replies.first().map(|(who, value)| format!(": {who} {}", Receipt::reply_text(value)));
                 let more = match receipt.replies.len() {
                     0 | 1 => String::new(),
                     n => format!(" and {} more", n - 1),
@@ -428,8 +429,7 @@ impl App {
         let zone = self.options.zone.clone();
         let base_style = self.options.theme.style(Role::Text);
         buffer.set_style(area, base_style);
-        let mut page =
-            Page { buffer, theme: self.options.theme, now, zone: &zone, clicks: Vec::new(), cursor: None };
+        let mut page = Page { buffer, theme: self.options.theme, now, zone: &zone, clicks: Vec::new(), cursor: None };
         let line = |y: u16| Rect { x: area.x, y, width: area.width, height: u16::from(y < area.y + area.height) };
         self.header.draw(&mut page, line(area.y));
         if area.height > 1 {

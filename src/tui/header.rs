@@ -38,7 +38,11 @@ impl Header {
     pub fn sync(&mut self, profile: &Profile, round_trip: Option<std::time::Duration>, cx: &Cx<'_>) {
         let mut parts = vec![Part { text: Clean::own("flower-tui"), role: Role::Faint, goes: 9 }];
         if let Some(name) = &profile.name {
-            parts.push(Part { text: clean(name), role: if profile.danger { Role::Danger } else { Role::Accent }, goes: 1 });
+            parts.push(Part {
+                text: clean(name),
+                role: if profile.danger { Role::Danger } else { Role::Accent },
+                goes: 1,
+            });
         }
         parts.push(Part { text: clean(&profile.url), role: Role::Muted, goes: 7 });
         parts.push(link(cx));
@@ -53,8 +57,13 @@ impl Header {
     fn numbers(&self, parts: &mut Vec<Part>, cx: &Cx<'_>) {
         let series = cx.model.series();
         let five = series.recent(5, cx.now);
-        let events = five.sent + five.received + five.started + five.succeeded + five.failed + five.retried + five.revoked;
-        parts.push(Part { text: crate::clean!("{} ev/s", human::rate(f64::from(events) / 5.0)), role: Role::Muted, goes: 6 });
+        let events =
+            five.sent + five.received + five.started + five.succeeded + five.failed + five.retried + five.revoked;
+        parts.push(Part {
+            text: crate::clean!("{} ev/s", human::rate(f64::from(events) / 5.0)),
+            role: Role::Muted,
+            goes: 6,
+        });
         let (online, known) = cx.model.online(cx.now);
         let gone = cx.model.workers().iter().filter(|(_, w)| !w.is_online(cx.now) && !w.said_offline).count();
         let text = crate::clean!("{online}/{known} workers");
@@ -69,7 +78,11 @@ impl Header {
         }
         let p = series.recent.percentiles();
         if p.samples > 0 {
-            parts.push(Part { text: crate::clean!("p95 {}", human::seconds(f64::from(p.p95))), role: Role::Muted, goes: 8 });
+            parts.push(Part {
+                text: crate::clean!("p95 {}", human::seconds(f64::from(p.p95))),
+                role: Role::Muted,
+                goes: 8,
+            });
         }
         let missed = cx.model.counters().missed;
         if missed > 0 {
@@ -122,7 +135,11 @@ pub fn tabs(page: &mut Page<'_>, area: Rect, current: usize, notes: &[(Clean, Ro
         let used = page.put(x, area.y, room, &title, if active { Role::Accent } else { Role::Muted });
         let place = Rect { x, y: area.y, width: used, height: 1 };
         if active {
-            page.buffer.set_style(place, ratatui::style::Style::new().add_modifier(ratatui::style::Modifier::BOLD | ratatui::style::Modifier::UNDERLINED));
+            page.buffer.set_style(
+                place,
+                ratatui::style::Style::new()
+                    .add_modifier(ratatui::style::Modifier::BOLD | ratatui::style::Modifier::UNDERLINED),
+            );
         }
         page.clickable(place, Target::Tab(i));
         x += used + 3;

@@ -17,12 +17,12 @@ use termina::{Event, Parser};
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
+use super::Key;
 use super::app::{App, Do, Options, World};
 use super::pace::Pace;
 use super::term::{ASK_CURSOR, BEGIN_FRAME, END_FRAME, READ};
 use super::theme::Theme;
 use super::view::Leave;
-use super::Key;
 use crate::feed::Feed;
 use crate::ops::{Ops, Receipt};
 use crate::state::Scan;

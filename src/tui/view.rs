@@ -3,9 +3,9 @@
 use jiff::tz::TimeZone;
 use ratatui::layout::{Rect, Size};
 
+use super::Key;
 use super::action::{Action, Scope};
 use super::page::{Page, Target};
-use super::Key;
 use crate::broker::{Health, LinkState};
 use crate::celery::TaskId;
 use crate::clock::Stamp;
@@ -56,7 +56,10 @@ pub enum Effect {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Answer {
     /// What stands in a field, while it is typed (`done` is false) and when it is finished.
-    Text { text: String, done: bool },
+    Text {
+        text: String,
+        done: bool,
+    },
     /// The field was left without a change.
     Cancelled,
     Choice(usize),

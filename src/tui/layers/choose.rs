@@ -4,12 +4,12 @@ use ratatui::layout::Rect;
 
 use crate::ops::Risk;
 use crate::text::{Clean, clean};
+use crate::tui::Key;
 use crate::tui::action::{Action, Scope};
 use crate::tui::keymap;
 use crate::tui::page::{Page, Target, centered};
 use crate::tui::theme::Role;
 use crate::tui::view::{Answer, Cx, Effect, Outcome, View};
-use crate::tui::Key;
 
 /// A line to choose.
 pub struct Item {
@@ -126,7 +126,13 @@ impl View for Choose {
                 _ => Role::Text,
             };
             if let Some(key) = item.key {
-                page.put(x, y, 6, clean(&keymap::shown(key)), if item.refused.is_some() { Role::Faint } else { Role::Accent });
+                page.put(
+                    x,
+                    y,
+                    6,
+                    clean(&keymap::shown(key)),
+                    if item.refused.is_some() { Role::Faint } else { Role::Accent },
+                );
             }
             let used = page.put(x + keys as u16, y, width.saturating_sub(keys as u16), &item.text, role);
             if let Some(why) = &item.refused {

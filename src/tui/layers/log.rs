@@ -79,7 +79,12 @@ impl View for Log {
 
     fn draw(&self, page: &mut Page<'_>, area: Rect) {
         page.rule(Rect { height: 1, ..area }, &[(Clean::own("commands and replies, newest first"), Role::Heading)]);
-        let inner = Rect { x: area.x + 1, y: area.y + 1, width: area.width.saturating_sub(2), height: area.height.saturating_sub(1) };
+        let inner = Rect {
+            x: area.x + 1,
+            y: area.y + 1,
+            width: area.width.saturating_sub(2),
+            height: area.height.saturating_sub(1),
+        };
         self.scroll.draw(page, inner);
     }
 }

@@ -3,12 +3,12 @@
 use ratatui::layout::Rect;
 
 use crate::text::{Clean, clean};
+use crate::tui::Key;
 use crate::tui::action::{Action, Scope};
 use crate::tui::page::{Page, centered};
 use crate::tui::theme::Role;
 use crate::tui::view::{Answer, Cx, Effect, Outcome, View};
 use crate::tui::widgets::field::Field;
-use crate::tui::Key;
 
 /// Says what is wrong with a text, if something is.
 pub type Check = fn(&str) -> Result<(), String>;

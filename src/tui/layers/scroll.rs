@@ -171,7 +171,12 @@ impl View for Help {
     fn draw(&self, page: &mut Page<'_>, area: Rect) {
         let frame = centered(area, 84, area.height);
         page.frame(frame, &Clean::own("keys"), Role::Accent);
-        let inner = Rect { x: frame.x + 3, y: frame.y + 2, width: frame.width.saturating_sub(6), height: frame.height.saturating_sub(4) };
+        let inner = Rect {
+            x: frame.x + 3,
+            y: frame.y + 2,
+            width: frame.width.saturating_sub(6),
+            height: frame.height.saturating_sub(4),
+        };
         self.scroll.draw(page, inner);
     }
 

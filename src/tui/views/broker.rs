@@ -43,8 +43,22 @@ fn columns(width: u16) -> Vec<Column> {
     let (oldest, drains) = (Column::right("OLDEST", 8), Column::right("DRAINS IN", 9));
     match width {
         0..60 => vec![sign, name, ready, unacked],
-        60..100 => vec![sign, name, ready, Column { width: 9, title: "TREND", ..trend }, unacked, consumers, oldest, drains],
-        _ => vec![sign, name, ready, trend, unacked, consumers, into, out, oldest, drains, Column::left("BY PRIORITY", 22)],
+        60..100 => {
+            vec![sign, name, ready, Column { width: 9, title: "TREND", ..trend }, unacked, consumers, oldest, drains]
+        }
+        _ => vec![
+            sign,
+            name,
+            ready,
+            trend,
+            unacked,
+            consumers,
+            into,
+            out,
+            oldest,
+            drains,
+            Column::left("BY PRIORITY", 22),
+        ],
     }
 }
 
@@ -79,9 +93,7 @@ fn cell(column: &Column, name: &str, queue: &Queue, cx: &Cx<'_>) -> Cell {
         "IN/s" => rates.map_or(blank, |(into, _)| muted(human::rate(into))),
         "OUT/s" => rates.map_or(blank, |(_, out)| muted(human::rate(out))),
         "OLDEST" => match cx.model.oldest(queue, cx.now).filter(|_| queue.depth.ready > 0) {
-            Some((secs, least)) => {
-                muted(format!("{}{}", if least { "≥ " } else { "" }, human::span(secs as u64)))
-            }
+            Some((secs, least)) => muted(format!("{}{}", if least { "≥ " } else { "" }, human::span(secs as u64))),
             None => blank,
         },
         "DRAINS IN" => match (queue.depth.ready, queue.drains_in(cx.now)) {
@@ -91,8 +103,13 @@ fn cell(column: &Column, name: &str, queue: &Queue, cx: &Cx<'_>) -> Cell {
             _ => blank,
         },
         _ => {
-            let parts: Vec<String> =
-                queue.depth.by_priority.iter().filter(|(_, n)| *n > 0).map(|(p, n)| format!("{p}:{}", human::count(*n))).collect();
+            let parts: Vec<String> = queue
+                .depth
+                .by_priority
+                .iter()
+                .filter(|(_, n)| *n > 0)
+                .map(|(p, n)| format!("{p}:{}", human::count(*n)))
+                .collect();
             muted(parts.join(" "))
         }
     }
@@ -114,7 +131,9 @@ fn health(cx: &Cx<'_>) -> Line {
         line.push((crate::clean!("   evicted {}", human::count(evicted)), Role::Warn));
     }
     let counters = cx.model.counters();
-    for (n, what, role) in [(counters.missed, "events missed", Role::Warn), (counters.undecodable, "undecodable", Role::Retry)] {
+    for (n, what, role) in
+        [(counters.missed, "events missed", Role::Warn), (counters.undecodable, "undecodable", Role::Retry)]
+    {
         let role = if n > 0 { role } else { Role::Faint };
         line.push((crate::clean!("   {what} {}", human::count(n)), role));
     }
@@ -143,7 +162,10 @@ fn details(name: &str, queue: &Queue, cx: &Cx<'_>) -> (Line, Vec<Line>) {
     lines.push(vec![(Clean::own("change     "), Role::Muted), (clean(&slope), Role::Text)]);
     if let Some(next) = &queue.depth.next {
         let task = cx.model.task(next).and_then(|t| t.name()).unwrap_or("");
-        lines.push(vec![(Clean::own("next       "), Role::Muted), (crate::clean!("{}  {task}", next.short()), Role::Text)]);
+        lines.push(vec![
+            (Clean::own("next       "), Role::Muted),
+            (crate::clean!("{}  {task}", next.short()), Role::Text),
+        ]);
     }
     if let Some(bad) = cx.model.undecodable().last() {
         lines.push(vec![
@@ -224,7 +246,12 @@ impl View for BrokerView {
         self.empty = if !self.names.is_empty() {
             Vec::new()
         } else if self.filter.is_empty() {
-            vec![vec![(Clean::own("No queue is known yet. A queue appears when a worker declares it or a message waits in it."), Role::Muted)]]
+            vec![vec![(
+                Clean::own(
+                    "No queue is known yet. A queue appears when a worker declares it or a message waits in it.",
+                ),
+                Role::Muted,
+            )]]
         } else {
             vec![vec![(Clean::own("No queue matches. Esc shows all."), Role::Muted)]]
         };

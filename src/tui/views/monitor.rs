@@ -91,7 +91,11 @@ impl Monitor {
             (crate::clean!("fail {}  ", now(recent.failed)), Role::Series2),
             (crate::clean!("retry {}", now(recent.retried)), Role::Series3),
         ];
-        let series = vec![(rate(|c| c.failed), Role::Series2), (rate(|c| c.retried), Role::Series3), (rate(|c| c.succeeded), Role::Series1)];
+        let series = vec![
+            (rate(|c| c.failed), Role::Series2),
+            (rate(|c| c.retried), Role::Series3),
+            (rate(|c| c.succeeded), Role::Series1),
+        ];
         let times = self.times(cx);
         self.charts = vec![(tasks, chart(series, &times, human::rate))];
         self.charts.push(self.runtimes(width, &times, cx));
@@ -117,8 +121,7 @@ impl Monitor {
         let buckets: Vec<_> = ring.last((self.secs() / ring.step()) as usize, cx.now).collect();
         let points = Chart::points(width);
         let line = |f: fn(&crate::state::stats::Percentiles) -> f32| {
-            let values: Vec<Option<f64>> =
-                buckets.iter().map(|p| (p.samples > 0).then(|| f64::from(f(p)))).collect();
+            let values: Vec<Option<f64>> = buckets.iter().map(|p| (p.samples > 0).then(|| f64::from(f(p)))).collect();
             stretch(&spark::squeeze(&values, points), points)
         };
         let recent = cx.model.series().recent.percentiles();
@@ -129,7 +132,8 @@ impl Monitor {
             (crate::clean!("p95 {}  ", show(recent.p95)), Role::Series3),
             (crate::clean!("p99 {}", show(recent.p99)), Role::Series2),
         ];
-        let series = vec![(line(|p| p.p50), Role::Series1), (line(|p| p.p95), Role::Series3), (line(|p| p.p99), Role::Series2)];
+        let series =
+            vec![(line(|p| p.p50), Role::Series1), (line(|p| p.p95), Role::Series3), (line(|p| p.p99), Role::Series2)];
         (title, chart(series, times, human::seconds))
     }
 
@@ -141,7 +145,8 @@ impl Monitor {
         let busy: f64 = names.iter().map(|(_, b, _)| f64::from(b.busy)).sum();
         names.sort_by(|a, b| b.1.busy.total_cmp(&a.1.busy).then(a.0.cmp(b.0)));
         let wide = width >= 90;
-        self.top.columns = vec![Column::left("TOP TASKS", 0), Column::right("RATE/s", 6), Column::left("TIME SHARE", 16)];
+        self.top.columns =
+            vec![Column::left("TOP TASKS", 0), Column::right("RATE/s", 6), Column::left("TIME SHARE", 16)];
         if wide {
             self.top.columns.extend([Column::right("P50", 7), Column::right("P95", 7), Column::right("P99", 7)]);
         }
@@ -163,7 +168,10 @@ impl Monitor {
                 if wide {
                     let p = stats.runtimes.percentiles();
                     cells.extend([p.p50, p.p95, p.p99].map(|v| {
-                        Cell::new(if p.samples > 0 { clean(&human::seconds(f64::from(v))) } else { Clean::own("-") }, Role::Muted)
+                        Cell::new(
+                            if p.samples > 0 { clean(&human::seconds(f64::from(v))) } else { Clean::own("-") },
+                            Role::Muted,
+                        )
                     }));
                 }
                 let role = if fail > 0.05 { Role::Fail } else { Role::Muted };

@@ -159,17 +159,29 @@ fn whole(task: &Task<'_>, cx: &Cx<'_>, width: usize) -> Vec<Line> {
     let mut lines = split(timeline(task, cx), width);
     lines.push(Vec::new());
     let own = |t: Option<&str>| t.map(str::to_owned);
-    fact("worker", task.worker().map(|w| match task.pid() {
-        Some(pid) => format!("{w}  pid {pid}"),
-        None => w.to_owned(),
-    }), &mut lines);
+    fact(
+        "worker",
+        task.worker().map(|w| match task.pid() {
+            Some(pid) => format!("{w}  pid {pid}"),
+            None => w.to_owned(),
+        }),
+        &mut lines,
+    );
     fact("queue", own(task.queue()), &mut lines);
     fact("sent by", own(task.client()), &mut lines);
-    fact("wait", task.wait().map(|(s, least)| format!("{}{}", if least { "≥ " } else { "" }, human::seconds(s))), &mut lines);
-    fact("runtime", task.runtime().map(human::seconds).map(|r| match usual(task, cx) {
-        Some(usual) => format!("{r}  ({usual})"),
-        None => r,
-    }), &mut lines);
+    fact(
+        "wait",
+        task.wait().map(|(s, least)| format!("{}{}", if least { "≥ " } else { "" }, human::seconds(s))),
+        &mut lines,
+    );
+    fact(
+        "runtime",
+        task.runtime().map(human::seconds).map(|r| match usual(task, cx) {
+            Some(usual) => format!("{r}  ({usual})"),
+            None => r,
+        }),
+        &mut lines,
+    );
     fact("retries", task.retries().map(|n| n.to_string()), &mut lines);
     fact("eta", own(task.eta()), &mut lines);
     fact("expires", own(task.expires()), &mut lines);

@@ -170,9 +170,11 @@ impl Tasks {
     }
 
     fn mark_range(&mut self, cx: &Cx<'_>) {
-        let ends = self.cursor.as_ref().map(|(_, p)| *p).zip(
-            self.last_mark.as_ref().and_then(|id| self.query.place_of(id, cx.model)).or(self.place(cx)),
-        );
+        let ends = self
+            .cursor
+            .as_ref()
+            .map(|(_, p)| *p)
+            .zip(self.last_mark.as_ref().and_then(|id| self.query.place_of(id, cx.model)).or(self.place(cx)));
         let Some((a, b)) = ends else { return };
         // `from` runs down the screen, whichever way the list is sorted.
         let down = self.query.sort().descending;
@@ -257,7 +259,12 @@ impl View for Tasks {
             Action::Filter => {
                 self.asking = Asking::Filter;
                 let check = |text: &str| filter::parse(text).map(|_| ()).map_err(|e| e.to_string());
-                Outcome::Effect(Effect::Open(Box::new(Prompt::line("filter", &self.filter, check, self.history.clone()))))
+                Outcome::Effect(Effect::Open(Box::new(Prompt::line(
+                    "filter",
+                    &self.filter,
+                    check,
+                    self.history.clone(),
+                ))))
             }
             Action::Sort => {
                 self.asking = Asking::Sort;
@@ -380,7 +387,8 @@ impl View for Tasks {
             Some((task::title(&task), task::brief(&task, cx, usize::from(cx.size.width.saturating_sub(4)))))
         });
         self.arrivals = f64::from(cx.model.series().recent(5, cx.now).received) / 5.0;
-        self.empty = if self.ids.is_empty() { empty::lines(cx, &self.filter, self.query.is_stale()) } else { Vec::new() };
+        self.empty =
+            if self.ids.is_empty() { empty::lines(cx, &self.filter, self.query.is_stale()) } else { Vec::new() };
         self.sync_status(cx);
     }
 

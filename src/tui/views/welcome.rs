@@ -83,20 +83,22 @@ impl View for Welcome {
             lines.push(vec![text("again   ", Role::Muted), (clean(&next), Role::Muted)]);
         }
         lines.push(Vec::new());
-        for (key, what) in [
-            ("b", "type a broker URL"),
-            ("d", "look around in a simulated cluster first"),
-            ("q", "quit"),
-        ] {
+        for (key, what) in
+            [("b", "type a broker URL"), ("d", "look around in a simulated cluster first"), ("q", "quit")]
+        {
             lines.push(vec![(crate::clean!("{key}       "), Role::Accent), (Clean::own(what), Role::Text)]);
         }
         lines.push(Vec::new());
-        lines.push(vec![text("On the command line: flower-tui -b redis://host:6379/0, or set CELERY_BROKER_URL.", Role::Faint)]);
+        lines.push(vec![text(
+            "On the command line: flower-tui -b redis://host:6379/0, or set CELERY_BROKER_URL.",
+            Role::Faint,
+        )]);
         self.lines = lines;
     }
 
     fn draw(&self, page: &mut Page<'_>, area: Rect) {
-        let width = self.lines.iter().map(|l| l.iter().map(|(t, _)| t.width()).sum::<usize>()).max().unwrap_or(0) as u16;
+        let width =
+            self.lines.iter().map(|l| l.iter().map(|(t, _)| t.width()).sum::<usize>()).max().unwrap_or(0) as u16;
         let place = crate::tui::page::centered(area, width, self.lines.len() as u16);
         for (i, line) in self.lines.iter().enumerate().take(usize::from(place.height)) {
             page.pieces(place.x, place.y + i as u16, place.width, line);

@@ -58,8 +58,20 @@ fn columns(width: u16) -> Vec<Column> {
         60..100 => vec![sign, name, active, reserved, fail, load],
         100..140 => vec![sign, name, status, pool, active, reserved, done, fail, rate, load],
         _ => vec![
-            sign, name, status, pool, active, reserved, done, fail, rate, load,
-            Column::right("PREFETCH", 8), Column::right("PEAK main", 9), Column::left("CELERY", 8), up,
+            sign,
+            name,
+            status,
+            pool,
+            active,
+            reserved,
+            done,
+            fail,
+            rate,
+            load,
+            Column::right("PREFETCH", 8),
+            Column::right("PEAK main", 9),
+            Column::left("CELERY", 8),
+            up,
         ],
     }
 }
@@ -72,7 +84,11 @@ impl Workers {
     fn row(&self, name: &str, worker: &Worker, cx: &Cx<'_>) -> Row {
         let online = worker.is_online(cx.now);
         let cells = self.table.columns.iter().map(|c| cell(c, name, worker, online, cx)).collect();
-        Row { cells, marked: self.cursor.marks.contains(name), role: Some(if online { Role::Text } else { Role::Faint }) }
+        Row {
+            cells,
+            marked: self.cursor.marks.contains(name),
+            role: Some(if online { Role::Text } else { Role::Faint }),
+        }
     }
 }
 
@@ -293,20 +309,23 @@ impl View for Workers {
         self.table.columns = columns(cx.size.width);
         self.table.selected = selected.map(|s| s - self.cursor.top);
         let shown = self.names.iter().skip(self.cursor.top).take(self.height);
-        self.table.rows =
-            shown.filter_map(|name| Some(self.row(name, cx.model.worker(name)?, cx))).collect();
+        self.table.rows = shown.filter_map(|name| Some(self.row(name, cx.model.worker(name)?, cx))).collect();
         self.details = self.cursor.at.as_ref().filter(|_| details).and_then(|name| {
             Some(self::details(name, cx.model.worker(name)?, cx, usize::from(cx.size.width.saturating_sub(4))))
         });
         let (online, known) = cx.model.online(cx.now);
-        let running: u64 = cx.model.workers().iter().filter(|(_, w)| w.is_online(cx.now)).filter_map(|(_, w)| w.running()).sum();
+        let running: u64 =
+            cx.model.workers().iter().filter(|(_, w)| w.is_online(cx.now)).filter_map(|(_, w)| w.running()).sum();
         self.status = vec![(crate::clean!("{online} of {known} online · {running} running"), Role::Text)];
         if !self.cursor.marks.is_empty() {
             self.status.insert(0, (crate::clean!("{} marked · ", self.cursor.marks.len()), Role::Accent));
         }
         self.empty = match (known, self.filter.is_empty()) {
             (0, _) => vec![
-                vec![(Clean::own("No worker has been heard of yet. Workers appear with their first heartbeat,"), Role::Muted)],
+                vec![(
+                    Clean::own("No worker has been heard of yet. Workers appear with their first heartbeat,"),
+                    Role::Muted,
+                )],
                 vec![(Clean::own("or when they answer; ctrl-r asks them again."), Role::Muted)],
             ],
             _ if self.names.is_empty() => vec![vec![(Clean::own("No worker matches. Esc shows all."), Role::Muted)]],
@@ -429,7 +448,12 @@ impl View for WorkerScreen {
 
     fn draw(&self, page: &mut Page<'_>, area: Rect) {
         page.pieces(area.x + 1, area.y, area.width.saturating_sub(2), &self.title);
-        let inner = Rect { x: area.x + 2, y: area.y + 2, width: area.width.saturating_sub(4), height: area.height.saturating_sub(2) };
+        let inner = Rect {
+            x: area.x + 2,
+            y: area.y + 2,
+            width: area.width.saturating_sub(4),
+            height: area.height.saturating_sub(2),
+        };
         self.scroll.draw(page, inner);
     }
 

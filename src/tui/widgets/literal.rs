@@ -96,7 +96,16 @@ mod tests {
         let lines: Vec<&str> = lines.iter().map(Clean::as_str).collect();
         assert_eq!(
             lines,
-            ["{", "  'tenant': 'acme',", "  'pages': [1, 2, 3],", "  'options': {", "    'format': 'pdf',", "    'dpi': 300,", "  },", "}"]
+            [
+                "{",
+                "  'tenant': 'acme',",
+                "  'pages': [1, 2, 3],",
+                "  'options': {",
+                "    'format': 'pdf',",
+                "    'dpi': 300,",
+                "  },",
+                "}"
+            ]
         );
         assert_eq!(pretty("<object at 0x1>", 8).len(), 2);
     }

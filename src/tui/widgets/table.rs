@@ -131,9 +131,3 @@ impl Table {
             .collect()
     }
 }
-
-/// How many columns are left for the flexible ones.
-pub fn flexible_width(columns: &[Column], width: u16) -> u16 {
-    let gaps = GAP * (columns.len().saturating_sub(1)) as u16;
-    width.saturating_sub(GUTTER + 1 + gaps + columns.iter().map(|c| c.width).sum::<u16>())
-}

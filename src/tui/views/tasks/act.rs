@@ -2,8 +2,8 @@
 
 use crate::celery::TaskId;
 use crate::celery::pidbox::Signal;
-use crate::ops::retry::Retry;
 use crate::ops::Command;
+use crate::ops::retry::Retry;
 use crate::state::{Model, State};
 use crate::tui::action::Action;
 use crate::tui::layers::Choose;

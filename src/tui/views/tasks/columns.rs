@@ -43,7 +43,18 @@ pub fn for_width(width: u16) -> Vec<Column> {
         78..100 => vec![SIGN, STATE, TASK, ID, Column { width: 12, ..WORKER }, RECEIVED, RUNTIME],
         100..150 => vec![SIGN, STATE, TASK, ID, WORKER, QUEUE, RECEIVED, WAIT, RUNTIME, TRY],
         _ => {
-            vec![SIGN, STATE, TASK, Column { width: 36, ..ID }, Column { width: 24, ..WORKER }, QUEUE, RECEIVED, WAIT, RUNTIME, TRY]
+            vec![
+                SIGN,
+                STATE,
+                TASK,
+                Column { width: 36, ..ID },
+                Column { width: 24, ..WORKER },
+                QUEUE,
+                RECEIVED,
+                WAIT,
+                RUNTIME,
+                TRY,
+            ]
         }
     }
 }
@@ -87,12 +98,12 @@ fn cell(task: &Task<'_>, column: Column, cx: &Cx<'_>) -> Cell {
         "ID" => Cell::new(clean(&task.id().short()), Role::Faint),
         "WORKER" => muted(task.worker()),
         "QUEUE" => muted(task.queue()),
-        "RECEIVED" => Cell::new(
-            task.seen().map(|at| clean(&human::clock(at, cx.zone))).unwrap_or_default(),
-            Role::Muted,
-        ),
+        "RECEIVED" => {
+            Cell::new(task.seen().map(|at| clean(&human::clock(at, cx.zone))).unwrap_or_default(), Role::Muted)
+        }
         "WAIT" => {
-            let wait = task.wait().map(|(secs, least)| format!("{}{}", if least { "≥" } else { "" }, human::seconds(secs)));
+            let wait =
+                task.wait().map(|(secs, least)| format!("{}{}", if least { "≥" } else { "" }, human::seconds(secs)));
             Cell::new(clean(&wait.unwrap_or_default()), Role::Muted)
         }
         "RUNTIME" => runtime(task, cx),

@@ -26,8 +26,17 @@ pub fn lines(cx: &Cx<'_>, filter: &str, filling: bool) -> Vec<Line> {
     match online {
         0 => lines.push(say("No worker is online: none sent a heartbeat, none answers.")),
         n => {
-            lines.push(vec![(crate::clean!("{} online. If tasks run and none shows up, their events are off:", crate::ops::command::plural(n, "worker")), Role::Muted)]);
-            lines.push(vec![(Clean::own("E"), Role::Accent), (Clean::own("  turns them on at every worker until it restarts;"), Role::Muted)]);
+            lines.push(vec![(
+                crate::clean!(
+                    "{} online. If tasks run and none shows up, their events are off:",
+                    crate::ops::command::plural(n, "worker")
+                ),
+                Role::Muted,
+            )]);
+            lines.push(vec![
+                (Clean::own("E"), Role::Accent),
+                (Clean::own("  turns them on at every worker until it restarts;"), Role::Muted),
+            ]);
             lines.push(say("   start workers with -E, or set worker_send_task_events, for good."));
         }
     }

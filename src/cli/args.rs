@@ -1,0 +1,279 @@
+//! What can be typed.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::sim;
+
+const EXITS: &str = "Exit status: 0 done, 1 the thing asked for is not so, 2 bad usage, 3 the broker can't be reached, \
+                     4 a command was sent and not confirmed.";
+
+/// A terminal monitor and control room for Celery clusters. Without a command it opens the screen.
+#[derive(Parser, Debug)]
+#[command(name = "flower-tui", version, after_help = EXITS, disable_help_subcommand = true)]
+pub struct Cli {
+    #[command(flatten)]
+    pub global: Global,
+    #[command(subcommand)]
+    pub command: Option<Command>,
+}
+
+/// Options of every command.
+#[derive(Args, Debug, Clone, Default)]
+pub struct Global {
+    /// Broker URL: redis://:password@host:6379/0, rediss:// for TLS, unix:///path [env: FLOWER_TUI_BROKER, CELERY_BROKER_URL]
+    #[arg(short, long, global = true, value_name = "URL")]
+    pub broker: Option<String>,
+    /// Read the broker URL from a file, or from standard input (-)
+    #[arg(long, global = true, value_name = "FILE", conflicts_with = "broker")]
+    pub broker_file: Option<String>,
+    /// Profile of the config file [env: FLOWER_TUI_PROFILE]
+    #[arg(short = 'P', long, global = true, value_name = "NAME")]
+    pub profile: Option<String>,
+    /// Config file [env: FLOWER_TUI_CONFIG]
+    #[arg(short, long, global = true, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Send nothing that changes the cluster [env: FLOWER_TUI_READ_ONLY]
+    #[arg(long, global = true)]
+    pub read_only: bool,
+    /// Tasks kept in memory at most (100000) [env: FLOWER_TUI_MAX_TASKS, FLOWER_MAX_TASKS]
+    #[arg(long, global = true, value_name = "N")]
+    pub max_tasks: Option<u64>,
+    /// Memory for tasks at most (256M) [env: FLOWER_TUI_MAX_MEMORY]
+    #[arg(long, global = true, value_name = "SIZE")]
+    pub max_memory: Option<String>,
+    /// Log to a file [env: FLOWER_TUI_LOG_FILE]
+    #[arg(long, global = true, value_name = "FILE")]
+    pub log_file: Option<String>,
+    /// Log more; twice for everything
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    pub verbose: u8,
+    /// Colours: auto, always, never [env: FLOWER_TUI_COLOR, NO_COLOR]
+    #[arg(long, global = true, value_name = "WHEN")]
+    pub color: Option<String>,
+    /// Only ASCII characters [env: FLOWER_TUI_ASCII]
+    #[arg(long, global = true)]
+    pub ascii: bool,
+    /// Write no audit log
+    #[arg(long, global = true)]
+    pub no_audit: bool,
+}
+
+#[derive(Subcommand, Debug)]
+pub enum Command {
+    /// The screen on a simulated cluster; needs no broker
+    Demo(Demo),
+    /// One screen of text: broker, workers, queues, rates
+    Status(Format),
+    /// List the workers
+    Workers(Format),
+    /// Everything known of a worker; or make workers do something
+    #[command(after_help = WORKER_HELP)]
+    Worker(WorkerArgs),
+    /// List the queues
+    Queues(Format),
+    /// Tasks seen while listening, and those workers hold
+    Tasks(TasksArgs),
+    /// One task: where it is and what is known of it
+    Task(TaskArgs),
+    /// Events as JSON lines, until stopped
+    Events(EventsArgs),
+    /// Revoke tasks by id
+    Revoke(RevokeArgs),
+    /// Send tasks again with the same arguments
+    Retry(RetryArgs),
+    /// Play a recorded event stream (made by `events --raw`)
+    Replay(ReplayArgs),
+    /// The settings: what is in force, a file to start from, where it is
+    Config(ConfigArgs),
+    /// Completions for a shell
+    Completions { shell: clap_complete::Shell },
+    /// The manual page
+    Man,
+}
+
+const WORKER_HELP: &str = "Actions, behind the names: grow N, shrink N, shutdown, ping, enable-events, disable-events.\n\
+                           Names may be globs such as 'celery@app-*'.";
+
+#[derive(Args, Debug)]
+pub struct Demo {
+    /// The same seed makes the same cluster
+    #[arg(long, default_value_t = 7)]
+    pub seed: u64,
+    /// What kind of day it has
+    #[arg(long, value_enum, default_value_t)]
+    pub scenario: sim::Scenario,
+    /// Tasks of the quarter of an hour before the start
+    #[arg(long, default_value_t = 12_000)]
+    pub tasks: u32,
+    /// New tasks a second
+    #[arg(long, default_value_t = 14.0)]
+    pub rate: f64,
+    /// Number of workers
+    #[arg(long, default_value_t = 5)]
+    pub workers: u32,
+}
+
+impl Demo {
+    pub fn options(&self) -> sim::Options {
+        sim::Options {
+            seed: self.seed,
+            scenario: self.scenario,
+            tasks: self.tasks,
+            rate: if self.rate.is_finite() { self.rate.max(0.0) } else { 0.0 },
+            workers: self.workers,
+        }
+    }
+}
+
+/// How a listing is printed.
+#[derive(Args, Debug, Clone, Copy, Default)]
+pub struct Format {
+    /// One JSON document
+    #[arg(long)]
+    pub json: bool,
+    /// A JSON document a line
+    #[arg(long, conflicts_with = "json")]
+    pub jsonl: bool,
+    /// Comma-separated values
+    #[arg(long, conflicts_with_all = ["json", "jsonl"])]
+    pub csv: bool,
+}
+
+#[derive(Args, Debug)]
+pub struct WorkerArgs {
+    /// Names or globs, then an action
+    #[arg(value_name = "NAME… [ACTION [N]]")]
+    pub words: Vec<String>,
+    /// Every worker
+    #[arg(long)]
+    pub all: bool,
+    /// How long a worker may take to be gone after a shutdown
+    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = duration)]
+    pub wait: f64,
+    /// One JSON document
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Args, Debug)]
+pub struct TasksArgs {
+    /// A filter such as: state:failure task:billing.*
+    pub filter: Vec<String>,
+    /// How long to listen
+    #[arg(long = "for", value_name = "TIME", default_value = "2s", value_parser = duration)]
+    pub listen: f64,
+    #[command(flatten)]
+    pub format: Format,
+}
+
+#[derive(Args, Debug)]
+pub struct TaskArgs {
+    pub id: String,
+    /// How long to listen
+    #[arg(long = "for", value_name = "TIME", default_value = "2s", value_parser = duration)]
+    pub listen: f64,
+    /// One JSON document
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Args, Debug)]
+pub struct EventsArgs {
+    /// The messages as they came, to be played again by `replay`
+    #[arg(long)]
+    pub raw: bool,
+    /// End after so many
+    #[arg(long, value_name = "N")]
+    pub count: Option<u64>,
+    /// End after so long
+    #[arg(long = "for", value_name = "TIME", value_parser = duration)]
+    pub listen: Option<f64>,
+}
+
+#[derive(Args, Debug)]
+pub struct RevokeArgs {
+    #[arg(required = true)]
+    pub ids: Vec<String>,
+    /// End those that run already
+    #[arg(long)]
+    pub terminate: bool,
+    /// Signal to end them with
+    #[arg(long, default_value = "SIGTERM", requires = "terminate")]
+    pub signal: String,
+    /// One JSON document
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Args, Debug)]
+pub struct RetryArgs {
+    #[arg(required = true)]
+    pub ids: Vec<String>,
+    /// Show what would be sent
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Queue to send to, instead of the one it came from
+    #[arg(long, value_name = "NAME")]
+    pub queue: Option<String>,
+    /// How long to listen for the tasks' events
+    #[arg(long = "for", value_name = "TIME", default_value = "2s", value_parser = duration)]
+    pub listen: f64,
+    /// One JSON document
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Args, Debug)]
+pub struct ReplayArgs {
+    pub file: PathBuf,
+    /// Apply everything at once and print the final state
+    #[arg(long)]
+    pub json: bool,
+    /// How much faster than it happened
+    #[arg(long, default_value_t = 1.0, value_parser = speed)]
+    pub speed: f64,
+}
+
+#[derive(Args, Debug)]
+pub struct ConfigArgs {
+    #[command(subcommand)]
+    pub what: ConfigCommand,
+}
+
+#[derive(Subcommand, Debug)]
+pub enum ConfigCommand {
+    /// The settings in force, and where each came from
+    Show {
+        /// One JSON document
+        #[arg(long)]
+        json: bool,
+    },
+    /// Write the annotated default file to where it is looked for
+    Init,
+    /// Where the config file is looked for
+    Path,
+}
+
+fn duration(text: &str) -> Result<f64, String> {
+    crate::human::parse_seconds(text).ok_or_else(|| "takes a time such as 500ms, 2s or 5m".into())
+}
+
+fn speed(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(speed) if speed.is_finite() && speed > 0.0 => Ok(speed),
+        _ => Err("takes a number above zero".into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+}

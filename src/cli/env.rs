@@ -1,0 +1,129 @@
+//! What every command needs: settings, broker, audit log, clock.
+
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+
+use super::args::Global;
+use crate::broker::{self, Broker, BrokerUrl};
+use crate::clock::Clock;
+use crate::config::{Flags, Settings, file};
+use crate::history::audit::{Audit, Origin};
+use crate::ops::Ops;
+use crate::state::{Limits, Store};
+
+/// See the module.
+pub struct Env {
+    pub settings: Settings,
+    pub clock: Clock,
+    /// Ends everything.
+    pub stop: CancellationToken,
+}
+
+/// How long workers have to answer a command.
+const ANSWER: Duration = Duration::from_secs(3);
+/// Where a broker is looked for when nothing is said.
+const USUAL: &str = "redis://localhost:6379/0";
+
+impl Env {
+    pub fn new(global: &Global) -> anyhow::Result<Self> {
+        let flags = Flags {
+            broker: global.broker.clone(),
+            broker_file: global.broker_file.clone(),
+            profile: global.profile.clone(),
+            config: global.config.clone(),
+            read_only: global.read_only,
+            max_tasks: global.max_tasks,
+            max_memory: global.max_memory.clone(),
+            log_file: global.log_file.clone(),
+            color: global.color.clone(),
+            ascii: global.ascii,
+            no_audit: global.no_audit,
+        };
+        let environment =
+            std::env::vars_os().filter_map(|(k, v)| Some((k.into_string().ok()?, v.into_string().ok()?))).collect();
+        let settings = Settings::resolve(&flags, &environment)?;
+        if let Some(path) = &settings.log_file.value {
+            log_to(Path::new(path), global.verbose)?;
+        }
+        if settings.exposed {
+            let path = settings.config.as_deref().unwrap_or(Path::new("")).display();
+            super::out::error(&format!("flower-tui: {path} holds a password and can be read by others: chmod 600 it"));
+        }
+        Ok(Self { settings, clock: Clock::system(), stop: CancellationToken::new() })
+    }
+
+    /// The broker's URL: what was said, else the usual place.
+    pub fn url(&self) -> anyhow::Result<BrokerUrl> {
+        Ok(match &self.settings.broker.value {
+            Some(url) => url.clone(),
+            None => BrokerUrl::parse(USUAL)?,
+        })
+    }
+
+    /// The broker, not connected yet.
+    pub fn broker(&self) -> anyhow::Result<Arc<dyn Broker>> {
+        Ok(broker::open(&self.url()?, self.settings.transport_options.clone())?)
+    }
+
+    /// The broker, found to answer.
+    pub async fn connected(&self) -> anyhow::Result<Arc<dyn Broker>> {
+        let broker = self.broker()?;
+        broker.health().await.map_err(|error| {
+            if self.settings.broker.value.is_none() {
+                let text = format!("no broker was named, and the usual place did not answer: {error}. Name one with -b, or look around with: flower-tui demo");
+                return super::exit::Failure { exit: super::exit::Exit::Unreachable, text }.into();
+            }
+            anyhow::Error::from(error)
+        })?;
+        Ok(broker)
+    }
+
+    /// An empty model within the limits asked for.
+    pub fn store(&self) -> Store {
+        Store::new(Limits {
+            tasks: usize::try_from(self.settings.max_tasks.value).unwrap_or(usize::MAX).max(1),
+            bytes: usize::try_from(self.settings.max_memory.value).unwrap_or(usize::MAX).max(1 << 20),
+            ..Limits::default()
+        })
+    }
+
+    /// What carries commands out. The past and the simulated cluster leave nothing in the audit log.
+    pub fn ops(&self, broker: Arc<dyn Broker>, store: Store, clock: Clock, via: &'static str, real: bool) -> Ops {
+        let audit = match (real && self.settings.audit.value, file::state_folder()) {
+            (false, _) => Ok(None),
+            (true, Some(folder)) => Audit::open(&folder.join("audit.db")).map(Some).map_err(|e| e.to_string()),
+            (true, None) => Err("there is no home folder for the audit log".into()),
+        };
+        Ops {
+            broker,
+            store,
+            clock,
+            audit: Arc::new(audit),
+            origin: Origin::here(via),
+            read_only: self.settings.read_only.value,
+            answer: ANSWER,
+            wait: Duration::from_secs(10),
+        }
+    }
+}
+
+fn log_to(path: &Path, verbose: u8) -> anyhow::Result<()> {
+    use anyhow::Context;
+    let file = std::fs::OpenOptions::new()
+        .create(true)
+        .append(true)
+        .mode(0o600)
+        .open(path)
+        .with_context(|| format!("can't log to {}", path.display()))?;
+    let level = match verbose {
+        0 => tracing::Level::INFO,
+        1 => tracing::Level::DEBUG,
+        _ => tracing::Level::TRACE,
+    };
+    tracing_subscriber::fmt().with_max_level(level).with_ansi(false).with_writer(std::sync::Mutex::new(file)).init();
+    Ok(())
+}

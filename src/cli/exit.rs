@@ -1,0 +1,91 @@
+//! How the program ends.
+
+use std::process::ExitCode;
+
+use crate::broker;
+use crate::ops::{Outcome, Receipt};
+
+/// The exit statuses.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Exit {
+    Done,
+    /// The thing asked for is not so.
+    NotSo,
+    Usage,
+    Unreachable,
+    /// A command was sent and not confirmed.
+    Unconfirmed,
+}
+
+impl Exit {
+    pub fn code(self) -> u8 {
+        match self {
+            Exit::Done => 0,
+            Exit::NotSo => 1,
+            Exit::Usage => 2,
+            Exit::Unreachable => 3,
+            Exit::Unconfirmed => 4,
+        }
+    }
+
+    /// What a receipt ends with.
+    pub fn of(receipt: &Receipt) -> Self {
+        match &receipt.outcome {
+            Outcome::Confirmed => Exit::Done,
+            Outcome::Unconfirmed(_) => Exit::Unconfirmed,
+            Outcome::Failed(_) => Exit::NotSo,
+            Outcome::NotSent(crate::ops::Error::Broker(_)) => Exit::Unreachable,
+            Outcome::NotSent(_) => Exit::NotSo,
+        }
+    }
+}
+
+/// An error with the status it ends in.
+#[derive(Debug, thiserror::Error)]
+#[error("{text}")]
+pub struct Failure {
+    pub exit: Exit,
+    pub text: String,
+}
+
+/// Bad usage.
+pub fn usage(text: impl Into<String>) -> anyhow::Error {
+    Failure { exit: Exit::Usage, text: text.into() }.into()
+}
+
+/// The thing asked for is not so.
+pub fn not_so(text: impl Into<String>) -> anyhow::Error {
+    Failure { exit: Exit::NotSo, text: text.into() }.into()
+}
+
+/// Prints an error as one line and says what to exit with.
+pub fn report(error: &anyhow::Error) -> ExitCode {
+    if is_closed_pipe(error) {
+        // Whoever read our output has seen enough.
+        return ExitCode::SUCCESS;
+    }
+    let (exit, hint) = if let Some(error) = error.downcast_ref::<broker::Error>() {
+        match error {
+            broker::Error::Url { .. } => (Exit::Usage, Some(error.hint())),
+            _ => (Exit::Unreachable, Some(error.hint())),
+        }
+    } else if error.downcast_ref::<crate::config::Error>().is_some() {
+        (Exit::Usage, None)
+    } else if let Some(failure) = error.downcast_ref::<Failure>() {
+        (failure.exit, None)
+    } else {
+        (Exit::NotSo, None)
+    };
+    let text = crate::text::clean(&format!("{error:#}"));
+    match hint {
+        Some(hint) => super::out::error(&format!("flower-tui: {text}. {hint}")),
+        None => super::out::error(&format!("flower-tui: {text}")),
+    }
+    ExitCode::from(exit.code())
+}
+
+fn is_closed_pipe(error: &anyhow::Error) -> bool {
+    error
+        .chain()
+        .any(|cause| cause.downcast_ref::<std::io::Error>().is_some_and(|e| e.kind() == std::io::ErrorKind::BrokenPipe))
+}

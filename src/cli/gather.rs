@@ -1,0 +1,68 @@
+//! Listening for a while: how one-shot commands get to know a cluster.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio_util::task::TaskTracker;
+
+use super::env::Env;
+use crate::broker::{Broker, Health, LinkState};
+use crate::feed::{Context, Feed, Interest};
+use crate::state::Store;
+
+/// A cluster that is being listened to.
+pub struct Gathered {
+    pub store: Store,
+    pub broker: Arc<dyn Broker>,
+    pub feed: Feed,
+}
+
+impl Gathered {
+    /// How the broker is, if it said so.
+    pub fn health(&self) -> Option<Health> {
+        self.feed.health.borrow().clone()
+    }
+
+    /// Listens for as long as asked, and until every worker that is online has told what it holds.
+    pub async fn listen(&self, env: &Env, secs: f64) {
+        tokio::time::sleep(Duration::from_secs_f64(secs.min(1e6))).await;
+        let deadline = tokio::time::Instant::now() + PATIENCE;
+        let mut seen = 0;
+        while !self.everybody_told(env) {
+            match tokio::time::timeout_at(deadline, self.store.changed(seen)).await {
+                Ok(version) => seen = version,
+                Err(_) => break,
+            }
+        }
+    }
+
+    fn everybody_told(&self, env: &Env) -> bool {
+        let now = env.clock.now();
+        self.store.read(|m| {
+            let workers = m.workers();
+            let told =
+                |w: &crate::state::worker::Worker| w.inspected.reserved.is_some() && w.inspected.queues.is_some();
+            !workers.is_empty() && workers.iter().filter(|(_, w)| w.is_online(now)).all(|(_, w)| told(w))
+        })
+    }
+}
+
+/// How much longer than asked it is waited for workers that have not told everything.
+const PATIENCE: Duration = Duration::from_secs(4);
+
+/// Connects and begins to listen.
+pub async fn begin(env: &Env) -> anyhow::Result<Gathered> {
+    let broker = env.connected().await?;
+    let store = env.store();
+    let context =
+        Context { broker: broker.clone(), store: store.clone(), clock: env.clock.clone(), stop: env.stop.clone() };
+    let mut feed = Feed::start(&context, &TaskTracker::new());
+    feed.set_interest(Interest { workers: true, consumers: true });
+    // Nobody can listen before the subscription stands.
+    let up = feed.link.wait_for(|link| !matches!(link, LinkState::Connecting));
+    match tokio::time::timeout(PATIENCE, up).await {
+        Ok(Ok(_)) | Ok(Err(_)) => {}
+        Err(_) => tracing::warn!("the subscription did not stand in time"),
+    }
+    Ok(Gathered { store, broker, feed })
+}

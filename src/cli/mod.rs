@@ -1,0 +1,80 @@
+//! The command line: one file for each subcommand.
+
+mod args;
+mod config;
+mod env;
+mod events;
+mod exit;
+mod gather;
+mod listing;
+mod locate;
+mod out;
+mod replay;
+mod status;
+mod tasks;
+mod ui;
+mod worker;
+
+use std::process::ExitCode;
+
+use clap::{CommandFactory, Parser};
+
+pub use args::Cli;
+use args::Command;
+use env::Env;
+use exit::Exit;
+
+/// Runs the program.
+pub fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Help and version are no errors; clap knows which stream is right.
+            let _ = error.print();
+            return ExitCode::from(if error.use_stderr() { Exit::Usage.code() } else { 0 });
+        }
+    };
+    match run(cli) {
+        Ok(exit) => ExitCode::from(exit.code()),
+        Err(error) => exit::report(&error),
+    }
+}
+
+fn run(cli: Cli) -> anyhow::Result<Exit> {
+    match &cli.command {
+        Some(Command::Completions { shell }) => {
+            return out::bytes(|out| clap_complete::generate(*shell, &mut Cli::command(), "flower-tui", out));
+        }
+        Some(Command::Man) => {
+            let mut page = Vec::new();
+            clap_mangen::Man::new(Cli::command()).render(&mut page)?;
+            return out::bytes(|out| out.extend(page));
+        }
+        _ => {}
+    }
+    let env = Env::new(&cli.global)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+    let result = runtime.block_on(dispatch(cli.command, env));
+    // The thread that reads the terminal never ends by itself.
+    runtime.shutdown_timeout(std::time::Duration::from_millis(300));
+    result
+}
+
+async fn dispatch(command: Option<Command>, env: Env) -> anyhow::Result<Exit> {
+    match command {
+        None => ui::run(env, None).await,
+        Some(Command::Demo(demo)) => ui::run(env, Some(demo.options())).await,
+        Some(Command::Status(format)) => status::run(&env, format).await,
+        Some(Command::Workers(format)) => listing::workers(&env, format).await,
+        Some(Command::Queues(format)) => listing::queues(&env, format).await,
+        Some(Command::Worker(args)) => worker::run(&env, args).await,
+        Some(Command::Tasks(args)) => tasks::list(&env, args).await,
+        Some(Command::Task(args)) => tasks::one(&env, args).await,
+        Some(Command::Events(args)) => events::run(&env, args).await,
+        Some(Command::Revoke(args)) => tasks::revoke(&env, args).await,
+        Some(Command::Retry(args)) => tasks::retry(&env, args).await,
+        Some(Command::Replay(args)) => replay::run(env, args).await,
+        Some(Command::Config(args)) => config::run(&env, args),
+        Some(Command::Completions { .. } | Command::Man) => Ok(Exit::Done),
+    }
+}

@@ -1,0 +1,87 @@
+//! `status`: the cluster on one screen of text.
+
+use serde_json::json;
+
+use super::args::Format;
+use super::env::Env;
+use super::exit::Exit;
+use super::{gather, listing, out};
+use crate::human;
+
+/// Seconds over which rates are taken.
+const WINDOW: f64 = 2.0;
+
+pub async fn run(env: &Env, format: Format) -> anyhow::Result<Exit> {
+    let cluster = gather::begin(env).await?;
+    cluster.listen(env, WINDOW).await;
+    let now = env.clock.now();
+    let health = cluster.health().unwrap_or_default();
+    let (workers, queues) = cluster.store.read(|m| (listing::worker_docs(m, env), listing::queue_docs(m, env)));
+    let (counts, counters, runtimes) = cluster
+        .store
+        .read(|m| (m.series().recent(WINDOW as usize, now), m.counters(), m.series().recent.percentiles()));
+    let rate = |n: u32| f64::from(n) / WINDOW.trunc();
+    if format.json || format.jsonl || format.csv {
+        let mut broker = serde_json::to_value(&health)?;
+        broker["url"] = json!(cluster.broker.url());
+        let document = json!({
+            "broker": broker, "workers": workers, "queues": queues,
+            "rates": {
+                "window": WINDOW, "sent": rate(counts.sent), "received": rate(counts.received),
+                "started": rate(counts.started), "succeeded": rate(counts.succeeded), "failed": rate(counts.failed),
+                "retried": rate(counts.retried), "revoked": rate(counts.revoked), "success": counts.success(),
+                "p50": (runtimes.samples > 0).then_some(runtimes.p50),
+                "p95": (runtimes.samples > 0).then_some(runtimes.p95),
+                "p99": (runtimes.samples > 0).then_some(runtimes.p99),
+            },
+            "events": {"seen": counters.seen, "missed": counters.missed, "undecodable": counters.undecodable},
+        });
+        if format.jsonl {
+            out::line(&document.to_string())?;
+        } else {
+            out::json(&document)?;
+        }
+        return Ok(Exit::Done);
+    }
+    let memory = health.memory_used.map_or_else(String::new, |n| format!("  memory {}", human::bytes(n)));
+    out::line(&format!(
+        "broker   {}  {} {}  rtt {}{memory}",
+        cluster.broker.url(),
+        health.kind,
+        health.version,
+        human::seconds(health.rtt)
+    ))?;
+    let online = workers.iter().filter(|w| w.online).count();
+    let active: u64 = workers.iter().filter_map(|w| w.active).sum();
+    out::line(&format!("workers  {online} of {} online, {active} tasks running", workers.len()))?;
+    let waiting: u64 = queues.iter().map(|q| q.ready).sum();
+    out::line(&format!("queues   {} with {} waiting", queues.len(), human::thousands(waiting)))?;
+    let ok = counts.success().map_or_else(|| "-".into(), human::percent);
+    out::line(&format!(
+        "rates    {}/s received  {}/s succeeded  {}/s failed  {ok} ok  (over {WINDOW} s)",
+        human::rate(rate(counts.received)),
+        human::rate(rate(counts.succeeded)),
+        human::rate(rate(counts.failed)),
+    ))?;
+    if counters.task_events == 0 && active > 0 {
+        out::line(
+            "events   none of tasks came while tasks ran: turn them on with `flower-tui worker --all enable-events`",
+        )?;
+    }
+    out::line("")?;
+    let rows: Vec<Vec<String>> = queues.iter().map(|q| vec![q.name.clone(), q.ready.to_string()]).collect();
+    out::table(&["QUEUE", "READY"], &rows)?;
+    out::line("")?;
+    let rows: Vec<Vec<String>> = workers
+        .iter()
+        .map(|w| {
+            vec![
+                w.name.clone(),
+                if w.online { "online" } else { "offline" }.into(),
+                w.active.map_or("-".into(), |n| n.to_string()),
+            ]
+        })
+        .collect();
+    out::table(&["WORKER", "STATUS", "ACTIVE"], &rows)?;
+    Ok(Exit::Done)
+}

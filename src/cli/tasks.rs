@@ -1,0 +1,195 @@
+//! `tasks`, `task`, `revoke`, `retry`.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use super::args::{RetryArgs, RevokeArgs, TaskArgs, TasksArgs};
+use super::env::Env;
+use super::exit::{Exit, not_so, usage};
+use super::gather::{self, Gathered};
+use super::{locate, out};
+use crate::celery::TaskId;
+use crate::celery::pidbox::Signal;
+use crate::filter;
+use crate::human;
+use crate::ops::retry::Retry;
+use crate::ops::{self, Command, Receipt};
+use crate::state::doc::TaskDoc;
+use crate::state::{Model, Sort, Store, Update};
+
+/// How long workers have to say whether they hold a task.
+const ASK: Duration = Duration::from_secs(1);
+
+/// Makes tasks that workers hold, and whose events were never seen, part of the model: through the same door as all else.
+fn adopt_held(store: &Store, env: &Env) {
+    use crate::celery::event::Batch;
+    let held: Vec<Value> = store.read(|m| {
+        m.workers()
+            .into_iter()
+            .flat_map(|(worker, w)| {
+                let found = &w.inspected;
+                let lists = [
+                    (&found.active, "task-started"),
+                    (&found.reserved, "task-received"),
+                    (&found.scheduled, "task-received"),
+                ];
+                lists.into_iter().flat_map(move |(list, kind)| list.iter().flatten().map(move |h| (worker, kind, h)))
+            })
+            .filter(|(_, _, h)| m.task(&h.id).is_none())
+            .map(|(worker, kind, h)| {
+                let mut event = json!({
+                    "type": kind, "uuid": h.id, "name": h.name, "args": h.args, "hostname": worker,
+                    "timestamp": h.started.unwrap_or(env.clock.now()).secs(),
+                });
+                if let Some(queue) = &h.queue {
+                    event["queue"] = json!(queue);
+                }
+                event
+            })
+            .collect()
+    });
+    let mut batch = Batch::default();
+    let body = Value::Array(held).to_string();
+    if batch.push_body(crate::celery::envelope::Format::Json, body.as_bytes(), env.clock.now()).is_ok() {
+        store.apply(&[Update::Events(std::sync::Arc::new(batch))]);
+    }
+}
+
+pub async fn list(env: &Env, args: TasksArgs) -> anyhow::Result<Exit> {
+    let filter =
+        filter::parse(&args.filter.join(" ")).map_err(|e| usage(format!("filter, character {}: {e}", e.at + 1)))?;
+    let cluster = gather::begin(env).await?;
+    cluster.listen(env, args.listen).await;
+    adopt_held(&cluster.store, env);
+    let docs: Vec<TaskDoc> =
+        cluster.store.read(|m| m.select(&filter, Sort::default(), usize::MAX).into_iter().map(TaskDoc::from).collect());
+    let headers = ["STATE", "TASK", "ID", "WORKER", "QUEUE", "RUNTIME", "ARGS"];
+    out::rows(args.format, &docs, &headers, |t| {
+        let text = |t: &Option<String>| t.clone().unwrap_or_else(|| "-".into());
+        let runtime = t.runtime.map_or_else(|| "-".into(), human::seconds);
+        vec![t.state.clone(), text(&t.name), t.id.clone(), text(&t.worker), text(&t.queue), runtime, text(&t.args)]
+    })?;
+    Ok(Exit::Done)
+}
+
+fn online(model: &Model, env: &Env) -> Vec<String> {
+    let now = env.clock.now();
+    model.workers().into_iter().filter(|(_, w)| w.is_online(now)).map(|(n, _)| n.to_owned()).collect()
+}
+
+pub async fn one(env: &Env, args: TaskArgs) -> anyhow::Result<Exit> {
+    let id = TaskId::new(args.id.trim());
+    let cluster = gather::begin(env).await?;
+    cluster.listen(env, args.listen).await;
+    let workers = cluster.store.read(|m| online(m, env));
+    let (held, asked) = ops::locate::held(cluster.broker.as_ref(), &id, &workers, ASK).await?;
+    let found = locate::judge(&id, held, asked, &cluster, env);
+    let known = found.task.is_some() || found.held.is_some();
+    if args.json {
+        let mut document = match &found.task {
+            Some(task) => serde_json::to_value(task)?,
+            None => json!({"id": id}),
+        };
+        if let Some(held) = &found.held {
+            for (key, value) in [("worker", json!(held.worker)), ("name", held.request["name"].clone())] {
+                if document[key].is_null() {
+                    document[key] = value;
+                }
+            }
+            document["held"] = json!({"worker": held.worker, "place": held.place, "request": held.request});
+        }
+        document["verdict"] = json!(found.verdict);
+        document["evidence"] = json!(found.evidence);
+        document["events"] = json!(found.events);
+        out::json(&document)?;
+    } else {
+        out::line(&format!("{id}  {}", found.verdict))?;
+        for line in &found.evidence {
+            out::line(&format!("  {line}"))?;
+        }
+        if let Some(task) = &found.task {
+            let fields = [
+                ("task", &task.name),
+                ("worker", &task.worker),
+                ("queue", &task.queue),
+                ("args", &task.args),
+                ("kwargs", &task.kwargs),
+                ("result", &task.result),
+                ("exception", &task.exception),
+            ];
+            let rows: Vec<Vec<String>> =
+                fields.iter().filter_map(|(k, v)| Some(vec![(*k).to_owned(), v.as_ref()?.clone()])).collect();
+            out::table(&["", ""], &rows)?;
+        }
+    }
+    Ok(if known { Exit::Done } else { Exit::NotSo })
+}
+
+/// Prints what came of a command, and says what to exit with.
+pub fn print_receipt(receipt: &Receipt, as_json: bool) -> anyhow::Result<Exit> {
+    if as_json {
+        out::json(&receipt.document())?;
+    } else {
+        let rows: Vec<Vec<String>> =
+            receipt.replies.iter().map(|(who, value)| vec![who.clone(), Receipt::reply_text(value)]).collect();
+        for row in &rows {
+            out::line(&format!("{}: {}", crate::text::clean(&row[0]), crate::text::clean(&row[1])))?;
+        }
+    }
+    if let Some(why) = receipt.outcome.why() {
+        let why = crate::text::clean(&why);
+        out::error(&format!("flower-tui: {} {}: {why}", receipt.verb, receipt.outcome.word()));
+    }
+    Ok(Exit::of(receipt))
+}
+
+pub async fn revoke(env: &Env, args: RevokeArgs) -> anyhow::Result<Exit> {
+    let terminate = match args.terminate {
+        true => Some(Signal::parse(&args.signal).ok_or_else(|| {
+            let known = Signal::ALL.map(Signal::name).join(", ");
+            usage(format!("there is no signal {}: take one of {known}", crate::text::clean(&args.signal)))
+        })?),
+        false => None,
+    };
+    let cluster = gather::begin(env).await?;
+    cluster.listen(env, 0.3).await;
+    let command = Command::Revoke { ids: args.ids.iter().map(|id| TaskId::new(id.trim())).collect(), terminate };
+    let receipt = run(env, &cluster, &command).await;
+    print_receipt(&receipt, args.json)
+}
+
+pub async fn run(env: &Env, cluster: &Gathered, command: &Command) -> Receipt {
+    env.ops(cluster.broker.clone(), cluster.store.clone(), env.clock.clone(), "cli", true).run(command).await
+}
+
+pub async fn retry(env: &Env, args: RetryArgs) -> anyhow::Result<Exit> {
+    let cluster = gather::begin(env).await?;
+    cluster.listen(env, args.listen).await;
+    let (mut tasks, mut refused) = (Vec::new(), Vec::new());
+    for text in &args.ids {
+        let id = TaskId::new(text.trim());
+        match cluster.store.read(|m| Retry::prepare(m, &id, args.queue.as_deref())) {
+            Ok(retry) => tasks.push(retry),
+            Err(why) => refused.push(format!("{id}: {why}")),
+        }
+    }
+    for line in &refused {
+        out::error(&format!("flower-tui: can't send {} again exactly", crate::text::clean(line)));
+    }
+    if tasks.is_empty() {
+        return Err(not_so("nothing was sent"));
+    }
+    if args.dry_run {
+        for task in &tasks {
+            for line in task.lines() {
+                out::line(crate::text::clean(&line).as_str())?;
+            }
+        }
+        return Ok(if refused.is_empty() { Exit::Done } else { Exit::NotSo });
+    }
+    let partly = !refused.is_empty();
+    let receipt = run(env, &cluster, &Command::Retry { tasks, refused }).await;
+    let exit = print_receipt(&receipt, args.json)?;
+    Ok(if exit == Exit::Done && partly { Exit::NotSo } else { exit })
+}

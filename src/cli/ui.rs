@@ -1,0 +1,147 @@
+//! The screen: on a broker, on the simulated cluster, or on a recording.
+
+use std::io::IsTerminal;
+use std::sync::Arc;
+
+use ratatui::layout::Size;
+use tokio::sync::{mpsc, watch};
+use tokio_util::task::TaskTracker;
+
+use super::env::Env;
+use super::exit::{Exit, usage};
+use crate::broker::{self, Broker, BrokerUrl};
+use crate::clock::Clock;
+use crate::feed::{Context, Feed};
+use crate::sim::{self, SimBroker};
+use crate::tui::app::{Options, Profile};
+use crate::tui::session::{Session, Wiring};
+use crate::tui::term;
+use crate::tui::theme::Theme;
+use crate::tui::view::Leave;
+
+/// Which cluster a session is on.
+struct Cluster {
+    broker: Arc<dyn Broker>,
+    clock: Clock,
+    /// Commands reach somebody: they are written to the audit log, and a missing broker is explained.
+    real: bool,
+}
+
+/// Opens the screen.
+pub async fn run(env: Env, demo: Option<sim::Options>) -> anyhow::Result<Exit> {
+    let clock = env.clock.clone();
+    let cluster = match demo {
+        Some(options) => simulated(&options, clock),
+        None => Cluster { broker: env.broker()?, clock, real: true },
+    };
+    screen(env, cluster).await
+}
+
+/// Opens the screen on a broker that is none of the real ones.
+pub async fn run_on(env: Env, broker: Arc<dyn Broker>, clock: Clock) -> anyhow::Result<Exit> {
+    screen(env, Cluster { broker, clock, real: false }).await
+}
+
+fn simulated(options: &sim::Options, clock: Clock) -> Cluster {
+    Cluster { broker: Arc::new(SimBroker::new(options, clock.clone())), clock, real: false }
+}
+
+async fn screen(env: Env, mut cluster: Cluster) -> anyhow::Result<Exit> {
+    let dumb = std::env::var("TERM").is_ok_and(|term| term == "dumb");
+    if dumb || !std::io::stdout().is_terminal() || !std::io::stdin().is_terminal() {
+        return Err(usage("the screen needs a terminal; for text there is: flower-tui status"));
+    }
+    let size = watch::Sender::new(term::size()?);
+    let resized = size.subscribe();
+    let stop = env.stop.clone();
+    tokio::spawn(watch_size(size));
+    tokio::spawn(async move {
+        stopped_by_signal().await;
+        stop.cancel();
+    });
+    let _guard = term::Guard::enter(env.settings.mouse.value)?;
+    let mut input = term::input();
+    loop {
+        match session(&env, &cluster, &resized, &mut input).await? {
+            Leave::Quit => return Ok(Exit::Done),
+            Leave::Demo => cluster = simulated(&sim::Options::default(), env.clock.clone()),
+            Leave::Broker(text) => {
+                let url = BrokerUrl::parse(&text)?;
+                let broker = broker::open(&url, env.settings.transport_options.clone())?;
+                cluster = Cluster { broker, clock: env.clock.clone(), real: true };
+            }
+        }
+    }
+}
+
+async fn session(
+    env: &Env,
+    cluster: &Cluster,
+    resized: &watch::Receiver<Size>,
+    input: &mut mpsc::Receiver<Vec<u8>>,
+) -> anyhow::Result<Leave> {
+    let store = env.store();
+    let stop = env.stop.child_token();
+    let context = Context {
+        broker: cluster.broker.clone(),
+        store: store.clone(),
+        clock: cluster.clock.clone(),
+        stop: stop.clone(),
+    };
+    let tracker = TaskTracker::new();
+    let feed = Feed::start(&context, &tracker);
+    let ops = env.ops(cluster.broker.clone(), store, cluster.clock.clone(), "ui", cluster.real);
+    let settings = &env.settings;
+    let theme = settings.theme.value.as_str();
+    let colorfgbg = std::env::var("COLORFGBG").ok();
+    let options = Options {
+        theme: match theme {
+            "light" => Theme::Light,
+            "none" => Theme::None,
+            "dark" => Theme::Dark,
+            _ => colorfgbg.as_deref().and_then(Theme::from_colorfgbg).unwrap_or_default(),
+        },
+        ascii: settings.ascii.value,
+        zone: jiff::tz::TimeZone::system(),
+        profile: Profile {
+            name: settings.profile.value.clone().filter(|_| cluster.real),
+            danger: settings.danger,
+            url: cluster.broker.url(),
+        },
+        read_only: settings.read_only.value,
+        welcome: cluster.real,
+    };
+    let color = std::env::var("COLORTERM").unwrap_or_default();
+    let wiring = Wiring {
+        ops,
+        feed,
+        resized: resized.clone(),
+        stop: stop.clone(),
+        true_color: color.contains("truecolor") || color.contains("24bit"),
+        auto_theme: theme == "auto" && colorfgbg.is_none(),
+    };
+    let mut session = Session::new(options, std::io::stdout(), wiring)?;
+    let leave = session.run(input).await;
+    stop.cancel();
+    tracker.close();
+    Ok(leave?)
+}
+
+async fn watch_size(size: watch::Sender<Size>) {
+    use tokio::signal::unix::{SignalKind, signal};
+    let Ok(mut changes) = signal(SignalKind::window_change()) else { return };
+    while changes.recv().await.is_some() {
+        if let Ok(now) = term::size() {
+            size.send_replace(now);
+        }
+    }
+}
+
+/// Ends when the process is told to: SIGTERM, SIGINT or SIGHUP.
+pub async fn stopped_by_signal() {
+    use tokio::signal::unix::{SignalKind, signal};
+    let kinds = [SignalKind::terminate(), SignalKind::interrupt(), SignalKind::hangup()];
+    let mut waiting: Vec<_> = kinds.into_iter().filter_map(|kind| signal(kind).ok()).collect();
+    let any = futures_util::future::select_all(waiting.iter_mut().map(|s| Box::pin(s.recv())));
+    any.await;
+}

@@ -1,0 +1,14 @@
+//! Settings: what was asked for by flag, environment, profile and file, in this order, and where each value came from.
+
+pub mod file;
+pub mod resolve;
+
+pub use resolve::{Flags, Settings, Source};
+
+/// The annotated default file.
+pub const DEFAULT_FILE: &str = include_str!("../../config/flower-tui.toml");
+
+/// Why the settings can't be used. The text names file, line, and the nearest valid name.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct Error(pub String);
