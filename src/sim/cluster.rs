@@ -30,6 +30,8 @@ enum Happening {
     Beat(usize),
     Finish(usize, TaskId),
     Again(u64),
+    /// Workers look into their queues.
+    Dispatch,
 }
 
 /// See the module.
@@ -123,8 +125,8 @@ impl Cluster {
                         self.send(call);
                     }
                 }
+                Happening::Dispatch => self.dispatch(),
             }
-            self.dispatch();
         }
         self.now = self.now.max(at);
         std::mem::take(&mut self.out)
@@ -187,7 +189,6 @@ impl Cluster {
             id,
         };
         self.send(call);
-        self.dispatch();
     }
 
     fn identity(&self, call: &Call) -> Value {
@@ -208,6 +209,8 @@ impl Cluster {
         let client = call.client.clone();
         self.out.push(wire::event("task-sent", &client, 12, 1, self.now, own));
         self.queues.entry(queue).or_default().push_front(call);
+        let way = self.rng.u64(1_500..9_000);
+        self.plan(Duration::from_micros(way), Happening::Dispatch);
     }
 
     /// Workers take what they have room for, and start what they have a process for.
@@ -262,10 +265,12 @@ impl Cluster {
             );
             return true;
         }
+        let now = self.now;
+        self.now = now + Duration::from_micros(self.rng.u64(700..2_600));
         self.task_event(index, "task-started", json!({"uuid": call.id}));
         let runtime = workload::runtime(&self.kinds[call.kind], &mut self.rng) / self.speed;
         self.plan(Duration::from_secs_f64(runtime), Happening::Finish(index, call.id.clone()));
-        let started = self.now;
+        let started = std::mem::replace(&mut self.now, now);
         let worker = &mut self.workers[index];
         worker.processed += 1;
         worker.running.push(Run { call, started, pid });
@@ -275,6 +280,7 @@ impl Cluster {
     fn finish(&mut self, index: usize, id: &TaskId) {
         let Some(place) = self.workers[index].running.iter().position(|run| run.call.id == *id) else { return };
         let run = self.workers[index].running.swap_remove(place);
+        self.plan(Duration::from_micros(400), Happening::Dispatch);
         let kind = self.kinds[run.call.kind].clone();
         let fails = !run.call.charmed && self.rng.f64() < kind.fails;
         if !fails {

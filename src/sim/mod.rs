@@ -47,6 +47,14 @@ impl SimBroker {
         self.cluster.lock().advance(at)
     }
 
+    /// Waits until history has been made: who asks in the present wants to know of the present.
+    async fn caught_up(&self) {
+        let now = self.clock.now();
+        while self.now() + STRIDE < now {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+
     /// The present virtual time: behind the clock while history is being made.
     pub fn now(&self) -> Stamp {
         self.cluster.lock().now()
@@ -86,6 +94,7 @@ impl Broker for SimBroker {
     }
 
     async fn control(&self, request: &Request, _expected: &[String], _wait: Duration) -> Result<Vec<Reply>> {
+        self.caught_up().await;
         let replies = self.cluster.lock().control(&request.body(None));
         self.commanded.notify_one();
         Ok(replies)
@@ -101,6 +110,7 @@ impl Broker for SimBroker {
     }
 
     async fn queues(&self, names: &[String]) -> Result<Vec<Depth>> {
+        self.caught_up().await;
         Ok(self.cluster.lock().depths(names))
     }
 

@@ -30,11 +30,16 @@ impl<T: Clone + Default> Ring<T> {
         number.rem_euclid(self.buckets.len() as i64) as usize
     }
 
-    /// Moves on to `at`, emptying the buckets in between. Says whether a bucket was closed.
-    pub fn advance(&mut self, at: Stamp) -> bool {
+    /// Whether two times fall into the same bucket.
+    pub fn same_bucket(&self, a: Stamp, b: Stamp) -> bool {
+        self.number(a) == self.number(b)
+    }
+
+    /// Moves on to `at`, emptying the buckets in between.
+    pub fn advance(&mut self, at: Stamp) {
         let number = self.number(at);
         if number <= self.newest {
-            return false;
+            return;
         }
         let from =
             if self.newest == 0 { number } else { (self.newest + 1).max(number - self.buckets.len() as i64 + 1) };
@@ -43,7 +48,6 @@ impl<T: Clone + Default> Ring<T> {
             self.buckets[place] = T::default();
         }
         self.newest = number;
-        true
     }
 
     /// The bucket of a time; `None` if it is too long ago.

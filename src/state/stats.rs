@@ -158,10 +158,19 @@ impl Series {
     }
 
     pub(super) fn runtime(&mut self, secs: f64, at: Stamp) {
-        self.tick(at);
+        if self.opened.is_some_and(|opened| !self.runtimes.same_bucket(opened, at)) {
+            self.close();
+        }
         record(&mut self.open, secs);
         self.opened.get_or_insert(at);
         self.recent.record(secs, at);
+    }
+
+    fn close(&mut self) {
+        if let Some(slot) = self.opened.take().and_then(|opened| self.runtimes.at(opened)) {
+            *slot = percentiles(&self.open);
+        }
+        self.open.reset();
     }
 
     /// Closes the runtimes of a finished stretch.
@@ -169,14 +178,9 @@ impl Series {
         self.seconds.advance(now);
         self.tens.advance(now);
         self.minutes.advance(now);
-        if !self.runtimes.advance(now) {
-            return;
-        }
-        if let Some(opened) = self.opened.take() {
-            if let Some(slot) = self.runtimes.at(opened) {
-                *slot = percentiles(&self.open);
-            }
-            self.open.reset();
+        self.runtimes.advance(now);
+        if self.opened.is_some_and(|opened| opened < now && !self.runtimes.same_bucket(opened, now)) {
+            self.close();
         }
     }
 

@@ -7,8 +7,11 @@ use crate::ops::Risk;
 pub enum Scope {
     Global,
     List,
+    /// Rows that can be opened.
+    Opens,
     Tasks,
-    Task,
+    /// Tasks in a list, with its order.
+    TaskList,
     Workers,
     Monitor,
     Broker,
@@ -27,7 +30,9 @@ impl Scope {
         match self {
             Scope::Global => "everywhere",
             Scope::List => "lists",
-            Scope::Tasks | Scope::Task => "tasks",
+            Scope::Opens => "rows",
+            Scope::Tasks => "tasks",
+            Scope::TaskList => "the list of tasks",
             Scope::Workers => "workers",
             Scope::Monitor => "monitor",
             Scope::Broker => "broker",
@@ -79,7 +84,7 @@ actions! {
     WindowShorter Monitor ["<"]                      Looks    "shorter"  "a shorter window of time"
     WindowLonger  Monitor [">"]                      Looks    "longer"   "a longer window of time"
 
-    EventsOn      Tasks   ["E"]                      Changes  ""         "turn task events on at every worker"
+    EventsOn      TaskList  ["E"]                      Changes  ""         "turn task events on at every worker"
 
     Down          List    ["j" "Down"]               Looks    ""         "next row"
     Up            List    ["k" "Up"]                 Looks    ""         "previous row"
@@ -87,15 +92,15 @@ actions! {
     PageUp        List    ["ctrl-u" "PageUp"]        Looks    ""         "half a page up"
     Top           List    ["g g" "Home"]             Looks    ""         "first row"
     Bottom        List    ["G" "End"]                Looks    ""         "last row"
-    Open          List    ["Enter"]                  Looks    "open"     "open"
+    Open          Opens   ["Enter"]                  Looks    "open"     "open"
     Filter        List    ["/"]                      Looks    "filter"   "filter the list"
     Mark          List    ["Space"]                  Looks    "mark"     "mark the row and go on"
     MarkRange     List    ["v"]                      Looks    ""         "mark from the last mark to here"
     MarkAll       List    ["*"]                      Looks    ""         "mark all that the filter selects"
     UnmarkAll     List    ["u"]                      Looks    ""         "take all marks off"
-    Sort          List    ["s"]                      Looks    "sort"     "choose what to sort by"
-    Reverse       List    ["S"]                      Looks    ""         "sort the other way round"
-    Follow        List    ["f"]                      Looks    "follow"   "follow new rows from the top"
+    Sort          TaskList ["s"]                      Looks    "sort"     "choose what to sort by"
+    Reverse       TaskList ["S"]                      Looks    ""         "sort the other way round"
+    Follow        TaskList ["f"]                      Looks    "follow"   "follow new rows from the top"
     Menu          List    ["."]                      Looks    "menu"     "everything that can be done with this row"
 
     ScrollDown    Text    ["j" "Down"]               Looks    "down"     "a line down"
@@ -147,9 +152,9 @@ mod tests {
     use super::*;
 
     /// Scopes that are live together, as the views say.
-    const TOGETHER: [&[Scope]; 5] = [
-        &[Scope::Tasks, Scope::List, Scope::Global],
-        &[Scope::Workers, Scope::List, Scope::Global],
+    const TOGETHER: &[&[Scope]] = &[
+        &[Scope::Opens, Scope::Tasks, Scope::TaskList, Scope::List, Scope::Global],
+        &[Scope::Opens, Scope::Workers, Scope::List, Scope::Global],
         &[Scope::Broker, Scope::List, Scope::Global],
         &[Scope::Monitor, Scope::Global],
         &[Scope::Tasks, Scope::Text, Scope::Global],

@@ -118,13 +118,11 @@ fn cell(column: &Column, name: &str, queue: &Queue, cx: &Cx<'_>) -> Cell {
 fn health(cx: &Cx<'_>) -> Line {
     let Some(health) = cx.health else { return vec![(Clean::own("the broker has not answered yet"), Role::Muted)] };
     let mut facts = vec![format!("{} {}", health.kind, health.version)];
-    facts.extend(health.uptime.map(|s| format!("up {}", human::span(s))));
     facts.push(format!("rtt {}", human::seconds(health.rtt)));
     if let Some(used) = health.memory_used {
         let max = health.memory_max.map_or(String::new(), |max| format!("/{}", human::bytes(max)));
         facts.push(format!("memory {}{max}", human::bytes(used)));
     }
-    facts.extend(health.clients.map(|n| format!("clients {}", human::count(n))));
     facts.extend(health.unacked.map(|n| format!("unacked {}", human::count(n))));
     let mut line = vec![(clean(&facts.join("   ")), Role::Text)];
     if let Some(evicted) = health.evicted.filter(|n| *n > 0) {
@@ -137,6 +135,11 @@ fn health(cx: &Cx<'_>) -> Line {
         let role = if n > 0 { role } else { Role::Faint };
         line.push((crate::clean!("   {what} {}", human::count(n)), role));
     }
+    let mut rest = Vec::new();
+    rest.extend(health.clients.map(|n| format!("clients {}", human::count(n))));
+    rest.extend(health.commands.map(|n| format!("{} commands/s", human::rate(n))));
+    rest.extend(health.uptime.map(|s| format!("up {}", human::span(s))));
+    line.push((crate::clean!("   {}", rest.join("   ")), Role::Muted));
     line
 }
 

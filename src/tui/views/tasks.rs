@@ -244,7 +244,7 @@ fn horizon(cx: &Cx<'_>) -> Option<(String, Role)> {
 
 impl View for Tasks {
     fn scopes(&self) -> &'static [Scope] {
-        &[Scope::Tasks, Scope::List, Scope::Global]
+        &[Scope::Opens, Scope::Tasks, Scope::TaskList, Scope::List, Scope::Global]
     }
 
     fn perform(&mut self, action: Action, cx: &mut Cx<'_>) -> Outcome {

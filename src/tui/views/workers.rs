@@ -47,16 +47,16 @@ const DETAILS: u16 = 9;
 const TALL: u16 = 24;
 
 fn columns(width: u16) -> Vec<Column> {
-    let (name, active) = (Column::left("WORKER", 0), Column::left("ACTIVE", 16));
-    let sign = Column::left("", 1);
+    let (name, active) = (Column::left("WORKER", 0), Column::right("ACTIVE", 7));
+    let (sign, busy) = (Column::left("", 1), Column::left("BUSY", 8));
     let (reserved, fail) = (Column::right("RESERVED", 8), Column::right("FAIL", 6));
     let (load, done) = (Column::left("LOADAVG", 16), Column::right("DONE", 9));
     let (status, pool) = (Column::left("STATUS", 14), Column::left("POOL", 8));
     let (rate, up) = (Column::right("RATE/s", 6), Column::right("UP", 8));
     match width {
-        0..60 => vec![sign, name, Column { width: 8, ..active }],
-        60..100 => vec![sign, name, active, reserved, fail, load],
-        100..140 => vec![sign, name, status, pool, active, reserved, done, fail, rate, load],
+        0..60 => vec![sign, name, active],
+        60..100 => vec![sign, name, active, busy, reserved, fail, load],
+        100..140 => vec![sign, name, status, pool, active, busy, reserved, done, fail, rate, load],
         _ => vec![
             sign,
             name,
@@ -108,7 +108,8 @@ fn cell(column: &Column, name: &str, worker: &Worker, online: bool, cx: &Cx<'_>)
         "STATUS" => Cell::new(crate::clean!("silent {}", ago(worker, cx)), Role::Warn),
         "POOL" => stats.map_or(blank, |s| muted(s.pool.kind.clone())),
         _ if !online && column.title != "DONE" && column.title != "FAIL" => blank,
-        "ACTIVE" => active(worker, column.width),
+        "ACTIVE" => active(worker),
+        "BUSY" => busy(worker),
         "RESERVED" => worker.inspected.reserved.as_ref().map_or(blank, |r| text(human::count(r.len() as u64))),
         "DONE" => match worker.processed {
             Some(n) => text(human::thousands(n.max(0) as u64)),
@@ -135,17 +136,25 @@ fn ago(worker: &Worker, cx: &Cx<'_>) -> String {
     human::span(cx.now.since(worker.last_seen).as_secs())
 }
 
-/// `7/8 ▇▇▇▇▇▇▇▁`.
-fn active(worker: &Worker, width: u16) -> Cell {
-    let Some(running) = worker.running() else { return Cell::new(Clean::own("-"), Role::Faint) };
-    let Some(size) = worker.pool_size().filter(|s| *s > 0) else { return Cell::plain(crate::clean!("{running}")) };
-    let full = running >= size;
-    let numbers = format!("{running:>3}/{size:<3}");
-    if width < 16 {
-        return Cell::plain(clean(&numbers));
+/// Running tasks and places in the pool.
+fn running(worker: &Worker) -> Option<(u64, Option<u64>)> {
+    Some((worker.running()?, worker.pool_size().filter(|size| *size > 0)))
+}
+
+/// `7/8`.
+fn active(worker: &Worker) -> Cell {
+    match running(worker) {
+        Some((running, Some(size))) => Cell::plain(crate::clean!("{running}/{size}")),
+        Some((running, None)) => Cell::plain(crate::clean!("{running}")),
+        None => Cell::new(Clean::own("-"), Role::Faint),
     }
+}
+
+/// `▇▇▇▇▇▇▇▁`.
+fn busy(worker: &Worker) -> Cell {
+    let Some((running, Some(size))) = running(worker) else { return Cell::default() };
     let (on, off) = spark::gauge(running as f64 / size as f64, 8);
-    Cell::new(crate::clean!("{numbers} {on}{off}"), if full { Role::Warn } else { Role::Text })
+    Cell::new(crate::clean!("{on}{off}"), if running >= size { Role::Warn } else { Role::Running })
 }
 
 /// The chosen worker: pool, processes, queues, software.
@@ -211,7 +220,7 @@ fn check_number(text: &str) -> Result<(), String> {
 
 impl View for Workers {
     fn scopes(&self) -> &'static [Scope] {
-        &[Scope::Workers, Scope::List, Scope::Global]
+        &[Scope::Opens, Scope::Workers, Scope::List, Scope::Global]
     }
 
     fn perform(&mut self, action: Action, cx: &mut Cx<'_>) -> Outcome {

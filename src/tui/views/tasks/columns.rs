@@ -8,13 +8,13 @@ use crate::tui::theme::{self, Role};
 use crate::tui::view::Cx;
 use crate::tui::widgets::table::{Cell, Column, Row};
 
-const STATE: Column = Column::left("STATE", 10);
+const STATE: Column = Column::left("STATE", 11);
 const SIGN: Column = Column::left("", 1);
 const TASK: Column = Column::left("TASK", 0);
 const ID: Column = Column::left("ID", 8);
 const WORKER: Column = Column::left("WORKER", 16);
 const QUEUE: Column = Column::left("QUEUE", 12);
-const RECEIVED: Column = Column::left("RECEIVED", 8);
+const RECEIVED: Column = Column::left("RECEIVED", 9);
 const WAIT: Column = Column::right("WAIT", 8);
 const RUNTIME: Column = Column::right("RUNTIME", 8);
 const TRY: Column = Column::right("TRY", 3);
@@ -39,9 +39,9 @@ pub fn falls(by: By) -> bool {
 pub fn for_width(width: u16) -> Vec<Column> {
     match width {
         0..60 => vec![SIGN, TASK, RUNTIME],
-        60..78 => vec![SIGN, STATE, TASK, ID, RUNTIME],
-        78..100 => vec![SIGN, STATE, TASK, ID, Column { width: 12, ..WORKER }, RECEIVED, RUNTIME],
-        100..150 => vec![SIGN, STATE, TASK, ID, WORKER, QUEUE, RECEIVED, WAIT, RUNTIME, TRY],
+        60..78 => vec![STATE, TASK, ID, RUNTIME],
+        78..100 => vec![STATE, TASK, ID, Column { width: 12, ..WORKER }, RECEIVED, RUNTIME],
+        100..150 => vec![STATE, TASK, ID, WORKER, QUEUE, RECEIVED, WAIT, RUNTIME, TRY],
         _ => {
             vec![
                 SIGN,
@@ -89,7 +89,10 @@ fn cell(task: &Task<'_>, column: Column, cx: &Cx<'_>) -> Cell {
     let muted = |text: Option<&str>| Cell::new(clean(text.unwrap_or("")), Role::Muted);
     match column.title {
         "" => Cell::new(Clean::own(theme::glyph(task.state())), theme::role(task.state())),
-        "STATE" => Cell::new(clean(task.state_name()), theme::role(task.state())),
+        "STATE" => {
+            let text = crate::clean!("{} {}", theme::glyph(task.state()), task.state_name());
+            Cell::new(text, theme::role(task.state()))
+        }
         "TASK" => match task.name() {
             Some(name) => Cell::plain(clean(name)),
             None => Cell::new(Clean::own("(name not known)"), Role::Faint),
