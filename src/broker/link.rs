@@ -35,7 +35,7 @@ pub struct Backoff {
 
 impl Backoff {
     /// The pause before the next attempt.
-    pub fn next(&mut self) -> Duration {
+    pub fn pause(&mut self) -> Duration {
         let pause = 0.05 * 1.5f64.powi(self.attempts.min(20) as i32);
         self.attempts += 1;
         Duration::from_secs_f64(pause.min(5.0))
@@ -54,10 +54,10 @@ mod tests {
     #[test]
     fn pauses_grow_up_to_five_seconds_and_start_over() {
         let mut backoff = Backoff::default();
-        let pauses: Vec<Duration> = (0..30).map(|_| backoff.next()).collect();
+        let pauses: Vec<Duration> = (0..30).map(|_| backoff.pause()).collect();
         assert!(pauses.windows(2).all(|p| p[0] <= p[1]));
         assert_eq!((pauses[0], pauses[29]), (Duration::from_millis(50), Duration::from_secs(5)));
         backoff.reset();
-        assert_eq!(backoff.next(), Duration::from_millis(50));
+        assert_eq!(backoff.pause(), Duration::from_millis(50));
     }
 }

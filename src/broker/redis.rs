@@ -96,10 +96,10 @@ impl RedisBroker {
     async fn run<T: FromRedisValue>(&self, name: &'static str, pipe: &redis::Pipeline) -> Result<T> {
         let mut connection = self.connection().await?;
         let answer = pipe.query_async(&mut connection).await;
-        if let Err(error) = &answer {
-            if error.is_io_error() || error.is_connection_dropped() || error.is_timeout() {
-                *self.commands.lock().await = None;
-            }
+        if let Err(error) = &answer
+            && (error.is_io_error() || error.is_connection_dropped() || error.is_timeout())
+        {
+            *self.commands.lock().await = None;
         }
         answer.map_err(|e| self.error(name, &e))
     }

@@ -69,7 +69,10 @@ impl BrokerUrl {
                 "brokers of type {scheme}:// are not supported; redis://, rediss:// and unix:// are"
             )));
         }
-        let url = Url::parse(text).map_err(|e| fail(format!("the broker URL can't be read: {e}")))?;
+        // A socket's URL has no host, and may have a password all the same.
+        let text =
+            if matches!(scheme, "redis" | "rediss") { text.to_owned() } else { text.replacen("@/", "@localhost/", 1) };
+        let url = Url::parse(&text).map_err(|e| fail(format!("the broker URL can't be read: {e}")))?;
         let decode = |part: &str| percent_decode_str(part).decode_utf8_lossy().into_owned();
         let query = |key: &str| url.query_pairs().find(|(k, _)| k == key).map(|(_, v)| v.into_owned());
         let user = Some(decode(url.username())).filter(|u| !u.is_empty());

@@ -8,7 +8,7 @@ use super::exit::{Exit, not_so};
 use super::out;
 use crate::config::{DEFAULT_FILE, file};
 
-pub fn run(env: &Env, args: ConfigArgs) -> anyhow::Result<Exit> {
+pub fn run(env: &Env, args: &ConfigArgs) -> anyhow::Result<Exit> {
     match args.what {
         ConfigCommand::Show { json: true } => {
             let rows: serde_json::Map<String, serde_json::Value> = env

@@ -9,6 +9,7 @@ use super::env::Env;
 use crate::broker::{Broker, Health, LinkState};
 use crate::feed::{Context, Feed, Interest};
 use crate::state::Store;
+use crate::state::worker::Worker;
 
 /// A cluster that is being listened to.
 pub struct Gathered {
@@ -26,9 +27,19 @@ impl Gathered {
     /// Listens for as long as asked, and until every worker that is online has told what it holds.
     pub async fn listen(&self, env: &Env, secs: f64) {
         tokio::time::sleep(Duration::from_secs_f64(secs.min(1e6))).await;
+        self.until(|w| w.inspected.reserved.is_some() && w.inspected.queues.is_some(), env).await;
+    }
+
+    /// Waits for a regular heartbeat of every worker, which says more than the one that answers us.
+    pub async fn hear_heartbeats(&self, env: &Env) {
+        self.until(|w| w.loadavg.is_some(), env).await;
+    }
+
+    /// Waits until something holds for all workers that are online, with a limit.
+    async fn until(&self, told: impl Fn(&Worker) -> bool, env: &Env) {
         let deadline = tokio::time::Instant::now() + PATIENCE;
         let mut seen = 0;
-        while !self.everybody_told(env) {
+        while !self.everybody(&told, env) {
             match tokio::time::timeout_at(deadline, self.store.changed(seen)).await {
                 Ok(version) => seen = version,
                 Err(_) => break,
@@ -36,12 +47,10 @@ impl Gathered {
         }
     }
 
-    fn everybody_told(&self, env: &Env) -> bool {
+    fn everybody(&self, told: &impl Fn(&Worker) -> bool, env: &Env) -> bool {
         let now = env.clock.now();
         self.store.read(|m| {
             let workers = m.workers();
-            let told =
-                |w: &crate::state::worker::Worker| w.inspected.reserved.is_some() && w.inspected.queues.is_some();
             !workers.is_empty() && workers.iter().filter(|(_, w)| w.is_online(now)).all(|(_, w)| told(w))
         })
     }

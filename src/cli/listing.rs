@@ -14,6 +14,7 @@ const LISTEN: f64 = 0.3;
 pub async fn workers(env: &Env, format: Format) -> anyhow::Result<Exit> {
     let cluster = gather::begin(env).await?;
     cluster.listen(env, LISTEN).await;
+    cluster.hear_heartbeats(env).await;
     let docs = cluster.store.read(|m| worker_docs(m, env));
     let headers = ["WORKER", "STATUS", "POOL", "ACTIVE", "RESERVED", "PROCESSED", "LOADAVG", "QUEUES"];
     out::rows(format, &docs, &headers, |w| {

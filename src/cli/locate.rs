@@ -28,7 +28,7 @@ pub fn judge(id: &TaskId, held: Vec<Held>, asked: usize, cluster: &Gathered, env
         let mut evidence = Vec::new();
         match &held {
             Some(held) => evidence.push(format!("{} has it as {}", held.worker, held.place)),
-            None => evidence.push(format!("none of the {} workers that were asked holds it", asked)),
+            None => evidence.push(format!("none of the {asked} workers that were asked holds it")),
         }
         match &task {
             Some(task) => evidence.push(format!("its last event seen says {}", task.state_name())),

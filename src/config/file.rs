@@ -89,22 +89,19 @@ pub fn parse(text: &str, name: &str) -> Result<File, Error> {
 /// Values that have the right type and are wrong all the same.
 fn check(file: &File, text: &str, name: &str) -> Result<(), Error> {
     let line_of = |needle: &str| text.lines().position(|l| l.contains(needle)).map_or(1, |n| n + 1);
-    if let Some(theme) = file.ui.theme.as_deref() {
-        if !super::resolve::THEMES.contains(&theme) {
-            let near = crate::text::nearest(theme, super::resolve::THEMES).unwrap_or("auto");
-            return Err(Error(format!(
-                "{name}, line {}: there is no theme {theme:?}, did you mean {near:?}?",
-                line_of("theme")
-            )));
-        }
+    if let Some(theme) = file.ui.theme.as_deref()
+        && !super::resolve::THEMES.contains(&theme)
+    {
+        let near = crate::text::nearest(theme, super::resolve::THEMES).unwrap_or("auto");
+        return Err(Error(format!(
+            "{name}, line {}: there is no theme {theme:?}, did you mean {near:?}?",
+            line_of("theme")
+        )));
     }
-    if let Some(size) = file.max_memory.as_deref() {
-        if crate::human::parse_bytes(size).is_none() {
-            return Err(Error(format!(
-                "{name}, line {}: max_memory takes a size such as \"256M\"",
-                line_of("max_memory")
-            )));
-        }
+    if let Some(size) = file.max_memory.as_deref()
+        && crate::human::parse_bytes(size).is_none()
+    {
+        return Err(Error(format!("{name}, line {}: max_memory takes a size such as \"256M\"", line_of("max_memory"))));
     }
     Ok(())
 }

@@ -111,10 +111,10 @@ impl Resolver<'_> {
             let value = parse(&text).map_err(|why| Error(format!("{source}: {why}")))?;
             return Ok(From { value, source });
         }
-        if let Some((name, values)) = &self.profile {
-            if let Some(value) = profile(values) {
-                return Ok(From { value, source: Source::Profile(name.clone()) });
-            }
+        if let Some((name, values)) = &self.profile
+            && let Some(value) = profile(values)
+        {
+            return Ok(From { value, source: Source::Profile(name.clone()) });
         }
         Ok(match file {
             Some(value) => From { value, source: Source::File },

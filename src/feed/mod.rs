@@ -112,7 +112,7 @@ async fn subscribe(context: Context, link: watch::Sender<LinkState>, backlog: Ar
         };
         let now = context.clock.now();
         let since = *down_since.get_or_insert(now);
-        let pause = backoff.next();
+        let pause = backoff.pause();
         link.send_replace(LinkState::Down { since, why, retry: now + pause });
         tokio::select! {
             () = context.stop.cancelled() => return,

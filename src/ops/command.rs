@@ -201,7 +201,7 @@ impl Command {
                     }
                     PoolChange::Shrink(n) => {
                         lines.push(String::new());
-                        lines.push("Idle processes go first; one process always stays.".into());
+                        lines.push("Only idle processes go, and one always stays.".into());
                         format!("Take {} from {}?", plural(*n as usize, "process"), plural(workers.len(), "worker"))
                     }
                 }

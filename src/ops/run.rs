@@ -142,8 +142,28 @@ impl Ops {
         Ok(Outcome::Confirmed)
     }
 
-    /// Pools are asked for their size first: a worker told to shrink by all of its processes loses them and never
-    /// recovers (`protocol/README.md`, "Things that bite" 2).
+    /// How many processes a worker can lose. A worker told to shrink by all of its processes loses them and never
+    /// recovers (`protocol/README.md`, "Things that bite" 2); told to lose more than are idle, it loses those and then
+    /// says that it failed (billiard 4.3.2, `pool.py`, `shrink`). `None` if it gave no answer.
+    async fn can_spare(&self, worker: &String) -> Result<Option<Result<u32, String>>, Error> {
+        let expected = std::slice::from_ref(worker);
+        let mut answers = Vec::new();
+        for method in [Method::Stats, Method::Active] {
+            let request = Request { method, to: Some(vec![worker.clone()]) };
+            let replies = self.control(Some(request), expected).await?;
+            let Some(reply) = replies.into_iter().find(|r| r.worker == *worker) else { return Ok(None) };
+            answers.push(reply.value);
+        }
+        let size = answers[0]["pool"]["processes"].as_array().map_or(0, Vec::len);
+        let busy = answers[1].as_array().map_or(0, Vec::len);
+        let spare = size.saturating_sub(busy.max(1));
+        Ok(Some(match (size, spare) {
+            (0 | 1, _) => Err(format!("it has {}, and one has to stay", command::plural(size, "process"))),
+            (_, 0) => Err(format!("all of its {} are busy", command::plural(size, "process"))),
+            _ => Ok(u32::try_from(spare).unwrap_or(u32::MAX)),
+        }))
+    }
+
     async fn resize(
         &self,
         workers: &[String],
@@ -157,22 +177,18 @@ impl Ops {
             let expected = std::slice::from_ref(worker);
             let method = match change {
                 PoolChange::Grow(n) => Method::PoolGrow { n },
-                PoolChange::Shrink(n) => {
-                    let stats = self.control(Some(Request { method: Method::Stats, to: to.clone() }), expected).await?;
-                    let Some(stats) = stats.into_iter().find(|r| r.worker == *worker) else {
+                PoolChange::Shrink(n) => match self.can_spare(worker).await? {
+                    None => {
                         silent.push(worker.clone());
                         continue;
-                    };
-                    let size = stats.value["pool"]["processes"].as_array().map_or(0, Vec::len);
-                    let most = u32::try_from(size).unwrap_or(u32::MAX).saturating_sub(1);
-                    if most == 0 {
-                        let why = format!("has {}; one has to stay", command::plural(size, "process"));
+                    }
+                    Some(Err(why)) => {
                         replies.push((worker.clone(), json!({"error": why})));
-                        failed = Some(format!("{worker} {why}"));
+                        failed = Some(format!("{worker}: {why}"));
                         continue;
                     }
-                    Method::PoolShrink { n: n.min(most) }
-                }
+                    Some(Ok(most)) => Method::PoolShrink { n: n.min(most) },
+                },
             };
             let answers = self.control(Some(Request { method, to }), expected).await?;
             match judge(expected, &answers) {

@@ -62,7 +62,8 @@ impl Cluster {
         let workers: Vec<Worker> = (0..options.workers)
             .map(|index| {
                 // The first worker takes everything, so that no queue is without a consumer.
-                let mine = queues.iter().enumerate().filter(|(i, _)| index == 0 || (*i + index as usize) % 3 != 0);
+                let mine =
+                    queues.iter().enumerate().filter(|(i, _)| index == 0 || !(*i + index as usize).is_multiple_of(3));
                 let started = born - Duration::from_secs(86_400 * 3 + u64::from(index) * 3_000);
                 Worker::new(index, mine.map(|(_, q)| (*q).to_owned()).collect(), events, started)
             })

@@ -6,7 +6,7 @@ use crate::clock::Stamp;
 use super::intern::Sym;
 use super::model::Model;
 
-/// The state of a task, as Celery names it. `Custom` has its name in [`Rare`].
+/// The state of a task, as Celery names it. `Custom` has its name beside it.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, PartialOrd, Ord)]
 #[repr(u8)]
 pub enum State {
@@ -93,7 +93,7 @@ impl State {
 
 /// Runtime in units of 10 microseconds, with two values set aside.
 pub(super) const NO_RUNTIME: u32 = u32::MAX;
-/// The runtime is too long for the record and lies in [`Rare`].
+/// The runtime is too long for the record and lies in `Rare`.
 pub(super) const LONG_RUNTIME: u32 = u32::MAX - 1;
 
 pub(super) mod flag {

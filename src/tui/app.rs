@@ -71,6 +71,8 @@ pub struct App {
     toast: Option<(Clean, Role, Stamp)>,
     /// Events seen when the view was held still.
     paused: Option<(Stamp, u64)>,
+    /// A tab came up that has copied nothing yet: keys may arrive before its first frame.
+    unsynced: bool,
     notes: Vec<(Clean, Role)>,
     clicks: Vec<(Rect, Target)>,
     round_trip: Option<Duration>,
@@ -97,6 +99,7 @@ impl App {
             quitting: false,
             toast: None,
             paused: None,
+            unsynced: true,
             notes: Vec::new(),
             clicks: Vec::new(),
             round_trip: None,
@@ -147,14 +150,17 @@ impl App {
         if key.name() == "ctrl-c" {
             return self.quit();
         }
+        if self.unsynced {
+            self.sync(model, world);
+        }
         let scopes = self.focus().scopes();
-        if scopes.contains(&Scope::Global) && self.welcome.is_none() {
-            if let Some(tab) = key.character().and_then(|c| c.to_digit(10)) {
-                if (1..=TABS.len()).contains(&(tab as usize)) {
-                    self.go_to_tab(tab as usize - 1);
-                    return Vec::new();
-                }
-            }
+        if scopes.contains(&Scope::Global)
+            && self.welcome.is_none()
+            && let Some(tab) = key.character().and_then(|c| c.to_digit(10))
+            && (1..=TABS.len()).contains(&(tab as usize))
+        {
+            self.go_to_tab(tab as usize - 1);
+            return Vec::new();
         }
         match self.keymap.resolve(scopes, key) {
             Resolved::Action(action) => self.perform(action, model, world),
@@ -214,6 +220,7 @@ impl App {
         self.layers.clear();
         self.keymap.reset();
         self.tab = tab;
+        self.unsynced = true;
     }
 
     fn with_cx<R>(&mut self, model: &Model, world: &World<'_>, act: impl FnOnce(&mut dyn View, &mut Cx<'_>) -> R) -> R {
@@ -261,7 +268,7 @@ impl App {
         match effect {
             Effect::Ask(command) if self.options.read_only => self.refuse_read_only(&command, world.now),
             Effect::Run(command) if self.options.read_only && command.risk() > Risk::Looks => {
-                self.refuse_read_only(&command, world.now)
+                self.refuse_read_only(&command, world.now);
             }
             Effect::Ask(command) => self.layers.push(Box::new(Confirm::new(command))),
             Effect::Run(command) => {
@@ -367,6 +374,7 @@ impl App {
 
     /// Copies everything that will be seen out of the model.
     pub fn sync(&mut self, model: &Model, world: &World<'_>) {
+        self.unsynced = false;
         if self.welcome.as_ref().is_some_and(Welcome::is_over) {
             self.welcome = None;
         }

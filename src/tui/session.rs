@@ -41,6 +41,9 @@ impl Write for Frame {
     }
 }
 
+/// Both ends of a bounded channel.
+type Channel<T> = (mpsc::Sender<T>, mpsc::Receiver<T>);
+
 /// What a session is connected to.
 pub struct Wiring {
     pub ops: Ops,
@@ -63,8 +66,9 @@ pub struct Session<W: Write> {
     size: Size,
     pace: Pace,
     wiring: Wiring,
-    receipts: (mpsc::Sender<Receipt>, mpsc::Receiver<Receipt>),
-    scans: (mpsc::Sender<(usize, Scan)>, mpsc::Receiver<(usize, Scan)>),
+    receipts: Channel<Receipt>,
+    /// Finished scans, with the tab that wanted them.
+    scans: Channel<(usize, Scan)>,
     /// A key was pressed since the last frame.
     key_dirty: bool,
     /// Something else changed.

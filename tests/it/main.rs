@@ -3,4 +3,5 @@
 
 mod fixtures;
 mod protocol;
+mod real;
 mod state;

@@ -159,7 +159,7 @@ fn details(name: &str, queue: &Queue, cx: &Cx<'_>) -> (Line, Vec<Line>) {
     };
     lines.push(vec![(Clean::own("consumers  "), Role::Muted), (clean(&shown), Role::Text)]);
     let slope = match queue.slope(cx.now) {
-        Some(slope) => format!("{:+.2} a second over the last five minutes", slope),
+        Some(slope) => format!("{slope:+.2} a second over the last five minutes"),
         None => "not watched long enough".into(),
     };
     lines.push(vec![(Clean::own("change     "), Role::Muted), (clean(&slope), Role::Text)]);

@@ -1,0 +1,35 @@
+"""The Celery application that the end-to-end tests run."""
+import os
+import time
+
+from celery import Celery
+
+app = Celery("app", broker=os.environ["BROKER"], backend=os.environ["BROKER"])
+app.conf.task_send_sent_event = True
+app.conf.worker_prefetch_multiplier = 2
+app.conf.broker_connection_retry_on_startup = True
+
+
+@app.task(name="demo.add")
+def add(a, b):
+    return a + b
+
+
+@app.task(name="demo.fails_once")
+def fails_once(path, what="thing"):
+    """Fails until the file at `path` exists, which it makes itself when it fails."""
+    if not os.path.exists(path):
+        open(path, "w").close()
+        raise ValueError(f"no {what} yet")
+    return f"found {what}"
+
+
+@app.task(name="demo.sleep")
+def sleep(seconds):
+    time.sleep(seconds)
+    return "slept"
+
+
+@app.task(name="demo.\x1b[31mhostile\x1b]0;owned\x07", bind=True)
+def hostile(self):
+    raise RuntimeError("\x1b[2J\x1b[H\u202egnorw")

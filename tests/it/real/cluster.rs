@@ -1,0 +1,202 @@
+//! A Redis and a Celery worker of our own, on a free port.
+
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+/// How long anything may take before a test fails.
+pub const LIMIT: Duration = Duration::from_secs(40);
+
+/// Waits for a condition.
+pub fn wait_for<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+    let end = Instant::now() + LIMIT;
+    loop {
+        if let Some(found) = look() {
+            return found;
+        }
+        assert!(Instant::now() < end, "waited in vain for {what}");
+        std::thread::sleep(Duration::from_millis(30));
+    }
+}
+
+/// A port nobody listens on.
+pub fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").and_then(|l| l.local_addr()).expect("a free port").port()
+}
+
+/// A Redis server that ends with the test.
+pub struct Redis {
+    child: Child,
+    pub port: u16,
+    arguments: Vec<String>,
+}
+
+impl Redis {
+    pub fn start(arguments: &[&str]) -> Self {
+        let arguments: Vec<String> = arguments.iter().map(|a| (*a).to_owned()).collect();
+        let port = free_port();
+        let redis = Self { child: spawn(port, &arguments), port, arguments };
+        redis.wait();
+        redis
+    }
+
+    pub fn url(&self) -> String {
+        format!("redis://127.0.0.1:{}/0", self.port)
+    }
+
+    fn wait(&self) {
+        wait_for("redis", || std::net::TcpStream::connect(("127.0.0.1", self.port)).ok());
+    }
+
+    pub fn stop(&mut self) {
+        self.child.kill().expect("killed");
+        self.child.wait().expect("ended");
+    }
+
+    pub fn start_again(&mut self) {
+        self.child = spawn(self.port, &self.arguments);
+        self.wait();
+    }
+
+    pub fn connection(&self) -> redis::Connection {
+        wait_for("redis", || redis::Client::open(self.url()).ok()?.get_connection().ok())
+    }
+}
+
+fn spawn(port: u16, arguments: &[String]) -> Child {
+    Command::new("redis-server")
+        .args(["--port", &port.to_string(), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"])
+        .args(arguments)
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("redis-server is installed by tests/run")
+}
+
+impl Drop for Redis {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Redis, one prefork worker with two processes, and a folder for everything.
+pub struct Cluster {
+    pub redis: Redis,
+    worker: Child,
+    pub folder: tempfile::TempDir,
+}
+
+pub const WORKER: &str = "w1@test";
+
+impl Cluster {
+    pub fn start() -> Self {
+        let redis = Redis::start(&[]);
+        let folder = tempfile::tempdir().expect("temp");
+        std::fs::copy(root().join("tests/it/real/app.py"), folder.path().join("app.py")).expect("copied");
+        let log = std::fs::File::create(folder.path().join("worker.log")).expect("log");
+        let worker = Command::new(venv("celery"))
+            .args(["-A", "app", "worker", "-E", "-c", "2", "-n", WORKER, "--loglevel", "INFO"])
+            .current_dir(folder.path())
+            .env("BROKER", redis.url())
+            .env("C_FORCE_ROOT", "1")
+            .stdout(Stdio::null())
+            .stderr(log)
+            .spawn()
+            .expect("Celery is installed by tests/run");
+        let cluster = Self { redis, worker, folder };
+        wait_for("the worker", || cluster.log().contains("ready.").then_some(()));
+        cluster
+    }
+
+    /// The worker's own log.
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(self.folder.path().join("worker.log")).unwrap_or_default()
+    }
+
+    /// Runs Python in the application's folder; `app` is imported. Returns what it prints, as JSON.
+    pub fn python(&self, code: &str) -> Value {
+        let code = format!("import json, app\ninspect = app.app.control.inspect(timeout=2)\nprint(json.dumps({code}))");
+        let output = Command::new(venv("python"))
+            .args(["-c", &code])
+            .current_dir(self.folder.path())
+            .env("BROKER", self.redis.url())
+            .output()
+            .expect("python runs");
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        serde_json::from_slice(&output.stdout).expect("JSON")
+    }
+
+    /// Calls a task and returns its id.
+    pub fn call(&self, call: &str) -> String {
+        self.python(&format!("app.{call}.id")).as_str().expect("id").to_owned()
+    }
+
+    /// The state in Celery's result backend.
+    pub fn state(&self, id: &str) -> String {
+        self.python(&format!("app.app.AsyncResult('{id}').state")).as_str().expect("state").to_owned()
+    }
+
+    /// How many pool processes the worker says it has.
+    pub fn processes(&self) -> Option<usize> {
+        self.python("inspect.stats()")[WORKER]["pool"]["processes"].as_array().map(Vec::len)
+    }
+
+    /// Whether the worker's process has ended.
+    pub fn worker_ended(&mut self) -> bool {
+        self.worker.try_wait().expect("asked").is_some()
+    }
+
+    /// Our binary with this cluster as its broker.
+    pub fn flower(&self, arguments: &[&str]) -> Command {
+        let mut command = flower(arguments, self.folder.path());
+        command.env("CELERY_BROKER_URL", self.redis.url());
+        command
+    }
+
+    /// What our binary prints with `--json`.
+    pub fn json(&self, arguments: &[&str]) -> Value {
+        let output = self.flower(arguments).output().expect("runs");
+        serde_json::from_slice(&output.stdout).unwrap_or_else(|e| {
+            panic!(
+                "{arguments:?}: {e}: {} {}",
+                String::from_utf8_lossy(&output.stdout),
+                String::from_utf8_lossy(&output.stderr)
+            )
+        })
+    }
+}
+
+impl Drop for Cluster {
+    fn drop(&mut self) {
+        let pid = self.worker.id().to_string();
+        // Its pool processes end with it only when it ends by itself.
+        let _ = Command::new("pkill").args(["-KILL", "-P", &pid]).status();
+        let _ = self.worker.kill();
+        let _ = self.worker.wait();
+    }
+}
+
+/// Our binary in a clean environment.
+pub fn flower(arguments: &[&str], home: &Path) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_flower-tui"));
+    command
+        .args(arguments)
+        .env_clear()
+        .env("HOME", home)
+        .env("PATH", std::env::var_os("PATH").unwrap_or_default())
+        .env("TERM", "xterm-256color")
+        .env("LANG", "C.UTF-8");
+    command
+}
+
+fn root() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn venv(program: &str) -> PathBuf {
+    root().join("target/celery/bin").join(program)
+}

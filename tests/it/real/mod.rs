@@ -1,0 +1,9 @@
+//! End to end: the real binary, driven through a pseudo-terminal and by command line, against a real Redis and a real
+//! Celery worker. What came of a command is asked of Celery itself.
+
+mod cluster;
+mod command_line;
+mod control;
+mod pty;
+mod reconnect;
+mod refusals;
