@@ -283,7 +283,9 @@ impl Cluster {
         let run = self.workers[index].running.swap_remove(place);
         self.plan(Duration::from_micros(400), Happening::Dispatch);
         let kind = self.kinds[run.call.kind].clone();
-        let fails = !run.call.charmed && self.rng.f64() < kind.fails;
+        // What failed once has a reason, and mostly fails again.
+        let chance = if run.call.retries > 0 { 0.6 } else { kind.fails };
+        let fails = self.rng.f64() < chance && !run.call.charmed;
         if !fails {
             let runtime = self.now.since(run.started).as_secs_f64();
             let result = json!({"uuid": id, "result": "{'ok': True}", "runtime": runtime});

@@ -98,8 +98,8 @@ pub struct Worker {
     pub failed: u64,
     /// Finished tasks by ten seconds.
     pub done: Ring<u32>,
-    /// Share of the pool that was busy by ten seconds, 1 to 255; 0 is unknown.
-    pub busy: Ring<u8>,
+    /// The most tasks that ran at once plus one, by ten seconds; 0 is unknown.
+    pub busy: Ring<u16>,
 }
 
 impl Worker {
@@ -175,12 +175,18 @@ impl Worker {
 
     pub(super) fn note_busy(&mut self, at: Stamp) {
         let Some(running) = self.running() else { return };
-        // Without the pool's size, the most that ever ran at once stands in for it.
-        let size = self.pool_size().unwrap_or(running).max(1);
-        let share = (running.min(size) * 254 / size) as u8 + 1;
         if let Some(slot) = self.busy.at(at) {
-            *slot = (*slot).max(share);
+            *slot = (*slot).max(u16::try_from(running).unwrap_or(u16::MAX - 1) + 1);
         }
+    }
+
+    /// Share of the pool that was busy in each of the last `n` ten seconds, the present one included. Without the pool's
+    /// size the most that ever ran at once stands in for it.
+    pub fn shares(&self, n: usize, now: Stamp) -> Vec<Option<f64>> {
+        let running: Vec<u16> = self.busy.last_with_open(n, now).collect();
+        let most = running.iter().max().map_or(0, |m| u64::from(m.saturating_sub(1)));
+        let size = self.pool_size().unwrap_or(most).max(1) as f64;
+        running.into_iter().map(|r| (r > 0).then(|| (f64::from(r - 1) / size).min(1.0))).collect()
     }
 
     /// Takes in an answer to an inspect method.

@@ -71,7 +71,7 @@ pub struct App {
     toast: Option<(Clean, Role, Stamp)>,
     /// Events seen when the view was held still.
     paused: Option<(Stamp, u64)>,
-    /// A tab came up that has copied nothing yet: keys may arrive before its first frame.
+    /// Something changed since the views copied what they show: keys may arrive before the next frame.
     unsynced: bool,
     notes: Vec<(Clean, Role)>,
     clicks: Vec<(Rect, Target)>,
@@ -162,6 +162,8 @@ impl App {
             self.go_to_tab(tab as usize - 1);
             return Vec::new();
         }
+        // A key acts on what was on screen; one that comes before the next frame, on what this one makes of it.
+        self.unsynced = true;
         match self.keymap.resolve(scopes, key) {
             Resolved::Action(action) => self.perform(action, model, world),
             Resolved::Pending => Vec::new(),

@@ -2,6 +2,8 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod fixtures;
+mod layers;
 mod protocol;
 mod real;
+mod screens;
 mod state;

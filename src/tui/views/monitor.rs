@@ -190,11 +190,7 @@ impl Monitor {
             .into_iter()
             .filter(|(_, w)| w.is_online(cx.now))
             .map(|(name, worker)| {
-                let values: Vec<Option<f64>> = worker
-                    .busy
-                    .last_with_open(buckets, cx.now)
-                    .map(|b| (b > 0).then(|| f64::from(b - 1) / 254.0))
-                    .collect();
+                let values = worker.shares(buckets, cx.now);
                 let now = match (worker.running(), worker.pool_size()) {
                     (Some(n), Some(size)) => crate::clean!("{n}/{size}"),
                     (Some(n), None) => crate::clean!("{n}"),

@@ -41,7 +41,8 @@ pub fn for_width(width: u16) -> Vec<Column> {
         0..60 => vec![SIGN, TASK, RUNTIME],
         60..78 => vec![STATE, TASK, ID, RUNTIME],
         78..100 => vec![STATE, TASK, ID, Column { width: 12, ..WORKER }, RECEIVED, RUNTIME],
-        100..150 => vec![STATE, TASK, ID, WORKER, QUEUE, RECEIVED, WAIT, RUNTIME, TRY],
+        100..118 => vec![STATE, TASK, ID, Column { width: 14, ..WORKER }, RECEIVED, WAIT, RUNTIME, TRY],
+        118..150 => vec![STATE, TASK, ID, WORKER, QUEUE, RECEIVED, WAIT, RUNTIME, TRY],
         _ => {
             vec![
                 SIGN,

@@ -1,0 +1,348 @@
+//! Every screen as a person would see it, from the simulated cluster with a fixed clock.
+
+use std::time::Duration;
+
+use flower_tui::broker::{Broker, Health, LinkState};
+use flower_tui::celery::pidbox::{Method, Request};
+use flower_tui::clock::{Clock, Stamp};
+use flower_tui::feed::apply_messages;
+use flower_tui::sim::{Options as SimOptions, Scenario, SimBroker};
+use flower_tui::state::{Limits, Store, Update};
+use flower_tui::tui::Key;
+use flower_tui::tui::app::{App, Do, Options, Profile, World};
+use flower_tui::tui::theme::Theme;
+use jiff::tz::TimeZone;
+use ratatui::Terminal;
+use ratatui::backend::TestBackend;
+use ratatui::layout::Size;
+
+/// 2026-11-24 14:03:27 UTC.
+const NOON: i64 = 1_795_529_007_000_000;
+
+/// A whole app on a simulated cluster, with time standing still.
+pub struct Stage {
+    sim: SimBroker,
+    store: Store,
+    clock: Clock,
+    app: App,
+    link: LinkState,
+    health: Option<Health>,
+    size: Size,
+    pub done: Vec<Do>,
+}
+
+impl Stage {
+    pub fn new(sim: &SimOptions, width: u16, height: u16, theme: Theme) -> Self {
+        let clock = Clock::manual(Stamp::from_micros(NOON));
+        let options = Options {
+            theme,
+            ascii: false,
+            zone: TimeZone::UTC,
+            profile: Profile { name: Some("production".into()), danger: true, url: "redis://cache-1:6379/0".into() },
+            read_only: false,
+            welcome: false,
+        };
+        let mut stage = Self {
+            sim: SimBroker::new(sim, clock.clone()),
+            store: Store::new(Limits::default()),
+            clock,
+            app: App::new(options),
+            link: LinkState::Live { since: Stamp::from_micros(NOON) },
+            health: None,
+            size: Size { width, height },
+            done: Vec::new(),
+        };
+        stage.catch_up();
+        stage
+    }
+
+    fn now(&self) -> Stamp {
+        self.clock.now()
+    }
+
+    /// Applies all that has happened, and asks the workers as the poller would.
+    fn catch_up(&mut self) {
+        let now = self.now();
+        let messages = self.sim.advance(now);
+        apply_messages(&self.store, &messages);
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().expect("runtime");
+        runtime.block_on(async {
+            for method in [Method::Stats, Method::ActiveQueues, Method::Active, Method::Reserved] {
+                let name = method.name();
+                let replies = self.sim.control(&Request::to_all(method), &[], Duration::ZERO).await.expect("replies");
+                self.store.apply(&[Update::Inspected(now, name, replies)]);
+            }
+            let depths = self.sim.queues(&[]).await.expect("depths");
+            self.store.apply(&[Update::Queues(now, depths), Update::Tick(now)]);
+            self.health = Some(self.sim.health().await.expect("health"));
+        });
+    }
+
+    /// Lets time pass.
+    pub fn pass(&mut self, secs: u64) {
+        self.clock.set(self.now() + Duration::from_secs(secs));
+        self.catch_up();
+    }
+
+    /// Types keys: single characters, and names in angle brackets.
+    pub fn keys(&mut self, keys: &str) {
+        let mut rest = keys;
+        while !rest.is_empty() {
+            let (name, length) = match rest.strip_prefix('<').and_then(|r| r.find('>')) {
+                Some(end) => (rest[1..=end].to_owned(), end + 2),
+                None => {
+                    let c = rest.chars().next().expect("a character");
+                    (if c == ' ' { "Space".into() } else { c.to_string() }, c.len_utf8())
+                }
+            };
+            rest = &rest[length..];
+            self.key(&name);
+        }
+    }
+
+    pub fn key(&mut self, name: &str) {
+        let store = self.store.clone();
+        let world = World { now: self.now(), link: &self.link, health: self.health.as_ref(), size: self.size };
+        let done = store.read(|m| self.app.key(&Key::named(name), m, &world));
+        self.done.extend(done);
+    }
+
+    pub fn draw(&mut self) -> Terminal<TestBackend> {
+        let mut terminal = Terminal::new(TestBackend::new(self.size.width, self.size.height)).expect("terminal");
+        let store = self.store.clone();
+        let now = self.now();
+        let world = World { now, link: &self.link, health: self.health.as_ref(), size: self.size };
+        store.read(|m| self.app.sync(m, &world));
+        terminal
+            .draw(|frame| {
+                self.app.draw(frame.buffer_mut(), now);
+            })
+            .expect("drawn");
+        terminal
+    }
+
+    pub fn text(&mut self) -> String {
+        self.draw().backend().to_string()
+    }
+}
+
+fn busy() -> SimOptions {
+    SimOptions { tasks: 3_000, ..SimOptions::default() }
+}
+
+const SIZES: [(u16, u16); 4] = [(40, 12), (80, 24), (120, 36), (200, 60)];
+
+#[test]
+fn every_tab_at_every_size() {
+    for (width, height) in SIZES {
+        let mut stage = Stage::new(&busy(), width, height, Theme::Dark);
+        for (key, name) in [("1", "tasks"), ("2", "workers"), ("3", "monitor"), ("4", "broker")] {
+            stage.keys(key);
+            stage.draw();
+            stage.keys(if key == "1" { "jj" } else { "" });
+            insta::assert_snapshot!(format!("{name}-{width}x{height}"), stage.text());
+        }
+    }
+}
+
+#[test]
+fn a_failed_task_on_its_own_screen() {
+    let mut stage = Stage::new(&busy(), 120, 48, Theme::Dark);
+    stage.draw();
+    stage.keys("/state:failure task:charge<Enter><Enter>");
+    insta::assert_snapshot!("task-failed", stage.text());
+    stage.keys("<Esc>");
+    assert!(stage.text().contains("state:failure task:charge"), "one step back");
+}
+
+#[test]
+fn questions_say_what_goes_to_whom_and_no_is_the_default() {
+    let mut stage = Stage::new(&busy(), 120, 36, Theme::Dark);
+    stage.draw();
+    stage.keys("/state:failure<Enter>");
+    stage.draw();
+    stage.keys("r");
+    insta::assert_snapshot!("confirm-retry", mask_ids(&stage.text()));
+    stage.keys("y");
+    assert_eq!(stage.done, [], "a y that could not be an answer is none");
+    stage.keys("<Enter>");
+    assert!(!stage.text().contains("Send 1 task again?"), "Enter is No");
+    stage.keys("2");
+    stage.draw();
+    stage.keys("Q");
+    insta::assert_snapshot!("confirm-shutdown", stage.text());
+    stage.pass(1);
+    stage.keys("y");
+    assert!(matches!(&stage.done[..], [Do::Run(_)]), "{:?}", stage.done);
+}
+
+/// New ids are random: they are not the same twice.
+fn mask_ids(text: &str) -> String {
+    let at = text.find("new id  ").expect("new id") + 8;
+    format!("{}{}{}", &text[..at], "0".repeat(36), &text[at + 36..])
+}
+
+#[test]
+fn menus_help_and_log() {
+    let mut stage = Stage::new(&busy(), 100, 40, Theme::Dark);
+    stage.draw();
+    stage.keys("jj.");
+    insta::assert_snapshot!("menu", stage.text());
+    stage.keys("<Esc>?");
+    insta::assert_snapshot!("help", stage.text());
+    stage.keys("<Esc>s");
+    insta::assert_snapshot!("sort", stage.text());
+    stage.keys("<Esc>L");
+    insta::assert_snapshot!("log-empty", stage.text());
+}
+
+#[test]
+fn a_filter_that_does_not_parse_says_so_and_keeps_the_list() {
+    let mut stage = Stage::new(&busy(), 100, 24, Theme::Dark);
+    stage.draw();
+    stage.keys("/sate:x");
+    let text = stage.text();
+    assert!(text.contains("did you mean state:?"), "{text}");
+    stage.keys("<Esc>");
+    stage.keys("/nothingmatchesthis<Enter>");
+    insta::assert_snapshot!("nothing-matches", stage.text());
+}
+
+#[test]
+fn an_empty_cluster_says_what_would_be_here() {
+    let none = SimOptions { tasks: 0, rate: 0.0, workers: 0, ..SimOptions::default() };
+    let mut stage = Stage::new(&none, 100, 24, Theme::Dark);
+    for (key, name) in [("1", "tasks"), ("2", "workers"), ("3", "monitor"), ("4", "broker")] {
+        stage.keys(key);
+        insta::assert_snapshot!(format!("empty-{name}"), stage.text());
+    }
+    let quiet = SimOptions { scenario: Scenario::Quiet, ..busy() };
+    let mut stage = Stage::new(&quiet, 100, 24, Theme::Dark);
+    stage.keys("/state:success<Enter><Esc>");
+    stage.draw();
+    stage.keys("E");
+    assert!(stage.text().contains("Turn on task events of all workers?"), "{}", stage.text());
+}
+
+#[test]
+fn the_broker_is_gone() {
+    let mut stage = Stage::new(&busy(), 100, 24, Theme::Dark);
+    let now = stage.now();
+    stage.link = LinkState::Down { since: now, why: "connection refused".into(), retry: now + Duration::from_secs(15) };
+    stage.pass(12);
+    let text = stage.text();
+    assert!(text.contains("○ down 12s, trying again in 3s"), "{text}");
+    assert!(text.contains("celery@app"), "data stays");
+}
+
+#[test]
+fn nothing_from_the_broker_reaches_the_terminal_unescaped() {
+    let hostile = SimOptions { scenario: Scenario::Hostile, tasks: 500, ..SimOptions::default() };
+    for (width, height) in SIZES {
+        let mut stage = Stage::new(&hostile, width, height, Theme::Dark);
+        for keys in ["1", "<Enter>", "<Esc>r", "<Esc>", "2", "<Enter>", "<Esc>3", "4", "1/evil", "<Enter>.", "<Esc>?"] {
+            stage.keys(keys);
+            let terminal = stage.draw();
+            for cell in terminal.backend().buffer().content() {
+                assert!(
+                    !cell.symbol().chars().any(|c| c.is_control() || ('\u{202a}'..='\u{202e}').contains(&c)),
+                    "{keys}"
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn themes_differ_in_style_only() {
+    let text = |theme| {
+        let mut stage = Stage::new(&busy(), 80, 24, theme);
+        stage.keys("1");
+        let terminal = stage.draw();
+        let styles: String = terminal
+            .backend()
+            .buffer()
+            .content()
+            .iter()
+            .map(|c| format!("{:?}{:?}{:?}", c.fg, c.bg, c.modifier))
+            .collect();
+        (terminal.backend().to_string(), styles)
+    };
+    let (dark, light, none) = (text(Theme::Dark), text(Theme::Light), text(Theme::None));
+    assert!(dark.0 == light.0 && dark.0 == none.0);
+    assert!(dark.1 != light.1);
+    assert!(!none.1.contains("Rgb") && !none.1.contains("Indexed"), "no colours");
+}
+
+#[test]
+fn ascii_means_ascii() {
+    let mut stage = Stage::new(&SimOptions { scenario: Scenario::Hostile, ..busy() }, 120, 36, Theme::Dark);
+    stage.app.options.ascii = true;
+    for key in ["1", "2", "3", "4"] {
+        stage.keys(key);
+        let text: String = stage.draw().backend().buffer().content().iter().map(|c| c.symbol().to_owned()).collect();
+        assert!(text.is_ascii(), "{text}");
+    }
+}
+
+#[test]
+fn two_sessions_live_in_one_process() {
+    let mut one = Stage::new(&busy(), 80, 24, Theme::Dark);
+    let mut two = Stage::new(&SimOptions { seed: 8, ..busy() }, 120, 36, Theme::Light);
+    one.keys("2");
+    two.keys("4");
+    assert!(one.text().contains("WORKER") && two.text().contains("QUEUE"));
+    assert_ne!(one.text(), two.text());
+}
+
+#[test]
+fn the_selection_follows_the_task_and_not_the_row() {
+    let mut stage = Stage::new(&busy(), 120, 36, Theme::Dark);
+    stage.draw();
+    stage.keys("jjjj");
+    let selected = |text: &str| text.lines().find(|l| l.contains('▌')).map(|l| l[40..60].to_owned());
+    let before = selected(&stage.text());
+    stage.pass(5);
+    let text = stage.text();
+    assert_eq!(selected(&text), before);
+    assert!(text.contains("new"), "{text}");
+    stage.keys("g");
+    stage.keys("g");
+    stage.pass(5);
+    assert_ne!(selected(&stage.text()), before, "on the first row it follows what is new");
+}
+
+#[test]
+fn random_keys_resizes_and_time_never_panic_and_send_nothing_unasked() {
+    let keys =
+        "jkgGvu*sSf./?pLE+-iQrxX1234 <Enter><Esc><Up><Down><Backspace><ctrl-d><ctrl-u>yn<PageDown><End><Home>:,a<Tab>";
+    let names: Vec<&str> = {
+        let mut names = Vec::new();
+        let mut rest = keys;
+        while !rest.is_empty() {
+            let end = if rest.starts_with('<') { rest.find('>').expect("closed") + 1 } else { 1 };
+            names.push(&rest[..end]);
+            rest = &rest[end..];
+        }
+        names
+    };
+    let mut rng = fastrand::Rng::with_seed(42);
+    let mut stage = Stage::new(&SimOptions { tasks: 300, ..SimOptions::default() }, 120, 36, Theme::Dark);
+    for step in 0..3_000 {
+        match rng.u32(0..40) {
+            0 => stage.size = Size { width: rng.u16(1..210), height: rng.u16(1..70) },
+            1 => stage.pass(rng.u64(0..2)),
+            _ => {
+                let asked = stage.text().contains("do it");
+                stage.keys(names[rng.usize(0..names.len())]);
+                for what in stage.done.drain(..) {
+                    if let Do::Run(command) = what {
+                        let harmless = command.risk() == flower_tui::ops::Risk::Looks;
+                        assert!(harmless || asked, "step {step}: {command:?} without a question");
+                    }
+                }
+            }
+        }
+        stage.draw();
+    }
+}
