@@ -26,6 +26,8 @@ use exit::Exit;
 
 /// Runs the program.
 pub fn main() -> ExitCode {
+    // Fails only where a provider is installed already, and then there is one.
+    let _ = rustls::crypto::ring::default_provider().install_default();
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {
