@@ -69,7 +69,9 @@ fn big(tasks: u32) -> Store {
                {{"type": "task-received", "uuid": "{id}", "hostname": "celery@app-{}", "pid": 7, "clock": 1, "timestamp": {at}, "name": "{name}", "args": "{args}", "kwargs": "{{'tenant': 'acme', 'format': 'pdf'}}", "root_id": "{id}", "parent_id": null, "retries": 0, "eta": null, "expires": null}},
                {{"type": "task-started", "uuid": "{id}", "hostname": "celery@app-{}", "pid": 7, "clock": 2, "timestamp": {at}}},
                {{{last}, "uuid": "{id}", "hostname": "celery@app-{}", "pid": 7, "clock": 3, "timestamp": {at}}}]"#,
-            n % 20, n % 20, n % 20
+            n % 20,
+            n % 20,
+            n % 20
         );
         batch.push_body(flower_tui::celery::envelope::Format::Json, body.as_bytes(), received).unwrap();
         if batch.events.len() >= 2_048 {
@@ -98,7 +100,11 @@ fn events(c: &mut Criterion) {
     group.bench_function("decode", |b| b.iter(|| black_box(batches(&messages))));
     let updates: Vec<Update> = decoded.iter().cloned().map(Update::Events).collect();
     group.bench_function("apply", |b| {
-        b.iter_batched(|| Store::new(Limits::default()), |store| store.apply(black_box(&updates)), BatchSize::PerIteration);
+        b.iter_batched(
+            || Store::new(Limits::default()),
+            |store| store.apply(black_box(&updates)),
+            BatchSize::PerIteration,
+        );
     });
     group.bench_function("decode and apply", |b| {
         b.iter_batched(

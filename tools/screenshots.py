@@ -105,7 +105,7 @@ def paint(terminal, theme, path):
                 draw.text((x, y), cell.data, font=bold if cell.bold else plain, fill=ink)
             if cell.underscore:
                 draw.line([x, y + CELL[1] - 1, x + CELL[0], y + CELL[1] - 1], fill=ink)
-    colors = image.quantize(64)
+    colors = image.quantize(200, dither=Image.Dither.NONE)
     colors.save(path, optimize=True)
 
 

@@ -70,8 +70,9 @@ impl Cluster {
             .collect();
         let past_rate = f64::from(options.tasks) / PAST.as_secs_f64();
         let processes: usize = workers.iter().map(|w| w.processes.len()).sum();
-        let load = past_rate.max(options.rate) * 0.9 / (processes.max(1) as f64 * 0.55);
-        let slowness = if options.scenario == Scenario::Backlog { 1.3 } else { 1.0 };
+        let busy = past_rate.max(options.rate) * workload::mean_runtime(&kinds);
+        let most = if options.scenario == Scenario::Backlog { 1.1 } else { 0.5 };
+        let speed = busy / (processes.max(1) as f64 * most);
         let mut cluster = Self {
             rng: Rng::with_seed(options.seed),
             kinds,
@@ -84,7 +85,7 @@ impl Cluster {
             seq: 0,
             rates: (past_rate, options.rate),
             start,
-            speed: if options.scenario == Scenario::Backlog { load / slowness } else { load.max(1.0) },
+            speed: if options.scenario == Scenario::Backlog { speed } else { speed.max(1.0) },
             workers,
         };
         for index in 0..cluster.workers.len() {

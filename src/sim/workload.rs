@@ -190,6 +190,22 @@ pub fn runtime(kind: &Kind, rng: &mut Rng) -> f64 {
     kind.runtime * tail
 }
 
+/// Seconds of process time a call costs on the average, with what it starts.
+pub fn mean_runtime(kinds: &[Kind]) -> f64 {
+    let total: f64 = kinds.iter().map(|k| f64::from(k.weight)).sum();
+    let mean = |k: &Kind| k.runtime * (1.0 * 0.94 + (1.0 + k.spread) / 2.0 * 0.06);
+    let own: f64 = kinds.iter().map(|k| f64::from(k.weight) * mean(k)).sum();
+    let children: f64 = kinds
+        .iter()
+        .filter_map(|k| {
+            let (name, n) = k.then?;
+            let child = kinds.iter().find(|c| c.name == name)?;
+            Some(f64::from(k.weight * n) * mean(child))
+        })
+        .sum();
+    (own + children) / total.max(1.0)
+}
+
 /// `args` and `kwargs` as `repr` prints them.
 pub fn arguments(args: Args, rng: &mut Rng) -> (String, String) {
     const PEOPLE: [&str; 6] = ["ada", "linus", "grace", "edsger", "barbara", "ken"];

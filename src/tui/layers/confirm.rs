@@ -11,6 +11,7 @@ use crate::tui::action::{Action, Scope};
 use crate::tui::page::{Page, Target, centered};
 use crate::tui::theme::Role;
 use crate::tui::view::{Cx, Effect, Outcome, View};
+use crate::tui::widgets::literal;
 
 /// A `y` typed sooner than this was not an answer.
 const READING: Duration = Duration::from_millis(300);
@@ -61,13 +62,15 @@ impl View for Confirm {
     fn draw(&self, page: &mut Page<'_>, area: Rect) {
         let words = clean(&self.command.words());
         let line = crate::clean!("= {words}");
+        let room = usize::from(area.width.min(100).saturating_sub(6));
+        let lines: Vec<Clean> = self.lines.iter().flat_map(|l| literal::wrap(l, room)).collect();
         let wanted = self.lines.iter().chain([&self.title, &line]).map(Clean::width).max().unwrap_or(0) + 6;
-        let box_area = centered(area, wanted.clamp(44, 100) as u16, self.lines.len() as u16 + 6);
+        let box_area = centered(area, wanted.clamp(44, 100) as u16, lines.len() as u16 + 6);
         let destroys = self.command.risk() == Risk::Destroys;
         page.frame(box_area, &self.title, if destroys { Role::Fail } else { Role::Accent });
         let (x, width) = (box_area.x + 3, box_area.width.saturating_sub(6));
         let room = box_area.height.saturating_sub(6);
-        for (i, text) in self.lines.iter().take(usize::from(room)).enumerate() {
+        for (i, text) in lines.iter().take(usize::from(room)).enumerate() {
             page.put(x, box_area.y + 2 + i as u16, width, text, Role::Text);
         }
         let bottom = (box_area.y + box_area.height).saturating_sub(2);

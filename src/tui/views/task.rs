@@ -101,10 +101,11 @@ pub fn title(task: &Task<'_>) -> Line {
     ]
 }
 
-/// What happened when, in one line.
-pub fn timeline(task: &Task<'_>, cx: &Cx<'_>) -> Line {
+/// What happened when, in one line. The times in between are left out unless all are asked for.
+pub fn timeline(task: &Task<'_>, cx: &Cx<'_>, all: bool) -> Line {
     let mut line: Line = Vec::new();
     let mut before: Option<Stamp> = None;
+    let first = [task.sent(), task.received(), task.started()].into_iter().flatten().next();
     let mut step = |word: &str, at: Option<Stamp>, role: Role, ran: bool| {
         let Some(at) = at else { return };
         if let Some(before) = before {
@@ -112,8 +113,10 @@ pub fn timeline(task: &Task<'_>, cx: &Cx<'_>) -> Line {
             let (sign, role) = if ran { ("━━", Role::Running) } else { ("┄┄", Role::Faint) };
             line.push((crate::clean!(" {sign} {gap} {sign} "), role));
         }
-        line.push((crate::clean!("{word} "), role));
-        line.push((clean(&human::clock_millis(at, cx.zone)), Role::Text));
+        line.push((clean(word), role));
+        if all || Some(at) == first || Some(at) == task.finished() {
+            line.push((crate::clean!(" {}", human::clock_millis(at, cx.zone)), Role::Text));
+        }
         before = Some(at);
     };
     step("sent", task.sent(), Role::Muted, false);
@@ -156,7 +159,7 @@ fn heading(text: &'static str, lines: &mut Vec<Line>) {
 
 /// Everything known of a task.
 fn whole(task: &Task<'_>, cx: &Cx<'_>, width: usize) -> Vec<Line> {
-    let mut lines = split(timeline(task, cx), width);
+    let mut lines = split(timeline(task, cx, true), width);
     lines.push(Vec::new());
     let own = |t: Option<&str>| t.map(str::to_owned);
     fact(
@@ -259,7 +262,7 @@ fn split(line: Line, width: usize) -> Vec<Line> {
 /// The short form: what fits into six lines.
 pub fn brief(task: &Task<'_>, cx: &Cx<'_>, width: usize) -> Vec<Line> {
     let half = width.saturating_sub(2) / 2;
-    let mut lines = vec![timeline(task, cx)];
+    let mut lines = vec![timeline(task, cx, false)];
     let mut pair = |left: (&'static str, Option<&str>, Role), right: (&'static str, Option<String>)| {
         let cut = |text: &str, w: usize| clean(&crate::text::cut_end(clean(text).as_str(), w));
         let text = cut(left.1.unwrap_or("-"), half.saturating_sub(10));

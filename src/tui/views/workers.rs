@@ -63,6 +63,7 @@ fn columns(width: u16) -> Vec<Column> {
             status,
             pool,
             active,
+            busy,
             reserved,
             done,
             fail,

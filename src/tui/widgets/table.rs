@@ -117,9 +117,9 @@ impl Table {
         let gaps = GAP * (self.columns.len().saturating_sub(1)) as u16;
         let fixed: u16 = self.columns.iter().map(|c| c.width).sum();
         let flexible = self.columns.iter().filter(|c| c.width == 0).count().max(1) as u16;
-        let left = area.width.saturating_sub(GUTTER + 1 + gaps + fixed);
+        let left = area.width.saturating_sub(GUTTER + 2 + gaps + fixed);
         let mut x = area.x + GUTTER + 1;
-        let right = area.x + area.width;
+        let right = (area.x + area.width).saturating_sub(1);
         self.columns
             .iter()
             .map(|column| {
