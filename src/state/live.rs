@@ -121,7 +121,7 @@ impl Check {
             Check::Anywhere(pattern, set) => {
                 known(task.hot.name, set)
                     || task.texts().into_iter().flatten().any(|t| pattern.matches(t))
-                    || pattern.matches(&task.id().to_string())
+                    || id_matches(task, pattern)
             }
             Check::Number(measure, comparison, limit) => {
                 let value = match measure {
@@ -135,6 +135,13 @@ impl Check {
     }
 }
 
+fn id_matches(task: &Task<'_>, pattern: &Pattern) -> bool {
+    match task.id() {
+        TaskId::Uuid(uuid) => pattern.may_be_in_uuid() && pattern.matches(uuid.hyphenated().encode_lower(&mut [0; 36])),
+        TaskId::Text(text) => pattern.matches(text),
+    }
+}
+
 fn text_matches(task: &Task<'_>, word: Word, pattern: &Pattern) -> bool {
     let [args, kwargs, result] = task.texts();
     let text = |t: Option<&str>| t.is_some_and(|t| pattern.matches(t));
@@ -143,7 +150,7 @@ fn text_matches(task: &Task<'_>, word: Word, pattern: &Pattern) -> bool {
         Word::Kwargs => text(kwargs),
         Word::Result => text(result),
         Word::Error => text(task.exception()) || text(task.traceback()),
-        Word::Id => pattern.matches(&task.id().to_string()),
+        Word::Id => id_matches(task, pattern),
         Word::Root => task.root().is_some_and(|root| pattern.matches(&root.to_string())),
         // Resolved to names before any task is looked at.
         Word::State | Word::Task | Word::Worker | Word::Queue | Word::Exception => false,

@@ -107,6 +107,25 @@ impl Stage {
         self.done.extend(done);
     }
 
+    /// Clicks on the first place that shows a text.
+    pub fn click(&mut self, text: &str) {
+        let screen = self.text();
+        let (y, line) = screen.lines().enumerate().find(|(_, l)| l.contains(text)).expect("on the screen");
+        // The dump puts a quote in front of each line.
+        let x = line[..line.find(text).expect("found")].chars().count() - 1;
+        let store = self.store.clone();
+        let world = World { now: self.now(), link: &self.link, health: self.health.as_ref(), size: self.size };
+        let done = store.read(|m| self.app.click(x as u16, y as u16, m, &world));
+        self.done.extend(done);
+    }
+
+    pub fn paste(&mut self, text: &str) {
+        let store = self.store.clone();
+        let world = World { now: self.now(), link: &self.link, health: self.health.as_ref(), size: self.size };
+        let done = store.read(|m| self.app.paste(text, m, &world));
+        self.done.extend(done);
+    }
+
     pub fn draw(&mut self) -> Terminal<TestBackend> {
         let mut terminal = Terminal::new(TestBackend::new(self.size.width, self.size.height)).expect("terminal");
         let store = self.store.clone();
@@ -283,6 +302,51 @@ fn ascii_means_ascii() {
         let text: String = stage.draw().backend().buffer().content().iter().map(|c| c.symbol().to_owned()).collect();
         assert!(text.is_ascii(), "{text}");
     }
+}
+
+#[test]
+fn the_mouse_does_what_keys_do() {
+    let mut stage = Stage::new(&busy(), 120, 36, Theme::Dark);
+    stage.draw();
+    stage.click("2 Workers");
+    assert!(stage.text().contains("LOADAVG"));
+    stage.click("celery@app-3");
+    assert!(stage.text().lines().any(|l| l.contains("▌") && l.contains("celery@app-3")));
+    stage.click("Q shut down");
+    assert!(stage.text().contains("Shut down 1 worker?"));
+    stage.pass(1);
+    stage.click("1 Tasks");
+    assert!(stage.text().contains("Shut down 1 worker?"), "a question is exclusive");
+    stage.click("don't");
+    assert!(!stage.text().contains("Shut down 1 worker?") && stage.done.is_empty());
+    stage.click("1 Tasks");
+    stage.click("RUNTIME");
+    assert!(stage.text().contains("RUNTIME▼"));
+}
+
+#[test]
+fn pasted_text_is_typed_into_fields_and_never_read_as_keys() {
+    let mut stage = Stage::new(&busy(), 120, 36, Theme::Dark);
+    stage.draw();
+    stage.paste("2Qy");
+    assert!(stage.text().contains("RECEIVED"), "still on the tasks");
+    stage.keys("/");
+    stage.paste("state:success\nmail");
+    assert!(stage.text().contains("state:successmail"));
+    assert_eq!(stage.done, []);
+}
+
+#[test]
+fn read_only_sends_nothing_and_says_so() {
+    let mut stage = Stage::new(&busy(), 120, 36, Theme::Dark);
+    stage.app.options.read_only = true;
+    stage.draw();
+    stage.keys("/state:failure<Enter>r");
+    let text = stage.text();
+    assert!(text.contains("read-only: retry is not sent") && text.contains("READ-ONLY"), "{text}");
+    stage.keys("2Q");
+    assert!(!stage.text().contains("Shut down 1 worker?"));
+    assert_eq!(stage.done, []);
 }
 
 #[test]

@@ -7,3 +7,5 @@ mod control;
 mod pty;
 mod reconnect;
 mod refusals;
+
+pub use cluster::flower;
