@@ -3,6 +3,7 @@
 
 mod fixtures;
 mod layers;
+mod ops;
 mod protocol;
 mod real;
 mod screens;
