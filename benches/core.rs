@@ -1,7 +1,7 @@
 //! Decode, apply, filter scan, frames. `cargo bench` runs all; budgets stand beside each.
 //!
 //! `BENCH_TASKS` sets how many tasks the big model holds (1,000,000).
-#![allow(clippy::unwrap_used, clippy::expect_used)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout)]
 
 use std::hint::black_box;
 use std::sync::Arc;
