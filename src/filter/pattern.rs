@@ -8,6 +8,8 @@ pub struct Pattern {
     /// In lower case, without the `=`.
     text: String,
     kind: Kind,
+    /// Place of the byte that is seldom met: the search begins with it.
+    rare: usize,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,17 +23,25 @@ impl Pattern {
     /// Any text is a pattern.
     pub fn new(text: &str) -> Self {
         let text = text.to_lowercase();
-        match text.strip_prefix('=') {
-            Some(whole) => Self { text: whole.to_owned(), kind: Kind::Whole },
-            None if text.contains('*') => Self { text, kind: Kind::Glob },
-            None => Self { text, kind: Kind::Part },
-        }
+        let (text, kind) = match text.strip_prefix('=') {
+            Some(whole) => (whole.to_owned(), Kind::Whole),
+            None if text.contains('*') => (text, Kind::Glob),
+            None => (text, Kind::Part),
+        };
+        let bytes = text.as_bytes();
+        let rare = (0..bytes.len()).max_by_key(|&i| rarity(bytes[i])).unwrap_or(0);
+        Self { text, kind, rare }
+    }
+
+    /// Whether raw bytes of several values could have it: false is certain, true asks for a closer look.
+    pub fn may_be_in(&self, bytes: &[u8]) -> bool {
+        self.kind != Kind::Part || !self.text.is_ascii() || contains_ascii(bytes, self.text.as_bytes(), self.rare)
     }
 
     /// Whether `value` has it.
     pub fn matches(&self, value: &str) -> bool {
         match self.kind {
-            Kind::Part => contains(value, &self.text),
+            Kind::Part => contains(value, &self.text, self.rare),
             Kind::Whole => lower(value) == self.text,
             Kind::Glob => glob(self.text.as_bytes(), lower(value).as_bytes()),
         }
@@ -60,17 +70,17 @@ fn lower(value: &str) -> std::borrow::Cow<'_, str> {
 }
 
 /// Whether lower-case `part` is in `value`, without allocating where both are ASCII.
-fn contains(value: &str, part: &str) -> bool {
-    if part.is_empty() {
-        return true;
+fn contains(value: &str, part: &str, rare: usize) -> bool {
+    if part.is_ascii() && value.is_ascii() {
+        return contains_ascii(value.as_bytes(), part.as_bytes(), rare);
     }
-    if !part.is_ascii() || !value.is_ascii() {
-        return value.to_lowercase().contains(part);
-    }
-    let (value, part) = (value.as_bytes(), part.as_bytes());
-    // The search jumps from one place of its rarest byte to the next.
-    let rare = (0..part.len()).max_by_key(|&i| rarity(part[i])).unwrap_or(0);
-    let (lower, upper) = (part[rare], part[rare].to_ascii_uppercase());
+    value.to_lowercase().contains(part)
+}
+
+/// The search jumps from one place of the part's rarest byte to the next.
+fn contains_ascii(value: &[u8], part: &[u8], rare: usize) -> bool {
+    let Some(&lower) = part.get(rare) else { return true };
+    let upper = lower.to_ascii_uppercase();
     let mut from = rare;
     while let Some(rest) = value.get(from..) {
         let found = if lower == upper { memchr::memchr(lower, rest) } else { memchr::memchr2(lower, upper, rest) };

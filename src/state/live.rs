@@ -120,7 +120,8 @@ impl Check {
             Check::Texts(word, patterns) => patterns.iter().any(|p| text_matches(task, *word, p)),
             Check::Anywhere(pattern, set) => {
                 known(task.hot.name, set)
-                    || task.texts().into_iter().flatten().any(|t| pattern.matches(t))
+                    || task.raw_texts().is_some_and(|raw| pattern.may_be_in(raw))
+                        && task.texts().into_iter().flatten().any(|t| pattern.matches(t))
                     || id_matches(task, pattern)
             }
             Check::Number(measure, comparison, limit) => {

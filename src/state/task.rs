@@ -302,6 +302,10 @@ impl<'m> Task<'m> {
     pub fn texts(&self) -> [Option<&'m str>; 3] {
         unpack(self.cold.text.as_deref())
     }
+    /// The same, packed: for searches that want to know quickly that there is nothing to find.
+    pub(super) fn raw_texts(&self) -> Option<&'m [u8]> {
+        self.cold.text.as_deref()
+    }
     pub fn retries(&self) -> Option<u16> {
         (self.hot.flags & flag::RETRIES != 0).then_some(self.hot.retries)
     }

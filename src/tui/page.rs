@@ -80,6 +80,21 @@ impl Page<'_> {
         }
     }
 
+    /// A pane: a rule with its title, and lines below it.
+    pub fn pane(&mut self, area: Rect, title: &[(Clean, Role)], lines: &[Vec<(Clean, Role)>]) {
+        self.rule(area, title);
+        for (line, y) in lines.iter().zip(area.y + 1..area.y + area.height) {
+            self.pieces(area.x + 2, y, area.width.saturating_sub(4), line);
+        }
+    }
+
+    /// What an empty list says instead of rows.
+    pub fn instead_of_rows(&mut self, list: Rect, lines: &[Vec<(Clean, Role)>]) {
+        for (line, y) in lines.iter().zip(list.y + 2..list.y + list.height) {
+            self.pieces(list.x + 3, y, list.width.saturating_sub(6), line);
+        }
+    }
+
     /// Blanks an area and draws a frame around it: for what lies on top.
     pub fn frame(&mut self, area: Rect, title: &Clean, role: Role) {
         use ratatui::widgets::{Block, Clear, Widget};

@@ -406,18 +406,11 @@ impl View for Tasks {
         let below = if area.height >= TALL { DETAILS } else { 0 };
         let list = Rect { y: area.y + 1, height: area.height.saturating_sub(1 + below), ..area };
         self.table.draw(page, list);
-        for (i, line) in self.empty.iter().enumerate().take(usize::from(list.height.saturating_sub(2))) {
-            page.pieces(list.x + 3, list.y + 2 + i as u16, list.width.saturating_sub(6), line);
-        }
+        page.instead_of_rows(list, &self.empty);
         if below > 0 {
             let pane = Rect { y: area.y + area.height - below, height: below, ..area };
             match &self.details {
-                Some((title, lines)) => {
-                    page.rule(pane, title);
-                    for (i, line) in lines.iter().enumerate().take(usize::from(below - 1)) {
-                        page.pieces(pane.x + 2, pane.y + 1 + i as u16, pane.width.saturating_sub(4), line);
-                    }
-                }
+                Some((title, lines)) => page.pane(pane, title, lines),
                 None => page.rule(pane, &[]),
             }
         }

@@ -355,15 +355,10 @@ impl View for Workers {
         let below = if area.height >= TALL { DETAILS } else { 0 };
         let list = Rect { y: area.y + 1, height: area.height.saturating_sub(1 + below), ..area };
         self.table.draw(page, list);
-        for (i, line) in self.empty.iter().enumerate() {
-            page.pieces(list.x + 3, list.y + 2 + i as u16, list.width.saturating_sub(6), line);
-        }
+        page.instead_of_rows(list, &self.empty);
         if let (Some((title, lines)), true) = (&self.details, below > 0) {
             let pane = Rect { y: area.y + area.height - below, height: below, ..area };
-            page.rule(pane, title);
-            for (i, line) in lines.iter().enumerate().take(usize::from(below - 1)) {
-                page.pieces(pane.x + 2, pane.y + 1 + i as u16, pane.width.saturating_sub(4), line);
-            }
+            page.pane(pane, title, lines);
         }
     }
 
