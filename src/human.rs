@@ -49,6 +49,17 @@ pub fn seconds(secs: f64) -> String {
     }
 }
 
+/// A round duration, as axes have them: `200ms`, `2s`, `20s`, `5m`.
+pub fn round_seconds(secs: f64) -> String {
+    let trim = |text: String| text.trim_end_matches('0').trim_end_matches('.').to_owned();
+    match secs {
+        s if s < 1.0 => format!("{}ms", trim(format!("{:.2}", s * 1e3))),
+        s if s < 60.0 => format!("{}s", trim(format!("{s:.1}"))),
+        s if s < 3_600.0 => format!("{}m", trim(format!("{:.1}", s / 60.0))),
+        s => format!("{}h", trim(format!("{:.1}", s / 3_600.0))),
+    }
+}
+
 /// A duration in whole seconds: `42s`, `2m 03s`, `3h 05m`, `3d 4h`.
 pub fn span(secs: u64) -> String {
     match secs {
@@ -194,6 +205,15 @@ mod tests {
             (f64::INFINITY, "-"),
         ] {
             assert_eq!(seconds(s), want);
+        }
+    }
+
+    #[test]
+    fn axes_have_short_labels() {
+        for (s, want) in
+            [(20.0, "20s"), (0.2, "200ms"), (0.005, "5ms"), (2.5, "2.5s"), (100.0, "1.7m"), (7_200.0, "2h")]
+        {
+            assert_eq!(round_seconds(s), want);
         }
     }
 

@@ -7,6 +7,8 @@ use crate::ops::Risk;
 pub enum Scope {
     Global,
     List,
+    /// Lists whose rows can be filtered and marked.
+    Marks,
     /// Rows that can be opened.
     Opens,
     Tasks,
@@ -42,6 +44,7 @@ impl Scope {
         match self {
             Scope::Global => "everywhere",
             Scope::List => "lists",
+            Scope::Marks => "filter and marks",
             Scope::Opens => "rows",
             Scope::Tasks => "tasks",
             Scope::TaskList => "the list of tasks",
@@ -119,11 +122,11 @@ actions! {
     Top           List    ["g g" "Home"]             Looks    ""         "first row"
     Bottom        List    ["G" "End"]                Looks    ""         "last row"
     Open          Opens   ["Enter"]                  Looks    "open"     "open"
-    Filter        List    ["/"]                      Looks    "filter"   "filter the list"
-    Mark          List    ["Space"]                  Looks    "mark"     "mark the row and go on"
-    MarkRange     List    ["v"]                      Looks    ""         "mark from the last mark to here"
-    MarkAll       List    ["*"]                      Looks    ""         "mark all that the filter selects"
-    UnmarkAll     List    ["u"]                      Looks    ""         "take all marks off"
+    Filter        Marks   ["/"]                      Looks    "filter"   "filter the list"
+    Mark          Marks   ["Space"]                  Looks    "mark"     "mark the row and go on"
+    MarkRange     Marks   ["v"]                      Looks    ""         "mark from the last mark to here"
+    MarkAll       Marks   ["*"]                      Looks    ""         "mark all that the filter selects"
+    UnmarkAll     Marks   ["u"]                      Looks    ""         "take all marks off"
     Sort          Sorts   ["s"]                      Looks    "sort"     "choose what to sort by"
     Reverse       Sorts   ["S"]                      Looks    ""         "sort the other way round"
     Columns       TaskList ["c"]                     Looks    ""         "choose and order the columns"
@@ -197,10 +200,10 @@ mod tests {
 
     /// Scopes that are live together, as the views say.
     const TOGETHER: &[&[Scope]] = &[
-        &[Scope::Opens, Scope::Tasks, Scope::TaskList, Scope::Sorts, Scope::List, Scope::Global],
-        &[Scope::Opens, Scope::Failures, Scope::Panes, Scope::Sorts, Scope::List, Scope::Global],
-        &[Scope::Opens, Scope::Workers, Scope::List, Scope::Global],
-        &[Scope::Broker, Scope::List, Scope::Global],
+        &[Scope::Opens, Scope::Tasks, Scope::TaskList, Scope::Sorts, Scope::Marks, Scope::List, Scope::Global],
+        &[Scope::Opens, Scope::Failures, Scope::Panes, Scope::Sorts, Scope::Marks, Scope::List, Scope::Global],
+        &[Scope::Opens, Scope::Workers, Scope::Marks, Scope::List, Scope::Global],
+        &[Scope::Broker, Scope::Marks, Scope::List, Scope::Global],
         &[Scope::Opens, Scope::Monitor, Scope::Panes, Scope::Sorts, Scope::List, Scope::Global],
         &[Scope::Opens, Scope::Tasks, Scope::Tree, Scope::List, Scope::Global],
         &[Scope::Tasks, Scope::Folds, Scope::Text, Scope::Global],

@@ -323,8 +323,6 @@ impl View for WorkflowScreen {
                 self.signals_for = self.cursor.at.clone();
                 return Outcome::Effect(Effect::Open(Box::new(act::signals())));
             }
-            // Lists of a tree are neither marked nor filtered.
-            Action::Mark | Action::MarkAll | Action::MarkRange | Action::UnmarkAll | Action::Filter => {}
             _ if self.cursor.perform(action, &self.rows, self.height) => {}
             _ => return act::perform(action, &self.chosen(), cx.model),
         }

@@ -217,7 +217,12 @@ impl Cutter<'_, '_> {
         ];
         let top = round_up(greatest(&[&lines[0], &lines[1], &lines[2]]));
         let [p50, p95, p99] = lines;
-        self.frame(title, vec![(p50, Role::Series1), (p95, Role::Series3), (p99, Role::Series2)], top, human::seconds)
+        self.frame(
+            title,
+            vec![(p50, Role::Series1), (p95, Role::Series3), (p99, Role::Series2)],
+            top,
+            human::round_seconds,
+        )
     }
 
     /// The three longest queues.
@@ -245,6 +250,34 @@ impl Cutter<'_, '_> {
         let all: Vec<&Vec<Option<f64>>> = series.iter().map(|(values, _)| values).collect();
         let top = round_up(greatest(&all)).max(2.0);
         self.frame(title, series, top, |v| human::count(v as u64))
+    }
+}
+
+impl Cutter<'_, '_> {
+    /// Share of all pool processes that was busy.
+    pub fn busy(&self) -> (Line, Chart) {
+        let now = self.cx.now;
+        let online: Vec<_> = self.cx.model.workers().into_iter().filter(|(_, w)| w.is_online(now)).collect();
+        let n = self.points.min(self.window.secs() as usize / 10).max(1);
+        let mut sums = vec![(0.0, 0.0); n];
+        for (_, worker) in &online {
+            let weight = worker.pool_size().unwrap_or(1) as f64;
+            for (sum, share) in sums.iter_mut().zip(shares(self.window, worker, n, now)) {
+                if let Some(share) = share {
+                    *sum = (sum.0 + share * weight, sum.1 + weight);
+                }
+            }
+        }
+        let values: Vec<Option<f64>> = sums.into_iter().map(|(busy, all)| (all > 0.0).then(|| busy / all)).collect();
+        let (running, places) = online.iter().fold((0, 0), |(running, places), (_, worker)| {
+            (running + worker.running().unwrap_or(0), places + worker.pool_size().unwrap_or(0))
+        });
+        let shown = match self.window.cursor {
+            Some(_) => self.read(&values, human::percent),
+            None => format!("{running} of {places} processes"),
+        };
+        let title = vec![(Clean::own("pools busy  "), Role::Heading), (clean(&shown), Role::Series1)];
+        self.frame(title, vec![(values, Role::Series1)], 1.0, |v| format!("{:.0}%", v * 100.0))
     }
 }
 

@@ -57,7 +57,7 @@ struct Plan {
 /// Columns of a worker's name beside its heat line.
 const NAMES: u16 = 24;
 /// Charts there are.
-const CHARTS: u16 = 5;
+const CHARTS: u16 = 6;
 
 impl Plan {
     fn new(width: u16, height: u16, workers: usize) -> Self {
@@ -96,9 +96,10 @@ impl Monitor {
         let series = cx.model.series();
         let runtimes = cutter.spread("runtime", only.map_or(&series.runtimes, |stats| &stats.runtimes));
         let mut charts = vec![rates, runtimes, cutter.queues(), success];
-        // Waits are kept for all tasks together only.
+        // Waits and pools belong to all tasks together.
         if only.is_none() {
             charts.insert(3, cutter.spread("wait", &series.waits));
+            charts.push(cutter.busy());
         }
         self.first = self.first.min(charts.len().saturating_sub(self.plan.charts().max(1)));
         self.charts = charts.into_iter().skip(self.first).take(self.plan.charts()).collect();
@@ -188,13 +189,8 @@ impl View for Monitor {
                 return Outcome::Effect(Effect::Open(Box::new(Choose::lines("sort tasks by", lines, at))));
             }
             Action::Back if self.window.back() || self.only.take().is_some() => {}
-            // Marks, filters and the other order have no meaning here.
-            Action::Mark
-            | Action::MarkAll
-            | Action::MarkRange
-            | Action::UnmarkAll
-            | Action::Filter
-            | Action::Reverse => {}
+            // The greatest always comes first here.
+            Action::Reverse => {}
             _ if self.cursor.perform(action, &self.names, usize::from(self.plan.top_rows)) => {}
             _ => return Outcome::Ignored,
         }

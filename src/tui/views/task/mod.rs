@@ -307,8 +307,14 @@ fn revoked(task: &Task<'_>) -> Option<String> {
 fn split(line: Line, width: usize) -> Vec<Line> {
     let mut lines = vec![Vec::new()];
     let mut used = 0;
-    for piece in line {
-        if used + piece.0.width() > width && used > 0 {
+    let mut pieces = line.into_iter().peekable();
+    while let Some(piece) = pieces.next() {
+        // A word and its time stay together.
+        let is_time = |text: &Clean| {
+            text.as_str().starts_with(' ') && text.as_str()[1..].starts_with(|c: char| c.is_ascii_digit())
+        };
+        let time = pieces.peek().filter(|(text, _)| is_time(text)).map_or(0, |(text, _)| text.width());
+        if used + piece.0.width() + time > width && used > 0 {
             lines.push(Vec::new());
             used = 0;
         }
