@@ -3,9 +3,11 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
+use toml::Spanned;
 
 use super::Error;
+use super::ui::{Saved, TIMES};
 use crate::broker::TransportOptions;
 
 /// Everything a config file can say.
@@ -42,6 +44,65 @@ pub struct Ui {
     pub theme: Option<String>,
     pub ascii: Option<bool>,
     pub mouse: Option<bool>,
+    /// Columns of the list of tasks.
+    pub columns: Option<Spanned<Vec<String>>>,
+    /// Frames a second at most.
+    pub fps: Option<u32>,
+    /// Seconds between two frames that only bring new data, at least.
+    pub refresh: Option<f64>,
+    /// `relative`, `absolute` or `utc`.
+    pub times: Option<String>,
+    /// Rows of the pane below a list.
+    pub split: Option<u16>,
+    pub filters: Vec<Saved>,
+    /// Other keys for an action.
+    #[serde(deserialize_with = "bindings")]
+    pub keys: Vec<Keys>,
+}
+
+/// The keys wanted for an action.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Keys {
+    pub action: Spanned<String>,
+    pub keys: Vec<String>,
+}
+
+/// `task_retry = "F5"`, or several in a list.
+fn bindings<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Keys>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged, expecting = "takes a key such as \"ctrl-x\", or a list of keys")]
+    enum OneOrMore {
+        One(String),
+        More(Vec<String>),
+    }
+    let table = BTreeMap::<Spanned<String>, OneOrMore>::deserialize(deserializer)?;
+    let keys = table.into_iter().map(|(action, keys)| match keys {
+        OneOrMore::One(key) => Keys { action, keys: vec![key] },
+        OneOrMore::More(keys) => Keys { action, keys },
+    });
+    Ok(keys.collect())
+}
+
+/// Says where in the file something stands.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Places {
+    name: String,
+    /// Where each line but the first begins.
+    lines: Vec<usize>,
+}
+
+impl Places {
+    /// The places of a text.
+    pub fn of(text: &str, name: &str) -> Self {
+        let lines = text.bytes().enumerate().filter(|(_, b)| *b == b'\n').map(|(i, _)| i + 1).collect();
+        Self { name: name.to_owned(), lines }
+    }
+
+    /// Something wrong at an offset.
+    pub fn wrong(&self, at: usize, why: &str) -> Error {
+        let line = self.lines.partition_point(|begin| *begin <= at) + 1;
+        Error(format!("{}, line {line}: {why}", self.name))
+    }
 }
 
 /// Where a person's own file is looked for.
@@ -55,11 +116,12 @@ pub fn state_folder() -> Option<PathBuf> {
     Some(dirs.state_dir().unwrap_or_else(|| dirs.data_local_dir()).to_owned())
 }
 
-/// Reads a file. A missing one is an error only if it was asked for.
-pub fn read(path: &Path, asked_for: bool) -> Result<File, Error> {
+/// Reads a file, with the places in it. A missing one is an error only if it was asked for.
+pub fn read(path: &Path, asked_for: bool) -> Result<(File, Places), Error> {
+    let name = path.display().to_string();
     match std::fs::read_to_string(path) {
-        Ok(text) => parse(&text, &path.display().to_string()),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound && !asked_for => Ok(File::default()),
+        Ok(text) => Ok((parse(&text, &name, Some(path))?, Places::of(&text, &name))),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound && !asked_for => Ok(Default::default()),
         Err(error) => Err(Error(format!("can't read the config file {}: {error}", path.display()))),
     }
 }
@@ -74,29 +136,36 @@ pub fn shows_password(path: &Path, file: &File) -> bool {
     open && file.profiles.values().any(has)
 }
 
-/// Reads the text of a config file.
-pub fn parse(text: &str, name: &str) -> Result<File, Error> {
-    let file: File = toml::from_str(text).map_err(|error| {
-        let line = error.span().map_or(1, |span| text[..span.start.min(text.len())].lines().count().max(1));
-        let at_line_start = error.span().is_some_and(|s| text[..s.start.min(text.len())].ends_with('\n'));
-        let line = if at_line_start && error.span().is_some_and(|s| s.start > 0) { line + 1 } else { line };
-        Error(format!("{name}, line {line}: {}", explain(error.message())))
-    })?;
-    check(&file, text, name)?;
+/// Reads the text of a config file, `name` being what mistakes are told with, and `path` where themes lie beside it.
+pub fn parse(text: &str, name: &str, path: Option<&Path>) -> Result<File, Error> {
+    let places = Places::of(text, name);
+    let file: File = toml::from_str(text)
+        .map_err(|error| places.wrong(error.span().map_or(0, |span| span.start), &explain(error.message())))?;
+    check(&file, text, name, path)?;
     Ok(file)
 }
 
 /// Values that have the right type and are wrong all the same.
-fn check(file: &File, text: &str, name: &str) -> Result<(), Error> {
+fn check(file: &File, text: &str, name: &str, path: Option<&Path>) -> Result<(), Error> {
     let line_of = |needle: &str| text.lines().position(|l| l.contains(needle)).map_or(1, |n| n + 1);
-    if let Some(theme) = file.ui.theme.as_deref()
-        && !super::resolve::THEMES.contains(&theme)
+    let wrong = |needle: &str, why: &str| Error(format!("{name}, line {}: {why}", line_of(needle)));
+    if let Some(theme) = file.ui.theme.as_deref() {
+        super::ui::theme(theme, path).map_err(|why| wrong("theme", &why))?;
+    }
+    if let Some(times) = file.ui.times.as_deref()
+        && !TIMES.contains(&times)
     {
-        let near = crate::text::nearest(theme, super::resolve::THEMES).unwrap_or("auto");
-        return Err(Error(format!(
-            "{name}, line {}: there is no theme {theme:?}, did you mean {near:?}?",
-            line_of("theme")
-        )));
+        return Err(wrong("times", &super::ui::meant("times", times, &TIMES)));
+    }
+    if let Some(fps) = file.ui.fps {
+        super::ui::fps(fps).map_err(|why| wrong("fps", &why))?;
+    }
+    if let Some(secs) = file.ui.refresh {
+        super::ui::refresh(secs).map_err(|why| wrong("refresh", &why))?;
+    }
+    if let Some(columns) = &file.ui.columns {
+        let at = columns.span().start;
+        super::ui::columns(columns.get_ref()).map_err(|why| Places::of(text, name).wrong(at, &why))?;
     }
     if let Some(size) = file.max_memory.as_deref()
         && crate::human::parse_bytes(size).is_none()
@@ -124,7 +193,7 @@ mod tests {
     use super::*;
 
     fn wrong(text: &str) -> String {
-        parse(text, "c.toml").err().map_or_else(String::new, |e| e.0)
+        parse(text, "c.toml", None).err().map_or_else(String::new, |e| e.0)
     }
 
     #[test]
@@ -138,24 +207,21 @@ mod tests {
             "{}",
             wrong("max_tasks = \"many\"\n")
         );
-        assert_eq!(
-            wrong("\n[ui]\ntheme = \"drak\"\n"),
-            "c.toml, line 3: there is no theme \"drak\", did you mean \"dark\"?"
-        );
+        assert_eq!(wrong("\n[ui]\ntheme = \"drak\"\n"), "c.toml, line 3: there is no theme drak, did you mean dark?");
         assert!(wrong("a = = b").contains("line 1"));
         assert!(wrong("[zzzzzzz]\n").contains("there are"), "{}", wrong("[zzzzzzz]\n"));
     }
 
     #[test]
     fn the_annotated_default_is_valid() {
-        let file = parse(super::super::DEFAULT_FILE, "config/flower-tui.toml").expect("valid");
+        let file = parse(super::super::DEFAULT_FILE, "config/flower-tui.toml", None).expect("valid");
         assert_eq!(file, File::default(), "everything in it is commented out");
         // Each commented setting is valid too when its comment sign is taken away.
         let uncommented: String = super::super::DEFAULT_FILE
             .lines()
             .map(|line| line.strip_prefix("#: ").unwrap_or(line).to_owned() + "\n")
             .collect();
-        let file = parse(&uncommented, "uncommented").expect("valid");
+        let file = parse(&uncommented, "uncommented", None).expect("valid");
         assert!(file.profiles.contains_key("production") && file.ui.theme.is_some());
     }
 }

@@ -20,7 +20,7 @@ use tokio_util::sync::CancellationToken;
 use super::Key;
 use super::app::{App, Do, Options, World};
 use super::pace::Pace;
-use super::term::{ASK_CURSOR, BEGIN_FRAME, END_FRAME, READ};
+use super::term::{self, ASK_CURSOR, BEGIN_FRAME, END_FRAME, READ};
 use super::theme::Theme;
 use super::view::Leave;
 use crate::feed::Feed;
@@ -54,6 +54,14 @@ pub struct Wiring {
     pub true_color: bool,
     /// The theme follows the terminal's background once that is known.
     pub auto_theme: bool,
+    /// The process's own terminal: the session can be suspended with it.
+    pub terminal: Option<Own>,
+}
+
+/// How the process's own terminal was set up.
+#[derive(Clone, Copy, Debug)]
+pub struct Own {
+    pub mouse: bool,
 }
 
 /// See the module.
@@ -73,6 +81,8 @@ pub struct Session<W: Write> {
     key_dirty: bool,
     /// Something else changed.
     data_dirty: bool,
+    /// Asked to go back to the shell for a while.
+    suspending: bool,
     cursor_shown: bool,
 }
 
@@ -86,6 +96,7 @@ impl<W: Write> Session<W> {
         let frame = Frame::default();
         let viewport = Viewport::Fixed(Rect::new(0, 0, size.width, size.height));
         let terminal = Terminal::with_options(CrosstermBackend::new(frame.clone()), TerminalOptions { viewport })?;
+        let pace = Pace::new(options.fps, options.refresh);
         Ok(Self {
             app: App::new(options),
             out,
@@ -93,12 +104,13 @@ impl<W: Write> Session<W> {
             frame,
             parser: Parser::default(),
             size,
-            pace: Pace::default(),
+            pace,
             wiring,
             receipts: mpsc::channel(256),
             scans: mpsc::channel(16),
             key_dirty: true,
             data_dirty: true,
+            suspending: false,
             cursor_shown: false,
         })
     }
@@ -165,7 +177,20 @@ impl<W: Write> Session<W> {
             if let Some(leave) = leave {
                 return Ok(leave);
             }
+            if std::mem::take(&mut self.suspending) {
+                self.suspend().await?;
+            }
         }
+    }
+
+    /// Stops with the process, and draws everything anew when it goes on.
+    async fn suspend(&mut self) -> io::Result<()> {
+        let Some(own) = self.wiring.terminal else { return Ok(()) };
+        term::suspend(own.mouse).await?;
+        self.pace.watched(true);
+        // A change of size in the meantime was told to the shell only.
+        self.resize(term::size()?)?;
+        self.terminal.clear()
     }
 
     fn due(&self) -> Instant {
@@ -227,6 +252,12 @@ impl<W: Write> Session<W> {
                 self.app.set_round_trip(self.pace.round_trip());
                 Vec::new()
             }
+            Event::FocusIn | Event::FocusOut => {
+                let watched = event == Event::FocusIn;
+                self.pace.watched(watched);
+                self.key_dirty |= watched;
+                Vec::new()
+            }
             Event::Osc(osc) => {
                 self.background(&osc);
                 Vec::new()
@@ -259,6 +290,7 @@ impl<W: Write> Session<W> {
                 let _ = self.terminal.clear();
                 self.key_dirty = true;
             }
+            Do::Suspend => self.suspending = true,
             Do::Leave(leave) => return Some(leave),
         }
         None

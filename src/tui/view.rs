@@ -5,6 +5,7 @@ use ratatui::layout::{Rect, Size};
 
 use super::Key;
 use super::action::{Action, Scope};
+use super::options::Options;
 use super::page::{Page, Target};
 use crate::broker::{Health, LinkState};
 use crate::celery::TaskId;
@@ -18,6 +19,7 @@ pub struct Cx<'a> {
     pub model: &'a Model,
     pub now: Stamp,
     pub zone: &'a TimeZone,
+    pub options: &'a Options,
     /// Room the view has.
     pub size: Size,
     pub link: &'a LinkState,
@@ -48,6 +50,12 @@ pub enum Effect {
     /// Close the topmost layer, and give what was typed or chosen to the view below.
     Answer(Answer),
     Say(String),
+    /// Go to a tab, by its place.
+    GoTab(usize),
+    /// Go to the list of tasks, with this filter.
+    OpenTasks {
+        filter: String,
+    },
     /// Leave for another cluster.
     Leave(Leave),
 }
@@ -100,6 +108,9 @@ pub trait View: Send {
     fn answer(&mut self, _answer: &Answer, _cx: &mut Cx<'_>) -> Outcome {
         Outcome::Ignored
     }
+
+    /// Shows what a filter selects.
+    fn filter_by(&mut self, _filter: &str) {}
 
     /// Takes a click on a place it registered.
     fn click(&mut self, _target: Target, _cx: &mut Cx<'_>) -> Outcome {
