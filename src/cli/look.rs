@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use jiff::tz::TimeZone;
 
-use crate::config::{Error, Settings, file::Places, ui};
+use crate::config::{Error, Settings, ui};
 use crate::filter;
 use crate::tui::Key;
+use crate::tui::action::Scope;
 use crate::tui::keys::{Binding, Keys};
 use crate::tui::options::{Options, SavedFilter, Times};
 use crate::tui::theme::Theme;
@@ -23,7 +24,8 @@ pub struct Look {
 impl Look {
     /// Reads what the settings name.
     pub fn of(settings: &Settings) -> Result<Self, Error> {
-        Ok(Self { theme: theme(settings)?, keys: keys(settings)?, filters: filters(settings)? })
+        let keys = keys(settings)?;
+        Ok(Self { theme: theme(settings)?, filters: filters(settings, &keys)?, keys })
     }
 
     /// Whether the theme goes by the terminal's background.
@@ -85,17 +87,26 @@ fn keys(settings: &Settings) -> Result<Keys, Error> {
     Keys::with(&bindings).map_err(|clash| settings.places.wrong(clash.at, &clash.why))
 }
 
-fn filters(settings: &Settings) -> Result<Vec<SavedFilter>, Error> {
-    let places: &Places = &settings.places;
-    let saved = settings.ui.filters.iter().map(|saved| {
-        let filter = &saved.filter;
-        filter::parse(filter.get_ref())
-            .map_err(|why| places.wrong(filter.span().start, &format!("the filter {:?}: {why}", saved.name)))?;
-        let key =
-            saved.key.as_ref().map(|key| Key::parse(key.get_ref()).map_err(|why| places.wrong(key.span().start, &why)));
-        Ok(SavedFilter { name: saved.name.clone(), filter: filter.get_ref().clone(), key: key.transpose()? })
-    });
-    saved.collect()
+fn filters(settings: &Settings, keys: &Keys) -> Result<Vec<SavedFilter>, Error> {
+    let mut filters: Vec<SavedFilter> = Vec::new();
+    for saved in &settings.ui.filters {
+        let wrong = |at: usize, why: &str| settings.places.wrong(at, &format!("the filter {:?}: {why}", saved.name));
+        let text = saved.filter.get_ref();
+        filter::parse(text).map_err(|why| wrong(saved.filter.span().start, &why.to_string()))?;
+        let mut key = None;
+        if let Some(wanted) = &saved.key {
+            let at = wanted.span().start;
+            let name = Key::parse(wanted.get_ref()).map_err(|why| wrong(at, &why))?;
+            let other = filters.iter().find(|other| other.key.as_ref() == Some(&name));
+            let taken = other.map(|other| format!("it can't be on {name}: the filter {:?} is", other.name));
+            if let Some(why) = taken.or_else(|| keys.taken(Scope::TaskList, &name)) {
+                return Err(wrong(at, &why));
+            }
+            key = Some(name);
+        }
+        filters.push(SavedFilter { name: saved.name.clone(), filter: text.clone(), key });
+    }
+    Ok(filters)
 }
 
 #[cfg(test)]
@@ -169,6 +180,13 @@ mod tests {
         let wrong = look("[[ui.filters]]\nname = \"slow\"\nfilter = \"rntime:>2s\"\n", "").unwrap_err();
         assert!(wrong.starts_with("c.toml, line 3: the filter \"slow\": "), "{wrong}");
         assert!(wrong.contains("did you mean runtime:?"), "{wrong}");
+        assert_eq!(
+            look(&text.replace("F6", "x"), "").unwrap_err(),
+            "c.toml, line 4: the filter \"slow\": it can't be on x: task_revoke is on x"
+        );
+        let twice = format!("{text}{}", text.replace("slow", "late"));
+        let wrong = look(&twice, "").unwrap_err();
+        assert_eq!(wrong, "c.toml, line 8: the filter \"late\": it can't be on F6: the filter \"slow\" is");
     }
 
     #[test]

@@ -7,7 +7,7 @@ use serde::{Deserialize, Deserializer};
 use toml::Spanned;
 
 use super::Error;
-use super::ui::{Saved, TIMES};
+use super::ui::{self, Saved};
 use crate::broker::TransportOptions;
 
 /// Everything a config file can say.
@@ -17,7 +17,7 @@ pub struct File {
     /// Profile used where none is asked for.
     pub profile: Option<String>,
     pub max_tasks: Option<u64>,
-    pub max_memory: Option<String>,
+    pub max_memory: Option<Spanned<String>>,
     pub log_file: Option<String>,
     pub read_only: Option<bool>,
     pub profiles: BTreeMap<String, Profile>,
@@ -41,17 +41,17 @@ pub struct Profile {
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Ui {
-    pub theme: Option<String>,
+    pub theme: Option<Spanned<String>>,
     pub ascii: Option<bool>,
     pub mouse: Option<bool>,
     /// Columns of the list of tasks.
     pub columns: Option<Spanned<Vec<String>>>,
     /// Frames a second at most.
-    pub fps: Option<u32>,
+    pub fps: Option<Spanned<u32>>,
     /// Seconds between two frames that only bring new data, at least.
-    pub refresh: Option<f64>,
+    pub refresh: Option<Spanned<f64>>,
     /// `relative`, `absolute` or `utc`.
-    pub times: Option<String>,
+    pub times: Option<Spanned<String>>,
     /// Rows of the pane below a list.
     pub split: Option<u16>,
     pub filters: Vec<Saved>,
@@ -141,38 +141,24 @@ pub fn parse(text: &str, name: &str, path: Option<&Path>) -> Result<File, Error>
     let places = Places::of(text, name);
     let file: File = toml::from_str(text)
         .map_err(|error| places.wrong(error.span().map_or(0, |span| span.start), &explain(error.message())))?;
-    check(&file, text, name, path)?;
+    check(&file, path).map_err(|(at, why)| places.wrong(at, &why))?;
     Ok(file)
 }
 
-/// Values that have the right type and are wrong all the same.
-fn check(file: &File, text: &str, name: &str, path: Option<&Path>) -> Result<(), Error> {
-    let line_of = |needle: &str| text.lines().position(|l| l.contains(needle)).map_or(1, |n| n + 1);
-    let wrong = |needle: &str, why: &str| Error(format!("{name}, line {}: {why}", line_of(needle)));
-    if let Some(theme) = file.ui.theme.as_deref() {
-        super::ui::theme(theme, path).map_err(|why| wrong("theme", &why))?;
+/// Values that have the right type and are wrong all the same: where, and why.
+fn check(file: &File, path: Option<&Path>) -> Result<(), (usize, String)> {
+    fn on<T, R>(value: Option<&Spanned<T>>, look: impl FnOnce(&T) -> Result<R, String>) -> Result<(), (usize, String)> {
+        let Some(value) = value else { return Ok(()) };
+        look(value.get_ref()).map(|_| ()).map_err(|why| (value.span().start, why))
     }
-    if let Some(times) = file.ui.times.as_deref()
-        && !TIMES.contains(&times)
-    {
-        return Err(wrong("times", &super::ui::meant("times", times, &TIMES)));
-    }
-    if let Some(fps) = file.ui.fps {
-        super::ui::fps(fps).map_err(|why| wrong("fps", &why))?;
-    }
-    if let Some(secs) = file.ui.refresh {
-        super::ui::refresh(secs).map_err(|why| wrong("refresh", &why))?;
-    }
-    if let Some(columns) = &file.ui.columns {
-        let at = columns.span().start;
-        super::ui::columns(columns.get_ref()).map_err(|why| Places::of(text, name).wrong(at, &why))?;
-    }
-    if let Some(size) = file.max_memory.as_deref()
-        && crate::human::parse_bytes(size).is_none()
-    {
-        return Err(Error(format!("{name}, line {}: max_memory takes a size such as \"256M\"", line_of("max_memory"))));
-    }
-    Ok(())
+    let ui = &file.ui;
+    on(ui.theme.as_ref(), |name| ui::theme(name, path))?;
+    on(ui.times.as_ref(), |word| ui::times(word))?;
+    on(ui.fps.as_ref(), |fps| ui::fps(*fps))?;
+    on(ui.refresh.as_ref(), |secs| ui::refresh(*secs))?;
+    on(ui.columns.as_ref(), |names| ui::columns(names))?;
+    let size = |text: &String| crate::human::parse_bytes(text).ok_or("max_memory takes a size such as \"256M\"".into());
+    on(file.max_memory.as_ref(), size)
 }
 
 /// `unknown field `brokr`, expected one of `broker`, …` in a person's words.

@@ -174,7 +174,8 @@ impl Settings {
         let text = |t: &str| Ok(t.to_owned());
         let some = |t: &str| Ok(Some(t.to_owned()));
         let color = r.pick(flags.color.clone(), &["FLOWER_TUI_COLOR"], text, |_| None, None, "auto".into())?;
-        let mut theme = r.pick(None, &["FLOWER_TUI_THEME"], text, |_| None, r.file.ui.theme.clone(), "auto".into())?;
+        let mut theme =
+            r.pick(None, &["FLOWER_TUI_THEME"], text, |_| None, ui::value(&r.file.ui.theme), "auto".into())?;
         ui::theme(&theme.value, config.as_deref()).map_err(|why| Error(format!("{}: {why}", theme.source)))?;
         let no_color = r.env.get("NO_COLOR").is_some_and(|v| !v.is_empty());
         match color.value.as_str() {
@@ -187,7 +188,7 @@ impl Settings {
         }
         let only = |on: bool| on.then_some(true);
         let values = r.profile.as_ref().map(|(_, p)| p.clone()).unwrap_or_default();
-        let max_memory_file = r.file.max_memory.as_deref().and_then(crate::human::parse_bytes);
+        let max_memory_file = ui::value(&r.file.max_memory).as_deref().and_then(crate::human::parse_bytes);
         let max_memory_flag =
             flags.max_memory.as_deref().map(size).transpose().map_err(|why| Error(format!("--max-memory {why}")))?;
         Ok(Self {

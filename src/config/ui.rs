@@ -15,13 +15,13 @@ pub const THEMES: [&str; 8] =
     ["auto", "dark", "light", "high-contrast", "colour-blind", "colour-blind-light", "16-color", "none"];
 
 /// Names of the columns that the list of tasks can have.
-pub const COLUMNS: [&str; 19] = [
+const COLUMNS: [&str; 19] = [
     "state", "task", "id", "worker", "queue", "received", "sent", "started", "finished", "wait", "prefetch", "runtime",
     "try", "args", "kwargs", "result", "error", "eta", "root",
 ];
 
 /// How times can be written.
-pub const TIMES: [&str; 3] = ["relative", "absolute", "utc"];
+const TIMES: [&str; 3] = ["relative", "absolute", "utc"];
 
 /// Frames a second where nothing else is said.
 const FPS: u32 = 30;
@@ -56,24 +56,20 @@ impl Ui {
         let flag = flags.fps.map(fps).transpose().map_err(|why| Error(format!("--{why}")))?;
         let list = |text: &str| columns(&text.split(',').map(|name| name.trim().to_owned()).collect::<Vec<_>>());
         let secs = |text: &str| text.trim().parse().map_err(|_| "takes seconds".to_owned()).and_then(refresh);
-        let way = |text: &str| match TIMES.contains(&text) {
-            true => Ok(text.to_owned()),
-            false => Err(meant("times", text, &TIMES)),
-        };
         let rows = |text: &str| text.trim().parse().map(Some).map_err(|_| "takes a number of rows".to_owned());
-        let chosen = ui.columns.as_ref().map(|columns| Some(columns.get_ref().clone()));
+        let chosen = value(&ui.columns).map(Some);
         Ok(Self {
             columns: r.pick(None, &["FLOWER_TUI_COLUMNS"], |t| list(t).map(Some), |_| None, chosen, None)?,
-            fps: r.pick(flag, &["FLOWER_TUI_FPS"], |t| number(t).and_then(fps), |_| None, ui.fps, FPS)?,
+            fps: r.pick(flag, &["FLOWER_TUI_FPS"], |t| number(t).and_then(fps), |_| None, value(&ui.fps), FPS)?,
             refresh: r.pick(
                 None,
                 &["FLOWER_TUI_REFRESH"],
                 |t| secs(t).map(Some),
                 |_| None,
-                ui.refresh.map(Some),
+                value(&ui.refresh).map(Some),
                 None,
             )?,
-            times: r.pick(None, &["FLOWER_TUI_TIMES"], way, |_| None, ui.times.clone(), "absolute".into())?,
+            times: r.pick(None, &["FLOWER_TUI_TIMES"], times, |_| None, value(&ui.times), "absolute".into())?,
             split: r.pick(None, &["FLOWER_TUI_SPLIT"], rows, |_| None, ui.split.map(Some), None)?,
             filters: ui.filters.clone(),
             keys: ui.keys.clone(),
@@ -120,6 +116,15 @@ pub fn own_theme(name: &str, config: Option<&Path>) -> Option<std::path::PathBuf
     (plain && path.is_file()).then_some(path)
 }
 
+/// What stands at a place.
+pub(super) fn value<T: Clone>(value: &Option<Spanned<T>>) -> Option<T> {
+    value.as_ref().map(|value| value.get_ref().clone())
+}
+
+pub(super) fn times(word: &str) -> Result<String, String> {
+    if TIMES.contains(&word) { Ok(word.to_owned()) } else { Err(meant("times", word, &TIMES)) }
+}
+
 pub(super) fn fps(fps: u32) -> Result<u32, String> {
     if (1..=60).contains(&fps) { Ok(fps) } else { Err("fps takes 1 to 60".into()) }
 }
@@ -137,7 +142,7 @@ pub(super) fn columns(names: &[String]) -> Result<Vec<String>, String> {
 }
 
 /// `there is no column sate, did you mean state?`
-pub(super) fn meant(what: &str, word: &str, names: &[&str]) -> String {
+fn meant(what: &str, word: &str, names: &[&str]) -> String {
     let word = clean(word);
     match nearest(word.as_str(), names.iter().copied()) {
         Some(near) => format!("there is no {what} {word}, did you mean {near}?"),

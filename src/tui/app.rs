@@ -157,6 +157,11 @@ impl App {
             Resolved::Action(action) => self.perform(action, model, world),
             Resolved::Pending => Vec::new(),
             Resolved::Nothing => {
+                let saved = self.options.filters.iter().find(|saved| saved.key.as_deref() == Some(key.name()));
+                if let Some(saved) = saved.filter(|_| scopes.contains(&Scope::TaskList)).cloned() {
+                    self.focus().filter_by(&saved.filter);
+                    return Vec::new();
+                }
                 let outcome = self.focus().type_key(key);
                 self.outcome(outcome, None, model, world)
             }

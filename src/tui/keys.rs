@@ -79,9 +79,13 @@ impl Keys {
         self.of(action).first().map(String::as_str)
     }
 
-    /// How many actions have other keys than the usual ones.
-    pub fn changed(&self) -> usize {
-        self.0.iter().zip(TABLE).filter(|(own, row)| *own != row.keys).count()
+    /// Why something that is no action can't have a key where a scope is live, if so.
+    pub fn taken(&self, scope: Scope, key: &str) -> Option<String> {
+        if let Some(why) = reserved(scope, key) {
+            return Some(format!("it can't be on {key}: {why}"));
+        }
+        let (row, taken) = beside(scope, &self.0).find(|(_, taken)| *taken == key || begins(taken, key))?;
+        Some(format!("it can't be on {key}: {} is on {taken}", row.action.name()))
     }
 }
 
@@ -113,33 +117,45 @@ fn check(row: &Row, key: &str, keys: &[Vec<String>]) -> Result<(), (Option<usize
     if row.scope == Scope::Field && Key::named(key).character().is_some() {
         return Err((None, format!("{name} can't be on {key}: a field takes characters as text")));
     }
-    if key.split(' ').any(|k| k == ALWAYS_QUITS) && row.action != Action::Quit {
-        return Err((None, format!("{name} can't be on {ALWAYS_QUITS}: it always quits")));
+    if let Some(why) = reserved(row.scope, key).filter(|_| row.action != Action::Quit) {
+        return Err((None, format!("{name} can't be on {key}: {why}")));
     }
-    let sets: Vec<&&[Scope]> = TOGETHER.iter().filter(|set| set.contains(&row.scope)).collect();
-    let first = key.split(' ').next().unwrap_or_default();
-    let is_tab = first.len() == 1 && matches!(first.as_bytes(), [b'1'..=b'9']);
-    if is_tab && sets.iter().any(|set| set.contains(&Scope::Global)) {
-        return Err((None, format!("{name} can't be on {key}: 1 to 9 go to the tabs")));
-    }
-    for (i, other) in TABLE.iter().enumerate() {
-        let lives_beside = sets.iter().any(|set| set.contains(&other.scope));
-        if other.action == row.action || !lives_beside {
-            continue;
+    for (other, taken) in beside(row.scope, keys).filter(|(other, _)| other.action != row.action) {
+        let both = format!("{name} and {}", other.action.name());
+        // A nearer scope may hide a key of a farther one where the table says so itself.
+        let meant = row.keys.contains(&key) && other.keys.contains(&taken);
+        if taken == key && !meant {
+            return Err((Some(other.action as usize), format!("{both} are both on {key}")));
         }
-        for taken in keys.get(i).into_iter().flatten() {
-            let both = row.action.name() + " and " + &other.action.name();
-            // A nearer scope may hide a key of a farther one where the table says so itself.
-            let meant = row.keys.contains(&key) && other.keys.contains(&taken.as_str());
-            if taken == key && !meant {
-                return Err((Some(i), format!("{both} are both on {key}")));
-            }
-            if begins(taken, key) || begins(key, taken) {
-                return Err((Some(i), format!("{both} clash: {key} and {taken} begin alike")));
-            }
+        if begins(taken, key) || begins(key, taken) {
+            return Err((Some(other.action as usize), format!("{both} clash: {key} and {taken} begin alike")));
         }
     }
     Ok(())
+}
+
+/// Why no action of a scope can have a key, if so.
+fn reserved(scope: Scope, key: &str) -> Option<&'static str> {
+    let mut parts = key.split(' ');
+    let tab = parts.next().is_some_and(|first| first.len() == 1 && matches!(first.as_bytes(), [b'1'..=b'9']));
+    if key.split(' ').any(|part| part == ALWAYS_QUITS) {
+        Some("it always quits")
+    } else if tab && sets(scope).any(|set| set.contains(&Scope::Global)) {
+        Some("1 to 9 go to the tabs")
+    } else {
+        None
+    }
+}
+
+/// The sets of scopes that a scope is live in.
+fn sets(scope: Scope) -> impl Iterator<Item = &'static &'static [Scope]> {
+    TOGETHER.iter().filter(move |set| set.contains(&scope))
+}
+
+/// Every key that can be live together with a scope, with its action.
+fn beside(scope: Scope, keys: &[Vec<String>]) -> impl Iterator<Item = (&'static Row, &str)> {
+    let rows = TABLE.iter().zip(keys).filter(move |(row, _)| sets(scope).any(|set| set.contains(&row.scope)));
+    rows.flat_map(|(row, keys)| keys.iter().map(move |key| (row, key.as_str())))
 }
 
 /// Whether a sequence begins with a key that has a meaning of its own.
@@ -169,7 +185,6 @@ mod tests {
         let keys = bind(&[("task_retry", &["F5", "ctrl-E", "backspace z"]), ("mark", &["m"])]).unwrap();
         assert_eq!(keys.of(Action::TaskRetry), ["F5", "ctrl-e", "Backspace z"]);
         assert_eq!(keys.first(Action::TaskRevoke), Some("x"));
-        assert_eq!(keys.changed(), 2);
         assert_eq!(bind(&[("palette", &[])]).unwrap().first(Action::Palette), None, "no key at all");
     }
 
@@ -189,6 +204,16 @@ mod tests {
     fn a_key_does_not_begin_a_sequence_of_another() {
         assert_eq!(bind(&[("pause", &["g"])]).unwrap_err(), "0: pause and top clash: g and g g begin alike");
         assert_eq!(bind(&[("top", &["p p"])]).unwrap_err(), "0: top and pause clash: p p and p begin alike");
+    }
+
+    #[test]
+    fn a_key_for_something_else_has_to_be_free() {
+        let keys = bind(&[("pause", &["z"])]).unwrap();
+        assert_eq!(keys.taken(Scope::TaskList, "F6"), None);
+        assert_eq!(keys.taken(Scope::TaskList, "p"), None, "its action moved away");
+        assert_eq!(keys.taken(Scope::TaskList, "z").unwrap(), "it can't be on z: pause is on z");
+        assert_eq!(keys.taken(Scope::TaskList, "g").unwrap(), "it can't be on g: top is on g g");
+        assert_eq!(keys.taken(Scope::TaskList, "2").unwrap(), "it can't be on 2: 1 to 9 go to the tabs");
     }
 
     #[test]

@@ -189,8 +189,7 @@ impl<W: Write> Session<W> {
         term::suspend(own.mouse).await?;
         self.pace.watched(true);
         // A change of size in the meantime was told to the shell only.
-        self.resize(term::size()?)?;
-        self.terminal.clear()
+        self.resize(term::size()?)
     }
 
     fn due(&self) -> Instant {
@@ -286,9 +285,9 @@ impl<W: Write> Session<W> {
             }
             Do::Refresh => self.wiring.feed.refresh(),
             Do::Redraw => {
-                // A clear that can't be written fails with the next frame too, and is told there.
-                let _ = self.terminal.clear();
-                self.key_dirty = true;
+                // A clear that can't be written fails with the next frame too, and is told there. It is not
+                // `Terminal::clear`, which asks the terminal for its cursor and takes the answer from our input.
+                let _ = self.resize(self.size);
             }
             Do::Suspend => self.suspending = true,
             Do::Leave(leave) => return Some(leave),

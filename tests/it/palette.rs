@@ -136,6 +136,19 @@ fn keys_of_ones_own_work_and_are_shown_everywhere() {
 }
 
 #[test]
+fn a_saved_filter_is_set_by_its_key_or_from_help() {
+    let mut stage = stage(120, 36);
+    stage.keys("<F6>");
+    assert!(stage.text().contains("filter  runtime:>2s"), "{}", stage.text());
+    stage.keys("<Esc>2<F6>");
+    assert!(stage.text().contains("LOADAVG"), "only where tasks are listed");
+    stage.keys("1?/slow");
+    assert!(stage.text().contains("F6                slow: runtime:>2s"), "{}", stage.text());
+    stage.keys("<Enter><Enter>");
+    assert!(stage.text().contains("filter  runtime:>2s"), "{}", stage.text());
+}
+
+#[test]
 fn ctrl_z_goes_back_to_the_shell() {
     let mut stage = stage(80, 24);
     stage.key("ctrl-z");

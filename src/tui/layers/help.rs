@@ -6,6 +6,7 @@ use crate::filter::{Measure, Word};
 use crate::text::{Clean, clean};
 use crate::tui::action::{Action, Scope};
 use crate::tui::keymap;
+use crate::tui::options::SavedFilter;
 use crate::tui::page::{Page, Target, centered};
 use crate::tui::tabs::TABS;
 use crate::tui::theme::Role;
@@ -19,9 +20,15 @@ struct Line {
     text: Clean,
     /// Why it can't be done now.
     refused: Option<Clean>,
-    /// What ⏎ does.
-    action: Option<Action>,
+    does: Does,
     kind: Kind,
+}
+
+/// What ⏎ does.
+enum Does {
+    Nothing,
+    Act(Action),
+    Filter(String),
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -33,11 +40,11 @@ enum Kind {
 
 impl Line {
     fn heading(text: &'static str) -> Self {
-        Self { key: Clean::default(), text: Clean::own(text), refused: None, action: None, kind: Kind::Heading }
+        Self { kind: Kind::Heading, ..Self::key(Clean::default(), Clean::own(text), Does::Nothing) }
     }
 
-    fn key(key: Clean, text: &'static str, action: Option<Action>) -> Self {
-        Self { key, text: Clean::own(text), refused: None, action, kind: Kind::Key }
+    fn key(key: Clean, text: Clean, does: Does) -> Self {
+        Self { key, text, refused: None, does, kind: Kind::Key }
     }
 
     fn has(&self, word: &str) -> bool {
@@ -69,10 +76,16 @@ impl Help {
                 }
                 let keys: Vec<String> = keys.iter().map(|k| keymap::shown(k)).collect();
                 let refused = view.refuse(row.action, cx).map(|why| clean(&why));
-                lines.push(Line { refused, ..Line::key(clean(&keys.join("  ")), row.help, Some(row.action)) });
+                lines.push(Line {
+                    refused,
+                    ..Line::key(clean(&keys.join("  ")), Clean::own(row.help), Does::Act(row.action))
+                });
             }
             if *scope == Scope::Global {
-                lines.push(Line::key(crate::clean!("1 … {}", TABS.len()), "go to a tab", None));
+                lines.push(Line::key(crate::clean!("1 … {}", TABS.len()), Clean::own("go to a tab"), Does::Nothing));
+            }
+            if *scope == Scope::TaskList {
+                lines.extend(cx.options.filters.iter().map(saved_filter));
             }
             if *scope == Scope::Tasks {
                 lines.extend(filter_help());
@@ -119,23 +132,32 @@ impl Help {
     }
 
     fn run(&self) -> Outcome {
-        match self.line(self.at).and_then(|line| line.action) {
-            Some(action) => Outcome::Effect(Effect::CloseAnd(action)),
-            None => Outcome::Done,
+        match self.line(self.at).map(|line| &line.does) {
+            Some(Does::Act(action)) => Outcome::Effect(Effect::CloseAnd(*action)),
+            Some(Does::Filter(filter)) => Outcome::Effect(Effect::OpenTasks { filter: filter.clone() }),
+            Some(Does::Nothing) | None => Outcome::Done,
         }
     }
 }
 
+fn saved_filter(saved: &SavedFilter) -> Line {
+    let key = clean(&saved.key.as_deref().map(keymap::shown).unwrap_or_default());
+    Line::key(key, crate::clean!("{}: {}", saved.name, saved.filter), Does::Filter(saved.filter.clone()))
+}
+
 fn filter_help() -> Vec<Line> {
     let words = Word::ALL.iter().map(|w| (w.key(), w.help())).chain(Measure::ALL.iter().map(|m| (m.key(), m.help())));
-    let words = words.map(|(key, help)| Line::key(crate::clean!("{key}:"), help, Some(Action::Filter)));
+    let words =
+        words.map(|(key, help)| Line::key(crate::clean!("{key}:"), Clean::own(help), Does::Act(Action::Filter)));
     let remarks = [
         "a bare word is looked for in id, name, arguments and result",
         "a*b is a glob, =a the whole value, a,b either, -word its opposite",
         "runtime:>2s  wait:<500ms  tries:>1   \"quotes for spaces\"",
     ];
-    let remarks =
-        remarks.map(|text| Line { kind: Kind::Remark, ..Line::key(Clean::default(), text, Some(Action::Filter)) });
+    let remarks = remarks.map(|text| Line {
+        kind: Kind::Remark,
+        ..Line::key(Clean::default(), Clean::own(text), Does::Act(Action::Filter))
+    });
     [Line::heading("the filter")].into_iter().chain(words).chain(remarks).collect()
 }
 
