@@ -149,3 +149,41 @@ fn meant(what: &str, word: &str, names: &[&str]) -> String {
         None => format!("there is no {what} {word}; there are {}", names.join(", ")),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{Settings, Source};
+
+    #[test]
+    fn a_flag_beats_the_environment_beats_the_file_and_all_of_it_is_shown() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("c.toml");
+        let text = "[ui]\nfps = 5\ntimes = \"utc\"\ncolumns = [\"task\"]\n[ui.keys]\npause = [\"z\", \"F1\"]\n\
+                    [[ui.filters]]\nname = \"slow\"\nfilter = \"runtime:>2s\"\n";
+        std::fs::write(&path, text).unwrap();
+        let env = |pairs: &[(&str, &str)]| pairs.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
+        let mut flags = Flags { config: Some(path), ..Flags::default() };
+        let settings = Settings::resolve(&flags, &env(&[])).unwrap();
+        assert_eq!(settings.ui.fps, From { value: 5, source: Source::File });
+        let settings = Settings::resolve(&flags, &env(&[("FLOWER_TUI_FPS", "6")])).unwrap();
+        assert_eq!(settings.ui.fps, From { value: 6, source: Source::Env("FLOWER_TUI_FPS") });
+        flags.fps = Some(7);
+        let settings = Settings::resolve(&flags, &env(&[("FLOWER_TUI_COLUMNS", "id, try")])).unwrap();
+        let rows = settings.table();
+        let shown = |key: &str| {
+            rows.iter().find(|row| row.0 == key).map(|(_, value, source)| format!("{value} from {source}")).unwrap()
+        };
+        assert_eq!(shown("fps"), "7 from command line");
+        assert_eq!(shown("columns"), "id,try from environment FLOWER_TUI_COLUMNS");
+        assert_eq!(shown("times"), "utc from config file");
+        assert_eq!(shown("refresh"), "- from default");
+        assert_eq!(shown("key pause"), "z  F1 from config file");
+        assert_eq!(shown("filter slow"), "runtime:>2s from config file");
+        flags.fps = Some(0);
+        assert_eq!(Settings::resolve(&flags, &env(&[])).unwrap_err().0, "--fps takes 1 to 60");
+        flags.fps = None;
+        let error = Settings::resolve(&flags, &env(&[("FLOWER_TUI_COLUMNS", "idd")])).unwrap_err().0;
+        assert_eq!(error, "environment FLOWER_TUI_COLUMNS: there is no column idd, did you mean id?");
+    }
+}

@@ -21,7 +21,7 @@ use super::Key;
 use super::app::{App, Do, Options, World};
 use super::pace::Pace;
 use super::term::{self, ASK_CURSOR, BEGIN_FRAME, END_FRAME, READ};
-use super::theme::Theme;
+use super::theme::{Role, Theme};
 use super::view::Leave;
 use crate::feed::Feed;
 use crate::ops::{Ops, Receipt};
@@ -289,7 +289,11 @@ impl<W: Write> Session<W> {
                 // `Terminal::clear`, which asks the terminal for its cursor and takes the answer from our input.
                 let _ = self.resize(self.size);
             }
-            Do::Suspend => self.suspending = true,
+            Do::Suspend if self.wiring.terminal.is_some() => self.suspending = true,
+            Do::Suspend => {
+                let now = self.wiring.ops.clock.now();
+                self.app.say("there is no shell to go back to", Role::Warn, now);
+            }
             Do::Leave(leave) => return Some(leave),
         }
         None
