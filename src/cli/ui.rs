@@ -14,10 +14,10 @@ use crate::clock::Clock;
 use crate::feed::{Context, Feed};
 use crate::sim::{self, SimBroker};
 use crate::tui::app::{Options, Profile};
-use crate::tui::session::{Session, Wiring};
+use crate::tui::session::{Own, Session, Wiring};
 use crate::tui::term;
 use crate::tui::theme::Theme;
-use crate::tui::view::{Leave, Times};
+use crate::tui::view::Leave;
 
 /// Which cluster a session is on.
 struct Cluster {
@@ -92,25 +92,16 @@ async fn session(
     let feed = Feed::start(&context, &tracker);
     let ops = env.ops(cluster.broker.clone(), store, cluster.clock.clone(), "ui", cluster.real);
     let settings = &env.settings;
-    let theme = settings.theme.value.as_str();
     let colorfgbg = std::env::var("COLORFGBG").ok();
+    let background = colorfgbg.as_deref().and_then(Theme::from_colorfgbg);
     let options = Options {
-        theme: match theme {
-            "light" => Theme::Light,
-            "none" => Theme::None,
-            "dark" => Theme::Dark,
-            _ => colorfgbg.as_deref().and_then(Theme::from_colorfgbg).unwrap_or_default(),
-        },
-        ascii: settings.ascii.value,
-        zone: jiff::tz::TimeZone::system(),
-        times: Times::default(),
         profile: Profile {
             name: settings.profile.value.clone().filter(|_| cluster.real),
             danger: settings.danger,
             url: cluster.broker.url(),
         },
-        read_only: settings.read_only.value,
         welcome: cluster.real,
+        ..env.look.options(settings, background.unwrap_or_else(Theme::dark))
     };
     let color = std::env::var("COLORTERM").unwrap_or_default();
     let wiring = Wiring {
@@ -123,7 +114,8 @@ async fn session(
             std::env::var("TMUX").ok().as_deref(),
             std::env::var("TERM").ok().as_deref(),
         ),
-        auto_theme: theme == "auto" && colorfgbg.is_none(),
+        auto_theme: env.look.is_auto() && background.is_none(),
+        terminal: Some(Own { mouse: settings.mouse.value }),
     };
     let mut session = Session::new(options, std::io::stdout(), wiring)?;
     let leave = session.run(input).await;

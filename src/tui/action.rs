@@ -177,16 +177,46 @@ actions! {
     Copy          Global  ["y"]                      Looks    "copy"     "copy to the clipboard"
     TimeStyle     Global  ["T"]                      Looks    ""         "times as clock, UTC, or how long ago"
     Log           Global  ["L"]                      Looks    "log"      "commands and their replies"
+    Palette       Global  [":"]                      Looks    "command"  "find an action, a tab, a task's name, a worker, a queue"
     Help          Global  ["?"]                      Looks    "help"     "all keys of this screen"
     Back          Global  ["Esc"]                    Looks    ""         "one step back"
     NextTab       Global  ["g t"]                Looks    ""         "next tab"
     PreviousTab   Global  ["g T"]                Looks    ""         "previous tab"
     Refresh       Global  ["ctrl-r"]                 Looks    ""         "ask the broker and the workers again"
     Redraw        Global  ["ctrl-l"]                 Looks    ""         "draw the screen anew"
+    Suspend       Global  ["ctrl-z"]                 Looks    ""         "go back to the shell, until `fg`"
     Quit          Global  ["q" "ctrl-c"]             Looks    "quit"     "quit"
 }
 
+/// Scopes that can be live at the same time, as the views say.
+pub const TOGETHER: &[&[Scope]] = &[
+    &[Scope::Opens, Scope::Tasks, Scope::TaskList, Scope::Sorts, Scope::Marks, Scope::List, Scope::Global],
+    &[Scope::Opens, Scope::Failures, Scope::Panes, Scope::Sorts, Scope::Marks, Scope::List, Scope::Global],
+    &[Scope::Opens, Scope::Workers, Scope::Marks, Scope::List, Scope::Global],
+    &[Scope::Broker, Scope::Marks, Scope::List, Scope::Global],
+    &[Scope::Opens, Scope::Monitor, Scope::Panes, Scope::Sorts, Scope::List, Scope::Global],
+    &[Scope::Opens, Scope::Tasks, Scope::Tree, Scope::List, Scope::Global],
+    &[Scope::Tasks, Scope::Folds, Scope::Text, Scope::Global],
+    &[Scope::Welcome, Scope::Global],
+    &[Scope::Choose, Scope::Text],
+    &[Scope::Pick, Scope::Choose],
+    &[Scope::Confirm],
+    &[Scope::Field],
+];
+
 impl Action {
+    /// The name it has in a config file: `task_retry`.
+    pub fn name(self) -> String {
+        let mut name = String::new();
+        for c in format!("{self:?}").chars() {
+            if c.is_ascii_uppercase() && !name.is_empty() {
+                name.push('_');
+            }
+            name.push(c.to_ascii_lowercase());
+        }
+        name
+    }
+
     /// Its row. Every action has one.
     pub fn row(self) -> &'static Row {
         // The table has a row for each variant: the macro makes both from the same list.
@@ -197,17 +227,6 @@ impl Action {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    /// Scopes that are live together, as the views say.
-    const TOGETHER: &[&[Scope]] = &[
-        &[Scope::Opens, Scope::Tasks, Scope::TaskList, Scope::Sorts, Scope::Marks, Scope::List, Scope::Global],
-        &[Scope::Opens, Scope::Failures, Scope::Panes, Scope::Sorts, Scope::Marks, Scope::List, Scope::Global],
-        &[Scope::Opens, Scope::Workers, Scope::Marks, Scope::List, Scope::Global],
-        &[Scope::Broker, Scope::Marks, Scope::List, Scope::Global],
-        &[Scope::Opens, Scope::Monitor, Scope::Panes, Scope::Sorts, Scope::List, Scope::Global],
-        &[Scope::Opens, Scope::Tasks, Scope::Tree, Scope::List, Scope::Global],
-        &[Scope::Tasks, Scope::Folds, Scope::Text, Scope::Global],
-    ];
 
     #[test]
     fn a_key_has_one_risk_wherever_it_is_live() {

@@ -1,8 +1,10 @@
 //! The terminal itself: raw mode and the way back, whatever happens; and its input as bytes.
 
 use std::io::{self, Read, Write};
+use std::time::Duration;
 
 use crossterm::{cursor, event, execute, terminal};
+use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 
 /// Asks for the background's colour; the answer comes as input, if at all.
@@ -26,15 +28,34 @@ impl Guard {
         }));
         terminal::enable_raw_mode()?;
         let guard = Guard(());
-        let mut out = io::stdout();
-        execute!(out, terminal::EnterAlternateScreen, cursor::Hide, event::EnableBracketedPaste)?;
-        if mouse {
-            execute!(out, event::EnableMouseCapture)?;
-        }
-        write!(out, "{ASK_BACKGROUND}")?;
-        out.flush()?;
+        set_up(mouse)?;
         Ok(guard)
     }
+}
+
+fn set_up(mouse: bool) -> io::Result<()> {
+    let mut out = io::stdout();
+    execute!(out, terminal::EnterAlternateScreen, cursor::Hide, event::EnableBracketedPaste, event::EnableFocusChange)?;
+    if mouse {
+        execute!(out, event::EnableMouseCapture)?;
+    }
+    write!(out, "{ASK_BACKGROUND}")?;
+    out.flush()
+}
+
+/// How long it takes at most until a stop asked for has happened.
+const STOP: Duration = Duration::from_millis(200);
+
+/// Gives the terminal back to the shell, and stops the process (and what it was started with) as ctrl-z does
+/// elsewhere; takes the terminal again when the shell lets it go on.
+pub async fn suspend(mouse: bool) -> io::Result<()> {
+    let mut goes_on = signal(SignalKind::from_raw(rustix::process::Signal::CONT.as_raw()))?;
+    leave();
+    rustix::process::kill_current_process_group(rustix::process::Signal::TSTP)?;
+    // Where no shell could let it go on, the system doesn't stop it, and nothing comes.
+    let _ = tokio::time::timeout(STOP, goes_on.recv()).await;
+    terminal::enable_raw_mode()?;
+    set_up(mouse)
 }
 
 impl Drop for Guard {
@@ -49,6 +70,7 @@ fn leave() {
     let _ = execute!(
         out,
         event::DisableMouseCapture,
+        event::DisableFocusChange,
         event::DisableBracketedPaste,
         cursor::Show,
         terminal::LeaveAlternateScreen

@@ -5,6 +5,7 @@ use ratatui::layout::{Rect, Size};
 
 use super::Key;
 use super::action::{Action, Scope};
+use super::options::{Options, Times};
 use super::page::{Page, Target};
 use crate::broker::{Health, LinkState};
 use crate::celery::TaskId;
@@ -13,23 +14,12 @@ use crate::feed::Interest;
 use crate::ops::{Command, Receipt};
 use crate::state::{Model, Scan, ScanRequest};
 
-/// How points in time are written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Times {
-    /// In the zone of whoever looks.
-    #[default]
-    Absolute,
-    Utc,
-    /// How long ago.
-    Relative,
-}
-
 /// What a view may look at while it copies or acts.
 pub struct Cx<'a> {
     pub model: &'a Model,
     pub now: Stamp,
     pub zone: &'a TimeZone,
-    pub times: Times,
+    pub options: &'a Options,
     /// Room the view has.
     pub size: Size,
     pub link: &'a LinkState,
@@ -43,7 +33,7 @@ static UTC: TimeZone = TimeZone::UTC;
 impl Cx<'_> {
     /// A time of day, or how long ago it was.
     pub fn time(&self, at: Stamp) -> String {
-        match self.times {
+        match self.options.times {
             Times::Absolute => crate::human::clock(at, self.zone),
             Times::Utc => crate::human::clock(at, &TimeZone::UTC),
             Times::Relative => crate::human::span(self.now.since(at).as_secs()),
@@ -52,7 +42,7 @@ impl Cx<'_> {
 
     /// The zone times are shown in.
     pub fn shown_zone(&self) -> &TimeZone {
-        match self.times {
+        match self.options.times {
             Times::Utc => &UTC,
             _ => self.zone,
         }
@@ -92,6 +82,8 @@ pub enum Effect {
     /// Close the topmost layer, and give what was typed or chosen to the view below.
     Answer(Answer),
     Say(String),
+    /// Go to a tab, by its place.
+    GoTab(usize),
     /// Leave for another cluster.
     Leave(Leave),
 }

@@ -13,7 +13,8 @@ use crate::tui::view::{Answer, Cx, Effect, Outcome, View};
 
 /// A line to choose.
 pub struct Item {
-    pub key: Option<&'static str>,
+    /// Its key, if it has one.
+    pub key: Option<String>,
     pub text: Clean,
     /// Shown greyed, and not to be chosen, for this reason.
     pub refused: Option<Clean>,
@@ -69,7 +70,7 @@ impl Choose {
         let mut items: Vec<Item> = keymap::rows(view.scopes())
             .filter(|row| !row.hint.is_empty() && row.action != Action::Menu)
             .map(|row| Item {
-                key: row.keys.first().copied(),
+                key: cx.options.keys.first(row.action).map(str::to_owned),
                 text: Clean::own(row.help),
                 refused: view.refuse(row.action, cx).map(|why| clean(&why)),
                 risk: row.risk,
@@ -111,7 +112,7 @@ impl View for Choose {
 
     /// The key of a line chooses it.
     fn type_key(&mut self, key: &Key) -> Outcome {
-        match self.items.iter().position(|item| item.key == Some(key.name())) {
+        match self.items.iter().position(|item| item.key.as_deref() == Some(key.name())) {
             Some(at) => {
                 self.at = at;
                 self.choose()
@@ -154,7 +155,7 @@ impl View for Choose {
                 (None, Risk::Destroys) => Role::Fail,
                 _ => Role::Text,
             };
-            if let Some(key) = item.key {
+            if let Some(key) = &item.key {
                 page.put(
                     x,
                     y,

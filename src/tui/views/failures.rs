@@ -305,7 +305,7 @@ impl View for Failures {
     }
 
     fn sync(&mut self, cx: &Cx<'_>) {
-        let below = self.split.below(cx.size.height, 12, 24);
+        let below = self.split.below(cx.size.height, cx.options.split.unwrap_or(12), 24);
         self.height = usize::from(cx.size.height.saturating_sub(2 + below));
         self.cursor.marks.retain(|id| cx.model.failures().group(*id).is_some());
         self.sync_rows(cx);

@@ -104,7 +104,7 @@ const CALM: f64 = 10.0;
 const COUNTED: usize = 9_999;
 
 impl Tasks {
-    fn chosen(&self) -> Vec<TaskId> {
+    fn commanded(&self) -> Vec<TaskId> {
         if self.marks.is_empty() {
             self.cursor.iter().map(|(id, _)| id.clone()).collect()
         } else {
@@ -210,10 +210,15 @@ impl Tasks {
         self.left_at = None;
     }
 
+    /// The columns a person chose: here, else in the config file.
+    fn chosen<'a>(&'a self, cx: &'a Cx<'_>) -> Option<&'a [String]> {
+        self.chosen.as_deref().or(cx.options.columns.as_deref())
+    }
+
     /// The picker: chosen columns first, in their order, then the others.
     fn pick(&self, cx: &Cx<'_>) -> Pick {
-        let shown: Vec<String> = match &self.chosen {
-            Some(names) => names.clone(),
+        let shown: Vec<String> = match self.chosen(cx) {
+            Some(names) => names.to_vec(),
             None => columns::usual(cx.size.width).iter().map(|name| (*name).to_owned()).collect(),
         };
         let choice = |kind: &columns::Kind, on| Choice { name: kind.name, help: kind.help, on };
@@ -376,15 +381,15 @@ impl View for Tasks {
                 Outcome::Effect(Effect::Ask(crate::ops::Command::Events { workers: Vec::new(), on: true }))
             }
             Action::TaskTerminate => {
-                self.asking = Asking::Signal(self.chosen());
+                self.asking = Asking::Signal(self.commanded());
                 Outcome::Effect(Effect::Open(Box::new(act::signals())))
             }
-            _ => act::perform(action, &self.chosen(), cx.model),
+            _ => act::perform(action, &self.commanded(), cx.model),
         }
     }
 
     fn refuse(&self, action: Action, cx: &Cx<'_>) -> Option<String> {
-        act::refuse(action, &self.chosen(), cx.model)
+        act::refuse(action, &self.commanded(), cx.model)
     }
 
     fn answer(&mut self, answer: &Answer, _cx: &mut Cx<'_>) -> Outcome {
@@ -442,13 +447,13 @@ impl View for Tasks {
         if !cx.paused {
             self.query.follow(cx.model);
         }
-        let below = self.split.below(cx.size.height, DETAILS, TALL);
+        let below = self.split.below(cx.size.height, cx.options.split.unwrap_or(DETAILS), TALL);
         let details = below > 0;
         self.height = usize::from(cx.size.height.saturating_sub(2 + below));
         let place = self.place(cx);
         self.set_cursor(place, cx);
         self.row = if self.following { 0 } else { self.row.min(self.height.saturating_sub(1)) };
-        self.table.columns = columns::for_width(cx.size.width, self.chosen.as_deref(), self.sideways);
+        self.table.columns = columns::for_width(cx.size.width, self.chosen(cx), self.sideways);
         self.table.sorted = columns::sorted(&self.table.columns, self.query.sort());
         self.ids.clear();
         self.table.rows.clear();
