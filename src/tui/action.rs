@@ -10,8 +10,12 @@ pub enum Scope {
     /// Rows that can be opened.
     Opens,
     Tasks,
-    /// Tasks in a list, with its order.
+    /// Tasks in a list.
     TaskList,
+    /// Lists that can be put in another order.
+    Sorts,
+    /// Panes and inner tabs that follow each other.
+    Panes,
     Workers,
     Monitor,
     Broker,
@@ -21,6 +25,8 @@ pub enum Scope {
     Choose,
     /// A field takes the typed characters.
     Field,
+    /// Several fields below each other.
+    Form,
     Welcome,
 }
 
@@ -33,6 +39,8 @@ impl Scope {
             Scope::Opens => "rows",
             Scope::Tasks => "tasks",
             Scope::TaskList => "the list of tasks",
+            Scope::Sorts => "order",
+            Scope::Panes => "panes",
             Scope::Workers => "workers",
             Scope::Monitor => "monitor",
             Scope::Broker => "broker",
@@ -40,6 +48,7 @@ impl Scope {
             Scope::Confirm => "a question",
             Scope::Choose => "a menu",
             Scope::Field => "a field",
+            Scope::Form => "a form",
             Scope::Welcome => "no broker",
         }
     }
@@ -77,9 +86,19 @@ actions! {
 
     PoolGrow      Workers ["+"]                      Changes  "grow"     "add processes to the pool"
     PoolShrink    Workers ["-"]                      Destroys "shrink"   "take processes from the pool"
+    QueueAdd      Workers ["a"]                      Changes  "add queue" "begin to consume a queue"
+    QueueCancel   Workers ["d"]                      Changes  "cancel queue" "no longer consume a queue"
     WorkerPing    Workers ["i"]                      Looks    "ping"     "ping"
     WorkerEvents  Workers ["E"]                      Changes  "events"   "turn task events on or off"
     WorkerQuit    Workers ["Q"]                      Destroys "shut down" "shut the worker down"
+
+    PoolRestart   Workers ["R"]                      Changes  "restart"  "restart the pool: new processes"
+    PoolAutoscale Workers ["A"]                      Changes  "autoscale" "set the range of a pool that scales by itself"
+    RateLimit     Workers []                         Changes  "rate limit" "limit how often a task may start"
+    TimeLimit     Workers []                         Changes  "time limits" "limit how long a task may run"
+
+    NextPane      Panes   ["]" "Tab"]                Looks    "pane"     "next pane"
+    PreviousPane  Panes   ["[" "BackTab"]            Looks    ""         "previous pane"
 
     WindowShorter Monitor ["<"]                      Looks    "shorter"  "a shorter window of time"
     WindowLonger  Monitor [">"]                      Looks    "longer"   "a longer window of time"
@@ -98,8 +117,8 @@ actions! {
     MarkRange     List    ["v"]                      Looks    ""         "mark from the last mark to here"
     MarkAll       List    ["*"]                      Looks    ""         "mark all that the filter selects"
     UnmarkAll     List    ["u"]                      Looks    ""         "take all marks off"
-    Sort          TaskList ["s"]                      Looks    "sort"     "choose what to sort by"
-    Reverse       TaskList ["S"]                      Looks    ""         "sort the other way round"
+    Sort          Sorts   ["s"]                      Looks    "sort"     "choose what to sort by"
+    Reverse       Sorts   ["S"]                      Looks    ""         "sort the other way round"
     Follow        TaskList ["f"]                      Looks    "follow"   "follow new rows from the top"
     Menu          List    ["."]                      Looks    "menu"     "everything that can be done with this row"
 
@@ -115,6 +134,9 @@ actions! {
     Yes           Confirm ["y"]                      Destroys "yes"      "do it"
     No            Confirm ["n" "Enter" "Esc" "q"]    Looks    "no"       "don't"
 
+    ConfirmDown   Confirm ["j" "Down"]               Looks    ""         "what is further down"
+    ConfirmUp     Confirm ["k" "Up"]                 Looks    ""         "what is further up"
+
     ChooseDown    Choose  ["j" "Down"]               Looks    ""         "next"
     ChooseUp      Choose  ["k" "Up"]                 Looks    ""         "previous"
     ChooseThis    Choose  ["Enter"]                  Looks    "choose"   "choose"
@@ -124,6 +146,9 @@ actions! {
     FieldCancel   Field   ["Esc"]                    Looks    "cancel"   "back to what it was"
     FieldOlder    Field   ["Up"]                     Looks    ""         "what was typed before"
     FieldNewer    Field   ["Down"]                   Looks    ""         "what was typed after that"
+
+    FormNext      Form    ["Tab" "Down"]             Looks    "complete, next" "complete what is typed, else the next field"
+    FormPrevious  Form    ["BackTab" "Up"]           Looks    ""         "the field before"
 
     WelcomeDemo   Welcome ["d"]                      Looks    "demo"     "look around in the simulated cluster"
     WelcomeBroker Welcome ["b"]                      Looks    "broker"   "type a broker URL"
@@ -153,8 +178,10 @@ mod tests {
 
     /// Scopes that are live together, as the views say.
     const TOGETHER: &[&[Scope]] = &[
-        &[Scope::Opens, Scope::Tasks, Scope::TaskList, Scope::List, Scope::Global],
-        &[Scope::Opens, Scope::Workers, Scope::List, Scope::Global],
+        &[Scope::Opens, Scope::Tasks, Scope::TaskList, Scope::Sorts, Scope::List, Scope::Global],
+        &[Scope::Opens, Scope::Workers, Scope::Panes, Scope::Sorts, Scope::List, Scope::Global],
+        &[Scope::Opens, Scope::Tasks, Scope::Panes, Scope::List, Scope::Global],
+        &[Scope::Form, Scope::Field],
         &[Scope::Broker, Scope::List, Scope::Global],
         &[Scope::Monitor, Scope::Global],
         &[Scope::Tasks, Scope::Text, Scope::Global],

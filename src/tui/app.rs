@@ -489,7 +489,8 @@ impl App {
         let right = area.x + area.width;
         // Room for the last one, which says where all others are.
         let help = if scopes.contains(&Scope::Global) { 8 } else { 0 };
-        let rows: Vec<_> = keymap::rows(scopes).filter(|r| !r.hint.is_empty() && r.action != Action::Help).collect();
+        let shown = |r: &&super::action::Row| !r.hint.is_empty() && !r.keys.is_empty() && r.action != Action::Help;
+        let rows: Vec<_> = keymap::rows(scopes).filter(shown).collect();
         let help_row = keymap::rows(scopes).find(|r| r.action == Action::Help);
         for row in rows {
             let width = hint_width(row.keys, row.hint);

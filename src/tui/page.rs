@@ -16,6 +16,8 @@ pub enum Target {
     Row(usize),
     Column(usize),
     Action(Action),
+    /// An inner tab.
+    Pane(usize),
 }
 
 /// See the module.

@@ -63,6 +63,8 @@ pub enum Answer {
     /// The field was left without a change.
     Cancelled,
     Choice(usize),
+    /// What stands in the fields of a form, when all of it can be read.
+    Fields(Vec<String>),
 }
 
 /// Why the screen ends.

@@ -8,3 +8,4 @@ mod protocol;
 mod real;
 mod screens;
 mod state;
+mod workers;

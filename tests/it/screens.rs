@@ -21,10 +21,10 @@ const NOON: i64 = 1_795_529_007_000_000;
 
 /// A whole app on a simulated cluster, with time standing still.
 pub struct Stage {
-    sim: SimBroker,
-    store: Store,
+    pub sim: SimBroker,
+    pub store: Store,
     clock: Clock,
-    app: App,
+    pub app: App,
     link: LinkState,
     health: Option<Health>,
     size: Size,
@@ -70,6 +70,12 @@ impl Stage {
             for method in [Method::Stats, Method::ActiveQueues, Method::Active, Method::Reserved] {
                 let name = method.name();
                 let replies = self.sim.control(&Request::to_all(method), &[], Duration::ZERO).await.expect("replies");
+                self.store.apply(&[Update::Inspected(now, name, replies)]);
+            }
+            if let Some((worker, method)) = self.app.interest().inspect {
+                let name = method.name();
+                let request = Request { method, to: Some(vec![worker]) };
+                let replies = self.sim.control(&request, &[], Duration::ZERO).await.expect("replies");
                 self.store.apply(&[Update::Inspected(now, name, replies)]);
             }
             let depths = self.sim.queues(&[]).await.expect("depths");
@@ -378,8 +384,7 @@ fn the_selection_follows_the_task_and_not_the_row() {
 
 #[test]
 fn random_keys_resizes_and_time_never_panic_and_send_nothing_unasked() {
-    let keys =
-        "jkgGvu*sSf./?pLE+-iQrxX1234 <Enter><Esc><Up><Down><Backspace><ctrl-d><ctrl-u>yn<PageDown><End><Home>:,a<Tab>";
+    let keys = "jkgGvu*sSf./?pLE+-iQRAad[]rxX1234 <Enter><Esc><Up><Down><Backspace><ctrl-d><ctrl-u>yn<PageDown><End><Home>:,a<Tab>";
     let names: Vec<&str> = {
         let mut names = Vec::new();
         let mut rest = keys;

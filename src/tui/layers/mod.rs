@@ -2,10 +2,12 @@
 
 pub mod choose;
 pub mod confirm;
+pub mod form;
 pub mod log;
 pub mod prompt;
 pub mod scroll;
 
 pub use choose::Choose;
 pub use confirm::Confirm;
+pub use form::Form;
 pub use prompt::Prompt;

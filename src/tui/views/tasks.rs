@@ -244,7 +244,7 @@ fn horizon(cx: &Cx<'_>) -> Option<(String, Role)> {
 
 impl View for Tasks {
     fn scopes(&self) -> &'static [Scope] {
-        &[Scope::Opens, Scope::Tasks, Scope::TaskList, Scope::List, Scope::Global]
+        &[Scope::Opens, Scope::Tasks, Scope::TaskList, Scope::Sorts, Scope::List, Scope::Global]
     }
 
     fn perform(&mut self, action: Action, cx: &mut Cx<'_>) -> Outcome {
@@ -289,7 +289,8 @@ impl View for Tasks {
                 Outcome::Done
             }
             Action::EventsOn => {
-                Outcome::Effect(Effect::Ask(crate::ops::Command::Events { workers: Vec::new(), on: true }))
+                let what = crate::ops::Control::Events(true);
+                Outcome::Effect(Effect::Ask(crate::ops::Command::Control { workers: Vec::new(), what }))
             }
             Action::TaskTerminate => {
                 self.asking = Asking::Signal(self.chosen());

@@ -7,5 +7,6 @@ mod control;
 mod pty;
 mod reconnect;
 mod refusals;
+mod workers;
 
 pub use cluster::flower;
