@@ -34,6 +34,9 @@ pub enum Control {
     Events(bool),
 }
 
+/// Columns of the lines that name many workers.
+const WIDTH: usize = 90;
+
 /// The words that name an order on the command line.
 pub const VERBS: [&str; 12] = [
     "grow",
@@ -148,7 +151,7 @@ impl Control {
     /// What a person is asked. Every worker is named: a group's as well.
     pub(super) fn preview(&self, workers: &[String], model: &Model) -> Preview {
         let mut lines = if workers.len() > NAMED {
-            packed(workers)
+            crate::text::pack(workers.iter().map(String::as_str), WIDTH)
         } else {
             workers.iter().map(|name| self.about(name, model.worker(name))).collect()
         };
@@ -325,22 +328,6 @@ fn consumers_but(queue: &str, workers: &[String], model: &Model) -> usize {
     others.filter(|(_, w)| w.is_online(model.now()) && consumes(w)).count()
 }
 
-/// Many names in few lines.
-fn packed(names: &[String]) -> Vec<String> {
-    const WIDTH: usize = 90;
-    let mut lines: Vec<String> = Vec::new();
-    for name in names {
-        match lines.last_mut() {
-            Some(line) if line.chars().count() + 2 + name.chars().count() <= WIDTH => {
-                line.push_str("  ");
-                line.push_str(name);
-            }
-            _ => lines.push(name.clone()),
-        }
-    }
-    lines
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -397,13 +384,5 @@ mod tests {
             parse("time-limit t 30s 5m"),
             Ok(Control::TimeLimit { task: "t".into(), soft: Some(30.0), hard: Some(300.0) })
         );
-    }
-
-    #[test]
-    fn every_name_of_a_group_is_in_its_question() {
-        let names: Vec<String> = (0..40).map(|n| format!("celery@export-{n}")).collect();
-        let lines = packed(&names);
-        assert!(lines.len() < 12 && lines.iter().all(|l| l.len() <= 90));
-        assert_eq!(lines.join("  "), names.join("  "));
     }
 }

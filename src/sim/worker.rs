@@ -260,7 +260,7 @@ impl Worker {
             _ => "celery.concurrency.prefork:TaskPool",
         };
         let uptime = now.since(self.started_at).as_secs();
-        let worked = now.since(self.started_at).as_secs_f64() * 0.004 + self.processed as f64 * 0.03;
+        let worked = now.since(self.started_at).as_secs_f64() * 0.004 + self.processed as f64 * 0.004;
         let processes = if self.pool == "threads" { json!([self.pid]) } else { json!(self.processes) };
         let mut stats = json!({
             "total": {"all": self.processed}, "pid": self.pid, "clock": self.clock.to_string(), "uptime": uptime,

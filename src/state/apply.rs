@@ -97,9 +97,14 @@ impl Model {
         self.workers.entry(name).or_insert_with(|| Worker::new(now))
     }
 
-    /// Forgets workers that ended more than an hour ago: pods come and go without end.
+    /// Forgets workers that ended more than an hour ago: pods come and go without end. Where everybody is silent, it is
+    /// more likely that we hear nothing.
     fn forget_ended(&mut self, now: Stamp) {
-        let over = |w: &Worker| now.since(w.last_seen) > REMEMBERED && w.presence(now) == Presence::Ended;
+        let Some(heard) = self.workers.values().map(|w| w.last_seen).max() else { return };
+        let over = |w: &Worker| {
+            let at = if w.said_offline { now } else { heard };
+            at.since(w.last_seen) > REMEMBERED && w.presence(now) == Presence::Ended
+        };
         let (workers, order) = (&mut self.workers, &mut self.worker_order);
         let before = workers.len();
         workers.retain(|_, worker| !over(worker));

@@ -86,12 +86,11 @@ actions! {
 
     PoolGrow      Workers ["+"]                      Changes  "grow"     "add processes to the pool"
     PoolShrink    Workers ["-"]                      Destroys "shrink"   "take processes from the pool"
-    QueueAdd      Workers ["a"]                      Changes  "add queue" "begin to consume a queue"
-    QueueCancel   Workers ["d"]                      Changes  "cancel queue" "no longer consume a queue"
     WorkerPing    Workers ["i"]                      Looks    "ping"     "ping"
     WorkerEvents  Workers ["E"]                      Changes  "events"   "turn task events on or off"
     WorkerQuit    Workers ["Q"]                      Destroys "shut down" "shut the worker down"
-
+    QueueAdd      Workers ["a"]                      Changes  "add queue" "begin to consume a queue"
+    QueueCancel   Workers ["d"]                      Changes  "cancel queue" "no longer consume a queue"
     PoolRestart   Workers ["R"]                      Changes  "restart"  "restart the pool: new processes"
     PoolAutoscale Workers ["A"]                      Changes  "autoscale" "set the range of a pool that scales by itself"
     RateLimit     Workers []                         Changes  "rate limit" "limit how often a task may start"

@@ -26,6 +26,16 @@ pub struct Cx<'a> {
     pub paused: bool,
 }
 
+impl Cx<'_> {
+    /// As it was when the link broke, if it is broken: who is silent then, is silent because we hear nothing.
+    pub fn last_heard(&self) -> Self {
+        match self.link {
+            LinkState::Down { since, .. } => Self { now: self.now.min(*since), ..*self },
+            _ => Self { ..*self },
+        }
+    }
+}
+
 /// What came of a key.
 pub enum Outcome {
     Ignored,

@@ -25,7 +25,7 @@ pub struct Stage {
     pub store: Store,
     clock: Clock,
     pub app: App,
-    link: LinkState,
+    pub link: LinkState,
     health: Option<Health>,
     size: Size,
     pub done: Vec<Do>,
@@ -88,6 +88,11 @@ impl Stage {
     pub fn pass(&mut self, secs: u64) {
         self.clock.set(self.now() + Duration::from_secs(secs));
         self.catch_up();
+    }
+
+    /// Lets time pass in which nothing is heard.
+    pub fn wait(&mut self, secs: u64) {
+        self.clock.set(self.now() + Duration::from_secs(secs));
     }
 
     /// Types keys: single characters, and names in angle brackets.

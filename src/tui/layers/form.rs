@@ -131,7 +131,7 @@ impl View for Form {
         match action {
             Action::FormNext => self.next(),
             Action::FormPrevious => {
-                self.at = (self.at + self.entries.len().saturating_sub(1)) % self.entries.len().max(1)
+                self.at = (self.at + self.entries.len().saturating_sub(1)) % self.entries.len().max(1);
             }
             Action::FieldDone => return self.done(),
             Action::FieldCancel => return Outcome::Effect(Effect::Answer(Answer::Cancelled)),

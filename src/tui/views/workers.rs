@@ -121,14 +121,10 @@ impl Workers {
             Item::Worker(name) => Some(pane::content(self.inner, cx.model.worker(name)?, cx, width)),
             Item::Group(_) => {
                 let names = self.list.workers(std::slice::from_ref(item));
-                let say = |text: Clean, role| vec![(text, role)];
-                let head = vec![
-                    say(
-                        Clean::own("⏎ shows its workers one by one; a command reaches all that are online:"),
-                        Role::Muted,
-                    ),
-                    say(clean(&names.join("  ")), Role::Text),
-                ];
+                let about = "⏎ shows its workers one by one; a command reaches all that are online:";
+                let mut head = vec![vec![(Clean::own(about), Role::Muted)]];
+                let lines = crate::text::pack(names.iter().map(String::as_str), width);
+                head.extend(lines.iter().map(|line| vec![(clean(line), Role::Text)]));
                 Some(Content { head, ..Content::default() })
             }
             Item::Ended => {
@@ -190,7 +186,7 @@ impl Workers {
 
 impl View for Workers {
     fn scopes(&self) -> &'static [Scope] {
-        &[Scope::Opens, Scope::Workers, Scope::Panes, Scope::Sorts, Scope::List, Scope::Global]
+        &[Scope::Opens, Scope::List, Scope::Workers, Scope::Panes, Scope::Sorts, Scope::Global]
     }
 
     fn perform(&mut self, action: Action, cx: &mut Cx<'_>) -> Outcome {
@@ -262,6 +258,7 @@ impl View for Workers {
     }
 
     fn sync(&mut self, cx: &Cx<'_>) {
+        let cx = &cx.last_heard();
         self.list.sync(&crate::filter::Pattern::new(&self.filter), self.order, cx);
         let items = &self.list.items;
         self.cursor.marks.retain(|mark| match mark {
@@ -303,7 +300,7 @@ impl View for Workers {
     fn interest(&self) -> Interest {
         let shown = self.worker_at().filter(|_| self.pane.is_some());
         let inspect = shown.cloned().zip(self.inner.asks());
-        Interest { workers: true, consumers: true, inspect, ..Interest::default() }
+        Interest { workers: true, consumers: true, inspect }
     }
 
     fn pause_between(&self) -> u64 {

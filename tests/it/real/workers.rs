@@ -70,6 +70,7 @@ fn by_keys_a_worker_gets_a_queue_and_limits_and_shows_them() {
     let cluster = Cluster::start();
     let mut screen = Screen::start(&cluster.flower(&[]), 120, 36);
     screen.wait("1/1 workers");
+    screen.wait("all tasks");
     screen.keys("2");
     screen.wait(WORKER);
     screen.keys("a");

@@ -186,11 +186,11 @@ fn busy(worker: &Worker) -> Cell {
 
 /// Marked where every process is busy and four rounds of work wait behind them, which nobody else can take.
 fn reserved(worker: &Worker) -> Cell {
-    let Some(reserved) = worker.inspected.total("reserved") else { return Cell::new(Clean::own("-  "), Role::Faint) };
+    let Some(reserved) = worker.inspected.total("reserved") else { return Cell::new(Clean::own("-"), Role::Faint) };
     let many = match running(worker) {
         Some((running, Some(size))) => running >= size && reserved as u64 >= size * 4,
         _ => false,
     };
     let count = human::count(reserved as u64);
-    if many { Cell::new(crate::clean!("{count} ▲"), Role::Warn) } else { Cell::plain(crate::clean!("{count}  ")) }
+    if many { Cell::new(crate::clean!("▲ {count}"), Role::Warn) } else { Cell::plain(clean(&count)) }
 }

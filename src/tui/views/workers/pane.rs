@@ -173,26 +173,29 @@ fn age(inner: Inner, worker: &Worker, cx: &Cx<'_>) -> Line {
     }
 }
 
-/// What is known of a pool, in two lines.
-pub fn facts(worker: &Worker) -> [Line; 2] {
-    let mut first: Vec<String> = Vec::new();
-    let mut second: Vec<String> = Vec::new();
-    first.extend(worker.pid.map(|pid| format!("pid {pid}")));
-    if let Some(stats) = &worker.inspected.stats {
+/// What is known of a worker's pool, process and host.
+fn facts(worker: &Worker, width: usize) -> Vec<Line> {
+    let mut facts: Vec<String> = Vec::new();
+    facts.extend(worker.pid.map(|pid| format!("pid {pid}")));
+    let stats = worker.inspected.stats.as_ref();
+    if let Some(stats) = stats {
         let size = stats.pool.size().map_or(String::new(), |n| format!(" ×{n}"));
         let scale = stats.pool.autoscale.map_or("off".into(), |(max, min)| format!("{max},{min}"));
-        first.push(format!("{}{size} (autoscale {scale})", stats.pool.kind));
-        first.extend(stats.prefetch.map(|n| format!("prefetch {n}")));
-        second.extend(stats.uptime.map(|s| format!("up {}", human::span(s))));
-        second.extend(stats.cpu_share.map(|share| format!("CPU main {:.0}%", share * 100.0)));
-        second.extend(stats.peak_main.map(|n| format!("PEAK main {}", human::bytes(n))));
+        facts.push(format!("{}{size} (autoscale {scale})", stats.pool.kind));
+        facts.extend(stats.prefetch.map(|n| format!("prefetch {n}")));
+        facts.extend(stats.uptime.map(|s| format!("up {}", human::span(s))));
+        facts.extend(stats.cpu_share.map(|share| format!("CPU main {:.0}%", share * 100.0)));
+        facts.extend(stats.peak_main.map(|n| format!("PEAK main {}", human::bytes(n))));
     }
-    second.extend(worker.loadavg.map(|l| format!("load {}", l.map(|v| format!("{v:.1}")).join(" "))));
-    first.push(format!("clock {}", human::thousands(worker.clock.max(0) as u64)));
-    first.extend(worker.inspected.stats.as_ref().map(|s| format!("broker {}", s.broker)));
-    first.extend(worker.sw_ver.as_ref().map(|v| format!("celery {v}")));
-    second.push("(main process only: pool children can't be measured over the broker)".into());
-    [first, second].map(|facts| vec![(clean(&facts.join("  ")), Role::Muted)])
+    facts.extend(worker.loadavg.map(|l| format!("load {}", l.map(|v| format!("{v:.1}")).join(" "))));
+    facts.push(format!("clock {}", human::thousands(worker.clock.max(0) as u64)));
+    facts.extend(stats.map(|s| format!("broker {}", s.broker)));
+    facts.extend(worker.sw_ver.as_ref().map(|v| format!("celery {v}")));
+    let lines = crate::text::pack(facts.iter().map(String::as_str), width);
+    let mut lines: Vec<Line> = lines.iter().map(|line| vec![(clean(line), Role::Muted)]).collect();
+    let main = "main: the main process; its pool children can't be measured over the broker";
+    lines.push(vec![(Clean::own(main), Role::Faint)]);
+    lines
 }
 
 /// Percentiles by task name, each counted once.
@@ -228,29 +231,30 @@ fn runs<'a>(held: &'a Held, cx: &Cx<'_>, known: &mut Usual<'a>) -> Line {
 }
 
 fn pool(worker: &Worker, cx: &Cx<'_>, width: usize, content: &mut Content) {
-    content.head.extend(facts(worker));
+    content.head.extend(facts(worker, width));
     let active = worker.inspected.active.as_deref().unwrap_or_default();
     let processes = worker.inspected.stats.as_ref().map(|s| (s.pool.kind.as_str(), &s.pool.processes[..]));
     let mut known = Usual::new();
-    let mut rows: Vec<Line> = Vec::new();
+    let mut rows: Vec<(Option<&Held>, String)> = Vec::new();
     match processes {
         Some(("prefork", processes)) => {
-            for pid in processes {
-                match active.iter().find(|held| held.pid == Some(*pid)) {
-                    Some(held) => rows.push(busy(held, cx, width, &mut known)),
-                    None => rows.push(idle(&pid.to_string())),
-                }
-            }
+            let of = |pid: i64| active.iter().find(|held| held.pid == Some(pid));
+            rows.extend(processes.iter().map(|pid| (of(*pid), pid.to_string())));
             let strange = active.iter().filter(|h| h.pid.is_none_or(|pid| !processes.contains(&pid)));
-            rows.extend(strange.map(|held| busy(held, cx, width, &mut known)));
+            rows.extend(strange.map(|held| (Some(held), String::new())));
         }
         _ => {
-            rows.extend(active.iter().map(|held| busy(held, cx, width, &mut known)));
+            rows.extend(active.iter().map(|held| (Some(held), String::new())));
             let free = worker.pool_size().map_or(0, |size| size.saturating_sub(active.len() as u64));
-            rows.extend((0..free.min(KEPT as u64)).map(|_| idle("")));
+            rows.extend((0..free.min(KEPT as u64)).map(|_| (None, String::new())));
         }
     }
-    content.rows = rows.into_iter().enumerate().map(|(i, line)| (Key::Place(i), line)).collect();
+    for (i, (held, pid)) in rows.into_iter().enumerate() {
+        content.rows.push(match held {
+            Some(held) => (Key::Task(held.id.clone()), busy(held, cx, width, &mut known)),
+            None => (Key::Place(i), idle(&pid)),
+        });
+    }
 }
 
 /// A process and what it runs.

@@ -96,9 +96,9 @@ impl WorkerScreen {
 impl View for WorkerScreen {
     fn scopes(&self) -> &'static [Scope] {
         match self.inner {
-            inner if inner.has_tasks() => &[Scope::Opens, Scope::Tasks, Scope::Panes, Scope::List, Scope::Global],
-            Inner::Revoked => &[Scope::Opens, Scope::Workers, Scope::Panes, Scope::List, Scope::Global],
-            _ => &[Scope::Workers, Scope::Panes, Scope::List, Scope::Global],
+            inner if inner.has_tasks() => &[Scope::Opens, Scope::Panes, Scope::Tasks, Scope::List, Scope::Global],
+            Inner::Pool | Inner::Revoked => &[Scope::Opens, Scope::Panes, Scope::List, Scope::Workers, Scope::Global],
+            _ => &[Scope::Panes, Scope::List, Scope::Workers, Scope::Global],
         }
     }
 
@@ -164,6 +164,7 @@ impl View for WorkerScreen {
     }
 
     fn sync(&mut self, cx: &Cx<'_>) {
+        let cx = &cx.last_heard();
         let Some(worker) = cx.model.worker(&self.name) else {
             let gone = "This worker ended more than an hour ago, and is not remembered.";
             self.content = Content { head: vec![vec![(Clean::own(gone), Role::Muted)]], ..Content::default() };
@@ -230,7 +231,7 @@ impl View for WorkerScreen {
 
     fn interest(&self) -> Interest {
         let inspect = self.inner.asks().map(|method| (self.name.clone(), method));
-        Interest { workers: true, consumers: true, inspect, ..Interest::default() }
+        Interest { workers: true, consumers: true, inspect }
     }
 
     fn pause_between(&self) -> u64 {
@@ -256,7 +257,7 @@ pub fn inner_tabs(page: &mut Page<'_>, area: Rect, chosen: Inner) {
         }
         let role = if *inner == chosen { Role::Accent } else { Role::Muted };
         page.put(x, area.y, width, Clean::own(title), role);
-        page.put(x + width, area.y, gap, Clean::own("  "), Role::Text);
+        page.put(x + width, area.y, gap, Clean::repeated(' ', usize::from(gap)), Role::Text);
         page.clickable(Rect { x, y: area.y, width, height: 1 }, Target::Pane(i));
         x += width + gap;
     }

@@ -187,7 +187,7 @@ impl List {
         let sign = if self.unfolded.contains(group) { "▾" } else { "▸" };
         let count = |n: usize, word: &'static str, role: Role| {
             let role = if n == 0 { Role::Faint } else { role };
-            (crate::clean!("{:>6} {word}", human::thousands(n as u64)), role)
+            (crate::clean!("{:>4} {word}", human::thousands(n as u64)), role)
         };
         let active = format!("{}/{}", human::count(s.running), human::count(s.places));
         let versions: Vec<&str> = s.versions.iter().map(String::as_str).collect();
@@ -197,9 +197,9 @@ impl List {
             count(s.on, "on", Role::Text),
             count(s.draining, "draining", Role::Waiting),
             count(s.gone, "gone", Role::Warn),
-            (Clean::own("   active "), Role::Muted),
-            (crate::clean!("{active:>9}"), Role::Text),
-            (Clean::own("   versions "), Role::Muted),
+            (Clean::own("  active "), Role::Muted),
+            (crate::clean!("{active:>8}"), Role::Text),
+            (Clean::own("  versions "), Role::Muted),
             (clean(&versions.join(" ")), if versions.len() > 1 { Role::Warn } else { Role::Muted }),
         ]
     }
