@@ -5,6 +5,7 @@
 
 mod backlog;
 mod ingest;
+mod looker;
 mod poller;
 pub mod replay;
 
@@ -18,17 +19,28 @@ use tokio_util::task::TaskTracker;
 use crate::broker::link::Backoff;
 use crate::broker::{Broker, Health, LinkState, RawMessage};
 use crate::clock::Clock;
+use crate::state::peek::Look;
 use crate::state::{Store, Update};
 
 use backlog::Backlog;
+pub use looker::look;
 
 /// What is looked at, and therefore worth asking workers about.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Interest {
     /// What each worker runs, holds and is made of.
     pub workers: bool,
     /// Who consumes which queue.
     pub consumers: bool,
+    /// What of which queue.
+    pub queue: Option<QueueLook>,
+}
+
+/// A queue whose messages are looked at.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct QueueLook {
+    pub name: String,
+    pub what: Look,
 }
 
 /// Everything the tasks of a feed need.
@@ -46,7 +58,7 @@ pub struct Feed {
     pub link: watch::Receiver<LinkState>,
     pub health: watch::Receiver<Option<Health>>,
     interest: Arc<watch::Sender<Interest>>,
-    refresh: Arc<tokio::sync::Notify>,
+    refresh: Arc<watch::Sender<u64>>,
 }
 
 impl Feed {
@@ -56,30 +68,42 @@ impl Feed {
         let (health_tx, health) = watch::channel(None);
         let (interest_tx, interest) = watch::channel(Interest::default());
         let (updates_tx, updates) = mpsc::channel(64);
-        let refresh = Arc::new(tokio::sync::Notify::new());
+        let (refresh_tx, refresh) = watch::channel(0);
         let backlog = Arc::new(Backlog::new(backlog::LIMIT));
         tracker.spawn(subscribe(context.clone(), link_tx, backlog.clone()));
         tracker.spawn(ingest::run(context.clone(), backlog, updates));
+        let looker = looker::Looker {
+            context: context.clone(),
+            link: link.clone(),
+            interest: interest.clone(),
+            updates: updates_tx.clone(),
+            refresh: refresh.clone(),
+        };
+        tracker.spawn(looker.run());
         let poller = poller::Poller {
             context: context.clone(),
             link: link.clone(),
             health: health_tx,
             interest,
             updates: updates_tx,
-            refresh: refresh.clone(),
+            refresh,
         };
         tracker.spawn(poller.run());
-        Self { link, health, interest: Arc::new(interest_tx), refresh }
+        Self { link, health, interest: Arc::new(interest_tx), refresh: Arc::new(refresh_tx) }
     }
 
     /// Says what is looked at now.
     pub fn set_interest(&self, interest: Interest) {
-        self.interest.send_if_modified(|now| std::mem::replace(now, interest) != interest);
+        self.interest.send_if_modified(|now| {
+            let changed = *now != interest;
+            *now = interest;
+            changed
+        });
     }
 
     /// Asks for everything anew.
     pub fn refresh(&self) {
-        self.refresh.notify_one();
+        self.refresh.send_modify(|times| *times += 1);
     }
 }
 

@@ -41,6 +41,12 @@ impl Model {
                     worker.inspected(method, &reply.value, *at);
                 }
             }
+            Update::Peeked(peeked) => {
+                for (id, canvas) in &peeked.canvases {
+                    self.canvases.put(id, canvas);
+                }
+                self.peeks.put(peeked.clone());
+            }
             Update::Tick(at) => {
                 self.now = self.now.max(*at);
                 self.series.tick(*at);
@@ -424,8 +430,12 @@ impl Model {
             }
             State::Pending | State::Received => {
                 if let Some(queue) = queue {
+                    let client = self.route(self.tasks.cold[i].route).client;
                     let queue = self.queues.entry(queue).or_insert_with(Queue::new);
-                    queue.flow_known |= new == State::Pending;
+                    if new == State::Pending {
+                        queue.flow_known = true;
+                        queue.sent_by(client, at);
+                    }
                     if let Some(flow) = queue.flow.at(at) {
                         *(if new == State::Pending { &mut flow.into } else { &mut flow.out }) += 1;
                     }
@@ -458,6 +468,9 @@ impl Model {
         }
         for &sym in self.workers.keys().chain(self.queues.keys()).chain(self.by_name.keys()) {
             mark(Some(sym));
+        }
+        for queue in self.queues.values() {
+            queue.producers().for_each(|producer| mark(Some(producer.client)));
         }
         for sym in self.failures.symbols() {
             mark(Some(sym));

@@ -9,6 +9,7 @@ pub mod intern;
 mod journal;
 pub mod live;
 mod model;
+pub mod peek;
 pub mod queue;
 pub mod series;
 pub mod stats;
@@ -42,6 +43,8 @@ pub enum Update {
     Queues(Stamp, Vec<queue::Depth>),
     /// Workers' answers to one inspect method, at a time.
     Inspected(Stamp, &'static str, Vec<Reply>),
+    /// A look into a queue.
+    Peeked(Arc<peek::Peeked>),
     /// Nothing but the time: closes rate buckets and notices silent workers.
     Tick(Stamp),
 }

@@ -15,6 +15,8 @@ pub enum Scope {
     Workers,
     Monitor,
     Broker,
+    /// Several panes that share a place.
+    Panes,
     /// A long text that scrolls.
     Text,
     Confirm,
@@ -36,6 +38,7 @@ impl Scope {
             Scope::Workers => "workers",
             Scope::Monitor => "monitor",
             Scope::Broker => "broker",
+            Scope::Panes => "panes",
             Scope::Text => "this text",
             Scope::Confirm => "a question",
             Scope::Choose => "a menu",
@@ -83,6 +86,11 @@ actions! {
 
     WindowShorter Monitor ["<"]                      Looks    "shorter"  "a shorter window of time"
     WindowLonger  Monitor [">"]                      Looks    "longer"   "a longer window of time"
+
+    GroupBy       Broker  ["o"]                      Looks    "group"    "group what waits: by task, origin, priority, age"
+
+    NextPane      Panes   ["]" "Tab"]                Looks    "pane"     "next pane"
+    PreviousPane  Panes   ["[" "BackTab"]            Looks    ""         "previous pane"
 
     EventsOn      TaskList  ["E"]                      Changes  ""         "turn task events on at every worker"
 
@@ -155,7 +163,7 @@ mod tests {
     const TOGETHER: &[&[Scope]] = &[
         &[Scope::Opens, Scope::Tasks, Scope::TaskList, Scope::List, Scope::Global],
         &[Scope::Opens, Scope::Workers, Scope::List, Scope::Global],
-        &[Scope::Broker, Scope::List, Scope::Global],
+        &[Scope::Opens, Scope::Broker, Scope::Panes, Scope::List, Scope::Global],
         &[Scope::Monitor, Scope::Global],
         &[Scope::Tasks, Scope::Text, Scope::Global],
     ];

@@ -283,6 +283,10 @@ impl App {
             }
             Effect::Open(view) => self.layers.push(view),
             Effect::OpenTask(id) => self.layers.push(Box::new(TaskScreen::new(id))),
+            Effect::OpenTasks { filter } => {
+                self.go_to_tab(0);
+                self.base().filter_by(&filter);
+            }
             Effect::Close => {
                 self.layers.pop();
             }

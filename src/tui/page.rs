@@ -15,6 +15,8 @@ pub enum Target {
     Tab(usize),
     Row(usize),
     Column(usize),
+    /// One of the panes that share a place.
+    Pane(usize),
     Action(Action),
 }
 

@@ -41,6 +41,10 @@ pub enum Effect {
     Run(Command),
     Open(Box<dyn View>),
     OpenTask(TaskId),
+    /// Show the list of tasks with this filter.
+    OpenTasks {
+        filter: String,
+    },
     /// Close the topmost layer.
     Close,
     /// Close the topmost layer, and let the view below take this action.
@@ -100,6 +104,9 @@ pub trait View: Send {
     fn answer(&mut self, _answer: &Answer, _cx: &mut Cx<'_>) -> Outcome {
         Outcome::Ignored
     }
+
+    /// Shows only what a filter selects.
+    fn filter_by(&mut self, _filter: &str) {}
 
     /// Takes a click on a place it registered.
     fn click(&mut self, _target: Target, _cx: &mut Cx<'_>) -> Outcome {

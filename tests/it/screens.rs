@@ -21,13 +21,13 @@ const NOON: i64 = 1_795_529_007_000_000;
 
 /// A whole app on a simulated cluster, with time standing still.
 pub struct Stage {
-    sim: SimBroker,
-    store: Store,
-    clock: Clock,
-    app: App,
-    link: LinkState,
-    health: Option<Health>,
-    size: Size,
+    pub sim: SimBroker,
+    pub store: Store,
+    pub clock: Clock,
+    pub app: App,
+    pub link: LinkState,
+    pub health: Option<Health>,
+    pub size: Size,
     pub done: Vec<Do>,
 }
 
@@ -56,7 +56,7 @@ impl Stage {
         stage
     }
 
-    fn now(&self) -> Stamp {
+    pub fn now(&self) -> Stamp {
         self.clock.now()
     }
 

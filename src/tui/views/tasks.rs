@@ -326,6 +326,10 @@ impl View for Tasks {
         Outcome::Done
     }
 
+    fn filter_by(&mut self, filter: &str) {
+        self.set_filter(filter);
+    }
+
     fn click(&mut self, target: Target, cx: &mut Cx<'_>) -> Outcome {
         match target {
             Target::Row(row) => {

@@ -363,7 +363,7 @@ impl View for Workers {
     }
 
     fn interest(&self) -> Interest {
-        Interest { workers: true, consumers: true }
+        Interest { workers: true, consumers: true, ..Interest::default() }
     }
 
     fn pause_between(&self) -> u64 {
@@ -463,7 +463,7 @@ impl View for WorkerScreen {
     }
 
     fn interest(&self) -> Interest {
-        Interest { workers: true, consumers: true }
+        Interest { workers: true, consumers: true, ..Interest::default() }
     }
 
     fn pause_between(&self) -> u64 {
