@@ -44,7 +44,7 @@ fn facts(cx: &Cx<'_>) -> Vec<(u8, Clean, Role)> {
         LinkState::Live { since } => {
             let secs = cx.now.since(*since).as_secs();
             // Whole minutes: seconds would change with every frame.
-            let text = if secs < 60 { "below 1m".into() } else { human::span(secs / 60 * 60) };
+            let text = if secs < 60 { "just now".into() } else { human::about(secs / 60 * 60) };
             add(8, Some(format!("connected {text}")), Role::Muted);
         }
         _ => add(1, Some("as it was when last heard of".into()), Role::Warn),
@@ -68,10 +68,10 @@ fn facts(cx: &Cx<'_>) -> Vec<(u8, Clean, Role)> {
     counter(Some(counters.missed), 3, "events missed", false);
     counter(Some(counters.undecodable), 9, "undecodable", false);
     if let Some(own) = health.own_commands {
-        let share = health.commands.filter(|all| *all > 0.0).map(|all| (own / all).min(1.0));
-        let of = health.commands.map_or(String::new(), |all| format!(" of {}", human::rate(all)));
-        let share = share.map_or(String::new(), |share| format!(" ({})", human::percent(share)));
-        add(4, Some(format!("commands/s ours {}{of}{share}", human::rate(own))), Role::Muted);
+        // The server takes its figure at another moment than we do.
+        let all = health.commands.map(|all| all.max(own)).filter(|all| *all > 0.0);
+        let of = all.map_or(String::new(), |all| format!(" of {} ({})", human::rate(all), human::percent(own / all)));
+        add(4, Some(format!("commands/s ours {}{of}", human::rate(own))), Role::Muted);
     } else {
         add(10, health.commands.map(|n| format!("{} commands/s", human::rate(n))), Role::Muted);
     }

@@ -18,7 +18,7 @@ pub fn columns(width: u16) -> Vec<Column> {
     let (unacked, consumers) = (Column::right("UNACKED", 7), Column::right("CONSUMERS", 9));
     let (into, out) = (Column::right("IN/s", 6), Column::right("OUT/s", 6));
     let (oldest, drains) = (Column::right("OLDEST", 8), Column::right("DRAINS IN", 9));
-    let priorities = Column::left("BY PRIORITY", if width < 140 { 12 } else { 24 });
+    let priorities = Column::left("BY PRIORITY", if width < 140 { 16 } else { 24 });
     match width {
         0..60 => vec![sign, name, ready, unacked],
         60..100 => {

@@ -1,6 +1,7 @@
 //! Messages that wait, and messages that were delivered and not acknowledged.
 
 use std::collections::HashMap;
+use std::time::Duration;
 
 use super::{Item, Opens, Rows, as_of, blank, muted, room, say, seen};
 use crate::celery::TaskId;
@@ -38,7 +39,7 @@ fn eta(message: &Message, cx: &Cx<'_>) -> Cell {
     match message.eta.as_deref().map(|text| (text, parse_iso(text))) {
         None => blank(),
         Some((_, Some(at))) if at > cx.now => {
-            Cell::new(crate::clean!("in {}", human::span(at.since(cx.now).as_secs())), Role::Waiting)
+            Cell::new(crate::clean!("in {}", human::about(at.since(cx.now).as_secs())), Role::Waiting)
         }
         Some((_, Some(_))) => Cell::new(Clean::own("due"), Role::Muted),
         Some((text, None)) => muted(text),
@@ -73,8 +74,13 @@ fn of_message(title: &str, message: &Result<Message, Undecodable>, size: usize, 
             )
         }
         ("ARGS", Ok(message)) => match &message.body {
+            Body::Known { .. } => muted(&cut_end(clean(&arguments(message)).as_str(), room)),
             Body::Opaque(why) if message.argsrepr.is_none() => Cell::new(crate::clean!("✖ {why}"), Role::Retry),
-            _ => muted(&cut_end(clean(&arguments(message)).as_str(), room)),
+            // The body can't be read; this is what its sender wrote beside it.
+            Body::Opaque(_) => {
+                let text = clean(&format!("✖ {}", arguments(message)));
+                Cell::new(clean(&cut_end(text.as_str(), room)), Role::Retry)
+            }
         },
         ("ETA", Ok(message)) => eta(message, cx),
         ("ORIGIN", Ok(message)) => message.origin.as_deref().map_or(blank(), muted),
@@ -168,7 +174,6 @@ pub(super) fn unacked(queue: &str, cx: &Cx<'_>) -> Rows {
     let holders = holders(cx);
     let narrow = cx.size.width < 100;
     let room = room(&columns, cx.size.width);
-    let asked = cx.model.workers().iter().any(|(_, w)| w.inspected.reserved.is_some());
     let mut keys = Keys::default();
     let items = found.entries.iter().map(|entry| {
         let id = entry.message.as_ref().ok().map(|message| &message.id);
@@ -177,7 +182,7 @@ pub(super) fn unacked(queue: &str, cx: &Cx<'_>) -> Rows {
             "HELD BY" => match holder {
                 Some((worker, _)) if narrow => muted(worker),
                 Some((worker, how)) => muted(&format!("{worker} {how}")),
-                None if asked => Cell::new(Clean::own("? nobody says so"), Role::Warn),
+                None if is_orphan(entry.at, peeked.at, cx) => Cell::new(Clean::own("? nobody says so"), Role::Warn),
                 None => Cell::new(Clean::own("asking …"), Role::Faint),
             },
             "DELIVERED" => entry.at.map_or(blank(), |at| muted(&human::clock(at, cx.zone))),
@@ -210,6 +215,19 @@ pub(super) fn unacked(queue: &str, cx: &Cx<'_>) -> Rows {
         )],
     ];
     Rows { columns, items, note: vec![shown, as_of(peeked.at, cx), (kept, Role::Faint)], empty }
+}
+
+/// Whether the workers' lists are new enough to say that none of them holds a message: what was given out since they
+/// were made can't be in them, and what is done by now is in them no more.
+fn is_orphan(delivered: Option<Stamp>, seen: Stamp, cx: &Cx<'_>) -> bool {
+    let lists = cx.model.workers().into_iter().filter(|(_, w)| w.is_online(cx.now));
+    let told = lists.map(|(_, w)| w.inspected.at.filter(|_| w.inspected.reserved.is_some()));
+    // With nobody online nobody can hold it; with one that has not told, it may.
+    let Some(oldest) = told.min() else { return true };
+    let Some(oldest) = oldest else { return false };
+    let Some(delivered) = delivered else { return true };
+    let old = seen.since(delivered) > Duration::from_secs(30);
+    delivered + Duration::from_secs(3) < oldest && (old || oldest <= seen)
 }
 
 /// When the broker gives a message out again if nobody acknowledges it.
