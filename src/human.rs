@@ -70,6 +70,14 @@ pub fn span(secs: u64) -> String {
     }
 }
 
+/// A duration whose seconds don't matter when there are many: `42s`, `2m 03s`, `59m`, `3h 05m`.
+pub fn about(secs: u64) -> String {
+    match secs {
+        600..3_600 => format!("{}m", secs / 60),
+        _ => span(secs),
+    }
+}
+
 /// A rate per second: `0`, `0.4`, `41`, `1,284`.
 pub fn rate(per_second: f64) -> String {
     if per_second < 0.05 {
@@ -215,6 +223,11 @@ mod tests {
         {
             assert_eq!(round_seconds(s), want);
         }
+    }
+
+    #[test]
+    fn about_a_quarter_of_an_hour_has_no_seconds() {
+        assert_eq!([42, 123, 3_599, 11_100].map(about), ["42s", "2m 03s", "59m", "3h 05m"]);
     }
 
     #[test]

@@ -5,6 +5,7 @@ pub mod link;
 pub mod redis;
 pub mod url;
 
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,7 +14,7 @@ use futures_util::stream::BoxStream;
 
 use crate::celery::message::Outgoing;
 use crate::celery::pidbox::{Reply, Request};
-use crate::celery::queue::Depth;
+use crate::celery::queue::{Delivered, Depth, Waiting};
 use crate::clock::Stamp;
 
 pub use link::LinkState;
@@ -60,6 +61,8 @@ pub struct Capabilities {
     pub priorities: bool,
     /// Unacknowledged messages are counted by queue.
     pub unacked: bool,
+    /// Messages can be looked at without taking them.
+    pub peek: bool,
 }
 
 /// An event message as it came.
@@ -93,6 +96,12 @@ pub struct Health {
     pub rtt: f64,
     /// Commands a second, all clients together.
     pub commands: Option<f64>,
+    /// Commands a second that we send ourselves.
+    pub own_commands: Option<f64>,
+    /// Bytes of events that the broker holds back for slow readers.
+    pub backlog: Option<u64>,
+    /// Seconds after which a message that nobody acknowledged is given out again.
+    pub visibility_timeout: Option<u64>,
 }
 
 /// A connection to one cluster's broker.
@@ -117,6 +126,12 @@ pub trait Broker: Send + Sync {
     /// Depths of the queues named and of all others the broker knows.
     async fn queues(&self, names: &[String]) -> Result<Vec<Depth>>;
 
+    /// Looks at waiting messages without taking them, in the order they will be taken.
+    async fn peek(&self, queue: &str, range: Range<usize>) -> Result<Vec<Waiting>>;
+
+    /// Looks at up to `most` messages of all queues that were delivered and not acknowledged, oldest first.
+    async fn unacked(&self, most: usize) -> Result<Vec<Delivered>>;
+
     /// How the broker is.
     async fn health(&self) -> Result<Health>;
 }
@@ -133,6 +148,8 @@ pub struct TransportOptions {
     pub fanout_patterns: bool,
     pub sep: String,
     pub priority_steps: Vec<u8>,
+    /// Seconds after which a message that was not acknowledged is given out again.
+    pub visibility_timeout: u64,
 }
 
 /// See [`TransportOptions::fanout_prefix`].
@@ -151,6 +168,7 @@ impl Default for TransportOptions {
             fanout_patterns: true,
             sep: "\u{6}\u{16}".into(),
             priority_steps: vec![0, 3, 6, 9],
+            visibility_timeout: 3_600,
         }
     }
 }

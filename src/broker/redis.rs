@@ -5,8 +5,12 @@
 
 mod keys;
 mod mailbox;
+mod peek;
 mod queues;
 
+use std::ops::Range;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
@@ -19,7 +23,7 @@ use super::url::{Address, BrokerUrl};
 use super::{Broker, Capabilities, Error, EventStream, Health, RawMessage, Result, TransportOptions};
 use crate::celery::message::Outgoing;
 use crate::celery::pidbox::{Reply, Request};
-use crate::celery::queue::Depth;
+use crate::celery::queue::{Delivered, Depth, Waiting};
 use crate::clock::Clock;
 use keys::Keys;
 use mailbox::Mailboxes;
@@ -32,6 +36,9 @@ const CONNECT: Duration = Duration::from_secs(3);
 /// How often an idle subscription is checked.
 const CHECK: Duration = Duration::from_secs(8);
 
+/// Clients beyond which they are not listed: the server would walk through all of them.
+const LISTED_CLIENTS: u64 = 1_000;
+
 /// See the module.
 pub struct RedisBroker {
     client: Client,
@@ -40,6 +47,10 @@ pub struct RedisBroker {
     commands: Mutex<Option<MultiplexedConnection>>,
     mailboxes: Mailboxes,
     discovery: Mutex<Discovery>,
+    /// Commands sent so far: what we cost the broker.
+    sent: Arc<AtomicU64>,
+    /// How many had been sent when that was last asked, and when.
+    sent_before: Mutex<(u64, Instant)>,
 }
 
 impl RedisBroker {
@@ -66,13 +77,16 @@ impl RedisBroker {
             .map(|info| info.set_redis_settings(login))
             .and_then(Client::open)
             .map_err(|e| Error::Url { what: e.to_string() })?;
+        let sent = Arc::new(AtomicU64::new(0));
         Ok(Self {
-            mailboxes: Mailboxes::new(client.clone()),
+            mailboxes: Mailboxes::new(client.clone(), sent.clone()),
             client,
             url: url.to_string(),
             keys: Keys::new(url.db, options),
             commands: Mutex::new(None),
             discovery: Mutex::new(Discovery::default()),
+            sent,
+            sent_before: Mutex::new((0, Instant::now())),
         })
     }
 
@@ -95,6 +109,7 @@ impl RedisBroker {
     /// Runs commands. A broken connection is thrown away, so that the next call makes a new one.
     async fn run<T: FromRedisValue>(&self, name: &'static str, pipe: &redis::Pipeline) -> Result<T> {
         let mut connection = self.connection().await?;
+        self.sent.fetch_add(pipe.len() as u64, Ordering::Relaxed);
         let answer = pipe.query_async(&mut connection).await;
         if let Err(error) = &answer
             && (error.is_io_error() || error.is_connection_dropped() || error.is_timeout())
@@ -155,7 +170,7 @@ impl Broker for RedisBroker {
     }
 
     fn capabilities(&self) -> Capabilities {
-        Capabilities { priorities: true, unacked: true }
+        Capabilities { priorities: true, unacked: true, peek: true }
     }
 
     async fn events(&self) -> Result<EventStream> {
@@ -234,6 +249,14 @@ impl Broker for RedisBroker {
         queues::depths(self, names).await
     }
 
+    async fn peek(&self, queue: &str, range: Range<usize>) -> Result<Vec<Waiting>> {
+        peek::waiting(self, queue, range).await
+    }
+
+    async fn unacked(&self, most: usize) -> Result<Vec<Delivered>> {
+        peek::unacked(self, most).await
+    }
+
     async fn health(&self) -> Result<Health> {
         let begun = Instant::now();
         let _: (redis::Value,) = self.run("PING", redis::pipe().cmd("PING")).await?;
@@ -246,6 +269,26 @@ impl Broker for RedisBroker {
         };
         health.unacked = self.run::<(u64,)>("HLEN", redis::pipe().hlen(self.keys.unacked())).await.ok().map(|(n,)| n);
         health.rtt = rtt;
+        health.visibility_timeout = Some(self.keys.visibility_timeout());
+        health.own_commands = self.own_commands().await;
+        if health.clients.is_none_or(|n| n < LISTED_CLIENTS) {
+            let list = redis::pipe().cmd("CLIENT").arg("LIST").arg("TYPE").arg("pubsub").to_owned();
+            health.backlog = self.run::<(String,)>("CLIENT", &list).await.ok().map(|(list,)| queues::backlog(&list));
+        }
         Ok(health)
+    }
+}
+
+impl RedisBroker {
+    /// Commands a second since this was last asked.
+    async fn own_commands(&self) -> Option<f64> {
+        let mut before = self.sent_before.lock().await;
+        let (now, sent) = (Instant::now(), self.sent.load(Ordering::Relaxed));
+        let secs = now.duration_since(before.1).as_secs_f64();
+        let rate = (secs > 0.5).then(|| sent.saturating_sub(before.0) as f64 / secs);
+        if rate.is_some() {
+            *before = (sent, now);
+        }
+        rate
     }
 }

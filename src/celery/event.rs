@@ -615,10 +615,7 @@ mod tests {
         done.expect("readable");
         assert_eq!(batch.events.len(), 2);
         let why: Vec<_> = batch.undecodable.iter().map(|u| u.why.to_string()).collect();
-        assert_eq!(
-            why,
-            ["event without uuid", "event without hostname", "event without timestamp", "event without type"]
-        );
+        assert_eq!(why, ["no uuid in it", "no hostname in it", "no timestamp in it", "no type in it"]);
     }
 
     #[test]

@@ -92,6 +92,65 @@ fn surrogate(text: &[u8]) -> Option<(usize, bool)> {
     }
 }
 
+/// A document as Python would print it: `{'a': None, 'b': [True]}`.
+pub fn to_python(value: &Value) -> String {
+    let mut out = String::new();
+    write_python(value, &mut out);
+    out
+}
+
+fn write_python(value: &Value, out: &mut String) {
+    let list = |items: &[Value], out: &mut String| {
+        for (i, item) in items.iter().enumerate() {
+            out.push_str(if i > 0 { ", " } else { "" });
+            write_python(item, out);
+        }
+    };
+    match value {
+        Value::Null => out.push_str("None"),
+        Value::Bool(b) => out.push_str(if *b { "True" } else { "False" }),
+        Value::Number(n) => out.push_str(&n.to_string()),
+        Value::String(text) => write_python_text(text, out),
+        Value::Array(items) => {
+            out.push('[');
+            list(items, out);
+            out.push(']');
+        }
+        Value::Object(map) => {
+            out.push('{');
+            for (i, (key, item)) in map.iter().enumerate() {
+                out.push_str(if i > 0 { ", " } else { "" });
+                write_python_text(key, out);
+                out.push_str(": ");
+                write_python(item, out);
+            }
+            out.push('}');
+        }
+    }
+}
+
+fn write_python_text(text: &str, out: &mut String) {
+    out.push('\'');
+    for c in text.chars() {
+        match c {
+            '\'' => out.push_str("\\'"),
+            '\\' => out.push_str("\\\\"),
+            '\n' => out.push_str("\\n"),
+            c => out.push(c),
+        }
+    }
+    out.push('\'');
+}
+
+/// Positional arguments as Python would print them: `(1, 'a')`.
+pub fn to_python_args(args: &Value) -> String {
+    match args {
+        Value::Array(items) if items.len() == 1 => format!("({},)", items.first().map(to_python).unwrap_or_default()),
+        Value::Array(items) => format!("({})", items.iter().map(to_python).collect::<Vec<_>>().join(", ")),
+        other => to_python(other),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -105,6 +164,13 @@ mod tests {
             parse(text).expect("readable"),
             json!({"a": null, "b": [null, null], "c": "NaN \" Infinity", "d": "\u{fffd}x", "e": "😀"})
         );
+    }
+
+    #[test]
+    fn documents_are_printed_as_python_would() {
+        let value = json!([1, 2.5, null, true, "it's", {"a": []}]);
+        assert_eq!(to_python_args(&value), r"(1, 2.5, None, True, 'it\'s', {'a': []})");
+        assert_eq!(to_python_args(&json!(["x"])), "('x',)");
     }
 
     #[test]

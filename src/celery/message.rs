@@ -70,6 +70,24 @@ impl Message {
         Ok(message)
     }
 
+    /// The positional arguments as Python prints them: as their sender did, else as read from the body.
+    pub fn args_text(&self) -> Option<String> {
+        let printed = self.argsrepr.clone().filter(|text| !text.is_empty());
+        printed.or_else(|| match &self.body {
+            Body::Known { args, .. } => Some(python_json::to_python_args(args)),
+            Body::Opaque(_) => None,
+        })
+    }
+
+    /// The keyword arguments, likewise.
+    pub fn kwargs_text(&self) -> Option<String> {
+        let printed = self.kwargsrepr.clone().filter(|text| !text.is_empty());
+        printed.or_else(|| match &self.body {
+            Body::Known { kwargs, .. } => Some(python_json::to_python(kwargs)),
+            Body::Opaque(_) => None,
+        })
+    }
+
     fn protocol_2(headers: &Map<String, Value>, document: Result<Value>) -> Result<Self> {
         let body = match document {
             Ok(Value::Array(mut parts)) if parts.len() >= 2 => {

@@ -3,6 +3,7 @@
 //! The facts come from Celery and kombu 5.7.0 (checked against captures from real workers in `fixtures/`),
 //! with differences back to 4.4 where they are known.
 
+pub mod canvas;
 pub mod envelope;
 pub mod event;
 pub mod json;
@@ -31,7 +32,7 @@ pub enum Error {
     ContentType(String),
     #[error("pickle is never executed")]
     Pickle,
-    #[error("event without {0}")]
+    #[error("no {0} in it")]
     Missing(&'static str),
     #[error("{0}")]
     Shape(&'static str),

@@ -1,6 +1,9 @@
-//! What a broker tells of a queue.
+//! What a broker tells of a queue: how much waits in it, and what.
 
 use super::TaskId;
+use super::event::Undecodable;
+use super::message::Message;
+use crate::clock::Stamp;
 
 /// A queue's depth at one moment.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -15,6 +18,61 @@ pub struct Depth {
     pub consumers: Option<u64>,
     /// The message that is next in line.
     pub next: Option<TaskId>,
+}
+
+/// A message in a queue, looked at without taking it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Waiting {
+    /// Its place in the order they will be taken, from zero.
+    pub place: usize,
+    /// The priority step it waits at; the lowest number is the most urgent on Redis.
+    pub priority: u8,
+    pub message: Result<Message, Undecodable>,
+}
+
+impl Waiting {
+    /// Reads what lies at a place of a queue.
+    pub fn read(place: usize, priority: u8, bytes: &[u8]) -> Self {
+        Self { place, priority, message: read(bytes) }
+    }
+
+    /// Bytes of the whole message.
+    pub fn size(&self) -> usize {
+        size(&self.message)
+    }
+}
+
+/// A message that a worker was given and has not acknowledged.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Delivered {
+    pub tag: String,
+    pub queue: String,
+    /// When it was given out.
+    pub at: Option<Stamp>,
+    pub message: Result<Message, Undecodable>,
+}
+
+impl Delivered {
+    /// Reads a delivered message.
+    pub fn read(tag: String, queue: String, at: Option<Stamp>, bytes: &[u8]) -> Self {
+        Self { tag, queue, at, message: read(bytes) }
+    }
+
+    /// Bytes of the whole message.
+    pub fn size(&self) -> usize {
+        size(&self.message)
+    }
+}
+
+fn read(bytes: &[u8]) -> Result<Message, Undecodable> {
+    Message::decode(bytes).map_err(|why| Undecodable { size: bytes.len(), why })
+}
+
+fn size(message: &Result<Message, Undecodable>) -> usize {
+    match message {
+        Ok(message) => message.size,
+        Err(bad) => bad.size,
+    }
 }
 
 /// Queue names that are Celery's own plumbing (`protocol/README.md`, 3.3 and 3.4).

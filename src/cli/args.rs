@@ -76,6 +76,8 @@ pub enum Command {
     Worker(WorkerArgs),
     /// List the queues
     Queues(Format),
+    /// One queue: depth, consumers, and what waits next in it (nothing is consumed)
+    Queue(QueueArgs),
     /// Tasks seen while listening, and those workers hold
     Tasks(TasksArgs),
     /// One task: where it is and what is known of it
@@ -163,6 +165,17 @@ pub struct WorkerArgs {
     /// How long a worker may take to be gone after a shutdown
     #[arg(long, value_name = "TIME", default_value = "10s", value_parser = duration)]
     pub wait: f64,
+    /// One JSON document
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Args, Debug)]
+pub struct QueueArgs {
+    pub name: String,
+    /// How many waiting messages to show, next in line first
+    #[arg(long, value_name = "N", default_value_t = 10)]
+    pub peek: usize,
     /// One JSON document
     #[arg(long)]
     pub json: bool,

@@ -10,6 +10,7 @@ mod listing;
 mod locate;
 mod look;
 mod out;
+mod queue;
 mod replay;
 mod status;
 mod tasks;
@@ -70,6 +71,7 @@ async fn dispatch(command: Option<Command>, env: Env) -> anyhow::Result<Exit> {
         Some(Command::Status(format)) => status::run(&env, format).await,
         Some(Command::Workers(format)) => listing::workers(&env, format).await,
         Some(Command::Queues(format)) => listing::queues(&env, format).await,
+        Some(Command::Queue(args)) => queue::run(&env, args).await,
         Some(Command::Worker(args)) => worker::run(&env, args).await,
         Some(Command::Tasks(args)) => tasks::list(&env, args).await,
         Some(Command::Task(args)) => tasks::one(&env, args).await,

@@ -5,6 +5,7 @@
 
 mod backlog;
 mod ingest;
+mod looker;
 mod poller;
 pub mod replay;
 
@@ -19,9 +20,11 @@ use crate::broker::link::Backoff;
 use crate::broker::{Broker, Health, LinkState, RawMessage};
 use crate::celery::pidbox::Method;
 use crate::clock::Clock;
+use crate::state::peek::Look;
 use crate::state::{Store, Update};
 
 use backlog::Backlog;
+pub use looker::look;
 
 /// What is looked at, and therefore worth asking workers about.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -32,6 +35,15 @@ pub struct Interest {
     pub consumers: bool,
     /// One worker, and the inspect method whose answer is on the screen.
     pub inspect: Option<(String, Method)>,
+    /// What of which queue.
+    pub queue: Option<QueueLook>,
+}
+
+/// A queue whose messages are looked at.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct QueueLook {
+    pub name: String,
+    pub what: Look,
 }
 
 /// Everything the tasks of a feed need.
@@ -49,7 +61,7 @@ pub struct Feed {
     pub link: watch::Receiver<LinkState>,
     pub health: watch::Receiver<Option<Health>>,
     interest: Arc<watch::Sender<Interest>>,
-    refresh: Arc<tokio::sync::Notify>,
+    refresh: Arc<watch::Sender<u64>>,
 }
 
 impl Feed {
@@ -59,20 +71,28 @@ impl Feed {
         let (health_tx, health) = watch::channel(None);
         let (interest_tx, interest) = watch::channel(Interest::default());
         let (updates_tx, updates) = mpsc::channel(64);
-        let refresh = Arc::new(tokio::sync::Notify::new());
+        let (refresh_tx, refresh) = watch::channel(0);
         let backlog = Arc::new(Backlog::new(backlog::LIMIT));
         tracker.spawn(subscribe(context.clone(), link_tx, updates_tx.clone(), backlog.clone()));
         tracker.spawn(ingest::run(context.clone(), backlog, updates));
+        let looker = looker::Looker {
+            context: context.clone(),
+            link: link.clone(),
+            interest: interest.clone(),
+            updates: updates_tx.clone(),
+            refresh: refresh.clone(),
+        };
+        tracker.spawn(looker.run());
         let poller = poller::Poller {
             context: context.clone(),
             link: link.clone(),
             health: health_tx,
             interest,
             updates: updates_tx,
-            refresh: refresh.clone(),
+            refresh,
         };
         tracker.spawn(poller.run());
-        Self { link, health, interest: Arc::new(interest_tx), refresh }
+        Self { link, health, interest: Arc::new(interest_tx), refresh: Arc::new(refresh_tx) }
     }
 
     /// Says what is looked at now.
@@ -86,7 +106,7 @@ impl Feed {
 
     /// Asks for everything anew.
     pub fn refresh(&self) {
-        self.refresh.notify_one();
+        self.refresh.send_modify(|times| *times += 1);
     }
 }
 

@@ -2,21 +2,27 @@
 //! about what somebody looks at, and once when they are new.
 
 use std::collections::HashMap;
-use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{Notify, mpsc, watch};
-use tokio::time::{Instant, MissedTickBehavior};
+use tokio::sync::{mpsc, watch};
+use tokio::time::Instant;
 
 use super::{Context, Interest};
 use crate::broker::{Health, LinkState};
 use crate::celery::pidbox::{Method, Request};
 use crate::state::Update;
+use crate::state::peek::Look;
 
 /// How often depths are read.
 const DEPTHS: Duration = Duration::from_secs(2);
 /// How often workers are asked about what is looked at.
 const INSPECT: Duration = Duration::from_secs(10);
+/// The longest pause between two readings of the depths.
+const DEPTHS_MOST: Duration = Duration::from_secs(20);
+/// The share of the broker's commands that polling may make up.
+const SHARE: f64 = 0.01;
+/// Commands a second that burden no broker, however little else it does.
+const LIGHT: f64 = 20.0;
 /// How often the broker is asked how it is.
 const HEALTH: Duration = Duration::from_secs(5);
 /// How long workers have to answer.
@@ -28,7 +34,7 @@ pub(super) struct Poller {
     pub health: watch::Sender<Option<Health>>,
     pub interest: watch::Receiver<Interest>,
     pub updates: mpsc::Sender<Update>,
-    pub refresh: Arc<Notify>,
+    pub refresh: watch::Receiver<u64>,
 }
 
 /// When what was asked last.
@@ -41,20 +47,27 @@ struct Asked {
     greeted: bool,
 }
 
+/// The next pause: longer while we send more than our share, and back again after that.
+fn stretched(pause: Duration, own: Option<f64>, all: Option<f64>) -> Duration {
+    let (Some(own), Some(all)) = (own, all) else { return DEPTHS };
+    let allowed = (all * SHARE).max(LIGHT);
+    pause.mul_f64((own / allowed).clamp(0.5, 2.0)).clamp(DEPTHS, DEPTHS_MOST)
+}
+
 impl Poller {
     /// Runs until the feed stops.
     pub async fn run(mut self) {
-        let mut tick = tokio::time::interval(DEPTHS);
-        tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let (mut pause, mut next) = (DEPTHS, Duration::ZERO);
         let mut asked = Asked::default();
         loop {
             tokio::select! {
                 () = self.context.stop.cancelled() => return,
-                _ = tick.tick() => {}
-                () = self.refresh.notified() => asked = Asked { greeted: true, ..Asked::default() },
+                () = tokio::time::sleep(next) => {}
+                Ok(()) = self.refresh.changed() => asked = Asked { greeted: true, ..Asked::default() },
                 Ok(()) = self.interest.changed() => {}
                 Ok(()) = self.link.changed() => {}
             }
+            next = pause;
             if !self.link.borrow_and_update().is_live() {
                 asked.greeted = false;
                 continue;
@@ -63,6 +76,11 @@ impl Poller {
                 () = self.context.stop.cancelled() => return,
                 () = self.poll(&mut asked) => {}
             }
+            pause = match &*self.health.borrow() {
+                Some(health) => stretched(pause, health.own_commands, health.commands),
+                None => DEPTHS,
+            };
+            next = pause;
         }
     }
 
@@ -106,16 +124,21 @@ impl Poller {
     /// What somebody looks at and is old. In the beginning everything is asked for once.
     fn due(&self, asked: &mut Asked) -> Vec<Method> {
         let interest = self.interest.borrow().clone();
+        // Who holds what was not acknowledged is told by all three lists.
+        let unacked = interest.queue.as_ref().is_some_and(|look| look.what == Look::Unacked);
         let wanted = [
             (Method::Stats, interest.workers),
             (Method::ActiveQueues, interest.workers || interest.consumers),
-            (Method::Active, interest.workers),
-            (Method::Reserved, interest.workers),
+            (Method::Active, interest.workers || unacked),
+            (Method::Reserved, interest.workers || unacked),
+            (Method::Scheduled, unacked),
         ];
         let mut due = Vec::new();
         for (method, looked_at) in wanted {
             let last = asked.methods.get(method.name());
-            if last.is_none_or(|at| looked_at && at.elapsed() >= INSPECT) {
+            // What waits for its time can be much: it is asked for only where it is looked at.
+            let new = last.is_none() && method != Method::Scheduled;
+            if new || (looked_at && last.is_none_or(|at| at.elapsed() >= INSPECT)) {
                 asked.methods.insert(method.name(), Instant::now());
                 due.push(method);
             }
@@ -182,5 +205,20 @@ impl Poller {
     async fn send(&self, update: Update) {
         // Fails only when ingest has stopped, and then all stops.
         let _ = self.updates.send(update).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn polling_slows_down_where_it_is_more_than_its_share() {
+        let slow = stretched(DEPTHS, Some(100.0), Some(1_000.0));
+        assert_eq!(slow, DEPTHS * 2);
+        assert_eq!(stretched(DEPTHS_MOST, Some(1e6), Some(1e6)), DEPTHS_MOST, "it never stops");
+        assert_eq!(stretched(slow, Some(3.0), Some(1_000.0)), DEPTHS, "and is back when it may");
+        assert_eq!(stretched(DEPTHS, Some(15.0), Some(16.0)), DEPTHS, "a broker that does nothing else is not spared");
+        assert_eq!(stretched(slow, None, Some(1.0)), DEPTHS);
     }
 }

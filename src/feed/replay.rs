@@ -1,6 +1,7 @@
 //! A recorded event stream as a broker: at its own pace for the screen, or all at once.
 
 use std::io::{BufRead, BufReader};
+use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,7 +13,7 @@ use serde::Deserialize;
 use crate::broker::{Broker, Capabilities, Error, EventStream, Health, RawMessage, Result};
 use crate::celery::message::Outgoing;
 use crate::celery::pidbox::{Reply, Request};
-use crate::celery::queue::Depth;
+use crate::celery::queue::{Delivered, Depth, Waiting};
 use crate::clock::{Clock, Stamp};
 
 /// One line of a recording.
@@ -79,7 +80,7 @@ impl Broker for ReplayBroker {
     }
 
     fn capabilities(&self) -> Capabilities {
-        Capabilities { priorities: false, unacked: false }
+        Capabilities { priorities: false, unacked: false, peek: false }
     }
 
     async fn events(&self) -> Result<EventStream> {
@@ -116,6 +117,14 @@ impl Broker for ReplayBroker {
     }
 
     async fn queues(&self, _: &[String]) -> Result<Vec<Depth>> {
+        Ok(Vec::new())
+    }
+
+    async fn peek(&self, _: &str, _: Range<usize>) -> Result<Vec<Waiting>> {
+        Ok(Vec::new())
+    }
+
+    async fn unacked(&self, _: usize) -> Result<Vec<Delivered>> {
         Ok(Vec::new())
     }
 

@@ -11,9 +11,10 @@ use crate::broker::RawMessage;
 use crate::celery::TaskId;
 use crate::celery::message::Message;
 use crate::celery::pidbox::{Reply, Request};
-use crate::celery::queue::Depth;
+use crate::celery::queue::{Delivered, Depth, Waiting};
 use crate::clock::Stamp;
 
+use super::queue;
 use super::scenario::{Options, Scenario};
 use super::wire;
 use super::worker::{Call, Run, Worker};
@@ -174,6 +175,7 @@ impl Cluster {
             parent,
             client: format!("gen{}@web-{web}", 11 + web),
             charmed: false,
+            taken: None,
         }
     }
 
@@ -191,6 +193,7 @@ impl Cluster {
             parent: message.parent_id.as_deref().map(TaskId::new),
             client: message.origin.clone().unwrap_or_default(),
             charmed: true,
+            taken: None,
             id,
         };
         self.send(call);
@@ -228,7 +231,9 @@ impl Cluster {
                     break;
                 }
                 let queues = self.workers[index].queues.clone();
-                let Some(call) = queues.iter().find_map(|q| self.queues.get_mut(q)?.pop_back()) else { break };
+                let kinds = &self.kinds;
+                let take = |calls: &mut VecDeque<Call>| calls.remove(queue::next(calls, kinds)?);
+                let Some(call) = queues.iter().find_map(|q| take(self.queues.get_mut(q)?)) else { break };
                 self.receive(index, call);
                 self.start(index);
             }
@@ -245,7 +250,8 @@ impl Cluster {
         }
     }
 
-    fn receive(&mut self, worker: usize, call: Call) {
+    fn receive(&mut self, worker: usize, mut call: Call) {
+        call.taken = Some(self.now);
         if self.workers[worker].revoked.contains(&call.id) {
             self.task_event(
                 worker,
@@ -355,7 +361,7 @@ impl Cluster {
                     by_priority: vec![(0, urgent), (3, ready - urgent), (6, 0), (9, 0)],
                     unacked: Some(held.filter(|c| self.kinds[c.kind].queue == name.as_str()).count() as u64),
                     consumers: None,
-                    next: calls.back().map(|c| c.id.clone()),
+                    next: queue::next(calls, &self.kinds).and_then(|i| calls.get(i)).map(|c| c.id.clone()),
                 }
             })
             .collect();
@@ -366,6 +372,16 @@ impl Cluster {
             ..Depth::default()
         }));
         depths
+    }
+
+    /// Waiting messages in the order they will be taken.
+    pub fn peek(&self, queue: &str, range: std::ops::Range<usize>) -> Vec<Waiting> {
+        self.queues.get(queue).map_or_else(Vec::new, |calls| queue::waiting(calls, &self.kinds, range))
+    }
+
+    /// What workers hold and have not acknowledged.
+    pub fn delivered(&self, most: usize) -> Vec<Delivered> {
+        queue::delivered(&self.workers, &self.kinds, most)
     }
 
     /// Every worker a request is for answers it, as the real ones do.

@@ -2,11 +2,13 @@
 //! tests and screenshots run the real program on it.
 
 mod cluster;
+mod queue;
 pub mod scenario;
 mod wire;
 mod worker;
 mod workload;
 
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,7 +20,7 @@ use tokio::sync::Notify;
 use crate::broker::{Broker, Capabilities, EventStream, Health, RawMessage, Result};
 use crate::celery::message::{Message, Outgoing};
 use crate::celery::pidbox::{Reply, Request};
-use crate::celery::queue::Depth;
+use crate::celery::queue::{Delivered, Depth, Waiting};
 use crate::clock::{Clock, Stamp};
 
 use cluster::Cluster;
@@ -68,7 +70,7 @@ impl Broker for SimBroker {
     }
 
     fn capabilities(&self) -> Capabilities {
-        Capabilities { priorities: true, unacked: true }
+        Capabilities { priorities: true, unacked: true, peek: true }
     }
 
     async fn events(&self) -> Result<EventStream> {
@@ -114,6 +116,16 @@ impl Broker for SimBroker {
         Ok(self.cluster.lock().depths(names))
     }
 
+    async fn peek(&self, queue: &str, range: Range<usize>) -> Result<Vec<Waiting>> {
+        self.caught_up().await;
+        Ok(self.cluster.lock().peek(queue, range))
+    }
+
+    async fn unacked(&self, most: usize) -> Result<Vec<Delivered>> {
+        self.caught_up().await;
+        Ok(self.cluster.lock().delivered(most))
+    }
+
     async fn health(&self) -> Result<Health> {
         let cluster = self.cluster.lock();
         Ok(Health {
@@ -127,6 +139,9 @@ impl Broker for SimBroker {
             unacked: Some(cluster.unacked()),
             rtt: 0.0004,
             commands: None,
+            own_commands: None,
+            backlog: Some(0),
+            visibility_timeout: Some(3_600),
         })
     }
 }

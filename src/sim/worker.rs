@@ -20,6 +20,8 @@ pub struct Call {
     pub client: String,
     /// Succeeds whatever its kind says: a call that a person sent again.
     pub charmed: bool,
+    /// When a worker took it out of its queue.
+    pub taken: Option<Stamp>,
 }
 
 /// A call in a pool process.

@@ -50,6 +50,12 @@ impl Model {
                     }
                 }
             }
+            Update::Peeked(peeked) => {
+                for (id, canvas) in &peeked.canvases {
+                    self.canvases.put(id, canvas);
+                }
+                self.peeks.put(peeked.clone());
+            }
             Update::Tick(at) => {
                 self.tick(*at);
                 self.forget_ended(*at);

@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+use crate::celery::queue::Waiting;
 use crate::clock::Stamp;
 
 use super::model::Model;
@@ -160,6 +161,60 @@ impl QueueDoc {
             consumers: queue.depth.consumers.or(model.consumers(name, now).map(|n| n as u64)),
             by_priority: queue.depth.by_priority.iter().map(|(p, n)| (p.to_string(), (*n).into())).collect(),
             oldest: model.oldest(queue, now).map(|(secs, _)| secs),
+        }
+    }
+}
+
+/// A message that waits in a queue. What could not be read has only its place, size and `error`.
+#[derive(Serialize, Debug, Clone, PartialEq)]
+pub struct WaitingDoc {
+    /// In the order they will be taken, from one.
+    pub place: usize,
+    pub id: Option<String>,
+    pub name: Option<String>,
+    pub args: Option<String>,
+    pub kwargs: Option<String>,
+    pub priority: i64,
+    pub eta: Option<String>,
+    pub expires: Option<String>,
+    pub retries: Option<i64>,
+    pub client: Option<String>,
+    pub root_id: Option<String>,
+    pub parent_id: Option<String>,
+    pub group: Option<String>,
+    pub redelivered: bool,
+    /// Bytes.
+    pub size: usize,
+    pub error: Option<String>,
+}
+
+impl From<&Waiting> for WaitingDoc {
+    fn from(waiting: &Waiting) -> Self {
+        let message = waiting.message.as_ref().ok();
+        let text = |pick: fn(&crate::celery::message::Message) -> Option<String>| message.and_then(pick);
+        Self {
+            place: waiting.place + 1,
+            id: text(|m| Some(m.id.to_string())),
+            name: text(|m| Some(m.name.clone())),
+            args: text(|m| m.args_text()),
+            kwargs: text(|m| m.kwargs_text()),
+            priority: message.and_then(|m| m.priority).unwrap_or(i64::from(waiting.priority)),
+            eta: text(|m| m.eta.clone()),
+            expires: text(|m| m.expires.clone()),
+            retries: message.map(|m| m.retries),
+            client: text(|m| m.origin.clone()),
+            root_id: text(|m| m.root_id.clone()),
+            parent_id: text(|m| m.parent_id.clone()),
+            group: text(|m| m.group.clone()),
+            redelivered: message.is_some_and(|m| m.redelivered),
+            size: waiting.size(),
+            error: match &waiting.message {
+                Ok(message) => match &message.body {
+                    crate::celery::message::Body::Opaque(why) => Some(why.to_string()),
+                    crate::celery::message::Body::Known { .. } => None,
+                },
+                Err(bad) => Some(bad.why.to_string()),
+            },
         }
     }
 }

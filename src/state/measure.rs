@@ -46,8 +46,12 @@ impl Model {
             State::Pending | State::Received => {
                 if let Some(queue) = queue {
                     let sent = event.kind == TaskEventKind::Sent;
+                    let client = self.route(self.tasks.cold[i].route).client;
                     let queue = self.queues.entry(queue).or_insert_with(Queue::new);
-                    queue.flow_known |= sent;
+                    if sent {
+                        queue.flow_known = true;
+                        queue.sent_by(client, at);
+                    }
                     if let Some(flow) = queue.flow.at(at) {
                         *(if sent { &mut flow.into } else { &mut flow.out }) += 1;
                     }

@@ -14,6 +14,7 @@ mod matcher;
 mod measure;
 mod model;
 pub mod outage;
+pub mod peek;
 pub mod queue;
 pub mod series;
 pub mod stats;
@@ -52,6 +53,8 @@ pub enum Update {
     Inspected(Stamp, &'static str, Vec<Reply>),
     /// Workers that were asked for one inspect method and gave no answer in time.
     Silent(Stamp, &'static str, Vec<String>),
+    /// A look into a queue.
+    Peeked(Arc<peek::Peeked>),
     /// Nothing but the time: closes rate buckets and notices silent workers.
     Tick(Stamp),
     /// The subscription stands, or has ended.

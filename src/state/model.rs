@@ -5,6 +5,7 @@ use std::collections::{HashMap, VecDeque};
 use jiff::tz::TimeZone;
 
 use crate::celery::TaskId;
+use crate::celery::canvas::Canvas;
 use crate::celery::event::Undecodable;
 use crate::clock::Stamp;
 
@@ -14,6 +15,7 @@ use super::intern::{Interner, Sym};
 use super::journal::Journal;
 use super::marks::Marks;
 use super::outage::Outages;
+use super::peek::{Canvases, Look, Peeked, Peeks};
 use super::queue::Queue;
 use super::stats::{NameStats, Series};
 use super::task::{Route, RouteId, Task};
@@ -71,6 +73,8 @@ pub struct Model {
     pub(super) now: Stamp,
     /// Names at which the interner is swept next.
     pub(super) sweep_at: usize,
+    pub(super) peeks: Peeks,
+    pub(super) canvases: Canvases,
 }
 
 impl Model {
@@ -97,6 +101,8 @@ impl Model {
             first_event: None,
             now: Stamp::EPOCH,
             sweep_at: super::apply::SWEEP_AT,
+            peeks: Peeks::default(),
+            canvases: Canvases::default(),
         }
     }
 
@@ -226,6 +232,16 @@ impl Model {
             (None, Some(since)) => Some((now.since(since).as_secs_f64(), true)),
             (None, None) => None,
         }
+    }
+
+    /// The last look into a queue, if there was one lately.
+    pub fn peeked(&self, queue: &str, look: Look) -> Option<&Peeked> {
+        self.peeks.get(queue, look)
+    }
+
+    /// What a task's message said of its workflow, if its message was seen.
+    pub fn canvas(&self, id: &TaskId) -> Option<&Canvas> {
+        self.canvases.get(id)
     }
 
     /// Rates and runtimes of the whole cluster.

@@ -3,6 +3,7 @@
 pub use crate::celery::queue::Depth;
 use crate::clock::Stamp;
 
+use super::intern::Sym;
 use super::series::Ring;
 
 /// Messages that went in and out in a stretch of time.
@@ -11,6 +12,20 @@ pub struct Flow {
     pub into: u32,
     pub out: u32,
 }
+
+/// Somebody who sends into a queue.
+#[derive(Clone)]
+pub struct Producer {
+    pub client: Sym,
+    /// Tasks sent, by the minute.
+    pub sent: Ring<u32>,
+    pub last: Stamp,
+}
+
+/// Producers told apart in a queue; each process that sends is one.
+const PRODUCERS: usize = 64;
+/// Minutes over which is counted what they send.
+pub const PRODUCED: usize = 15;
 
 /// A queue as the model knows it.
 #[derive(Clone)]
@@ -26,6 +41,7 @@ pub struct Queue {
     pub waiting_since: Option<Stamp>,
     /// Whether any `task-sent` named it: without them nothing is known of what comes in.
     pub flow_known: bool,
+    producers: Vec<Producer>,
 }
 
 impl Queue {
@@ -37,7 +53,36 @@ impl Queue {
             flow: Ring::new(10, 91),
             waiting_since: None,
             flow_known: false,
+            producers: Vec::new(),
         }
+    }
+
+    /// Counts a task that a client announced.
+    pub(super) fn sent_by(&mut self, client: Option<Sym>, at: Stamp) {
+        let Some(client) = client else { return };
+        let place = match self.producers.iter().position(|p| p.client == client) {
+            Some(place) => place,
+            None => {
+                if self.producers.len() >= PRODUCERS {
+                    // The one that has been silent for longest is forgotten.
+                    let silent = self.producers.iter().enumerate().min_by_key(|(_, p)| p.last).map_or(0, |(i, _)| i);
+                    self.producers.swap_remove(silent);
+                }
+                self.producers.push(Producer { client, sent: Ring::new(60, PRODUCED + 1), last: at });
+                self.producers.len() - 1
+            }
+        };
+        if let Some(producer) = self.producers.get_mut(place) {
+            producer.last = producer.last.max(at);
+            if let Some(sent) = producer.sent.at(at) {
+                *sent += 1;
+            }
+        }
+    }
+
+    /// Who sent into it lately, in no particular order.
+    pub fn producers(&self) -> impl Iterator<Item = &Producer> {
+        self.producers.iter()
     }
 
     pub(super) fn set(&mut self, depth: Depth, at: Stamp) {

@@ -27,6 +27,9 @@ impl Model {
         for &sym in self.workers.keys().chain(self.queues.keys()).chain(self.by_name.keys()) {
             mark(Some(sym));
         }
+        for queue in self.queues.values() {
+            queue.producers().for_each(|producer| mark(Some(producer.client)));
+        }
         for sym in self.failures.symbols().chain(self.marks.symbols()) {
             mark(Some(sym));
         }

@@ -120,10 +120,13 @@ actions! {
     CursorEarlier Monitor ["{"]                      Looks    "read"     "read the values at an earlier time"
     CursorLater   Monitor ["}"]                      Looks    ""         "read the values at a later time"
     Zoom          Monitor ["z"]                      Looks    "zoom"     "a shorter window around the cursor"
+    OnlyThis      Monitor ["o"]                      Looks    "only this" "only the chosen task, or all again"
+
     GroupRetry    Failures ["r"]                     Sends    "retry"    "send the open tasks of this group again"
     GroupTrace    Failures ["t"]                     Looks    "traceback" "the whole traceback of the latest"
 
-    OnlyThis      Monitor ["o"]                      Looks    "only this" "only the chosen task, or all again"
+    GroupBy       Broker  ["o"]                      Looks    "group"    "group what waits: by task, origin, priority, age"
+
 
     EventsOn      TaskList  ["E"]                      Changes  ""         "turn task events on at every worker"
 
@@ -211,7 +214,7 @@ pub const TOGETHER: &[&[Scope]] = &[
     &[Scope::Opens, Scope::Workers, Scope::Panes, Scope::Sorts, Scope::Marks, Scope::List, Scope::Global],
     &[Scope::Opens, Scope::Tasks, Scope::Panes, Scope::List, Scope::Global],
     &[Scope::Form, Scope::Field],
-    &[Scope::Broker, Scope::Marks, Scope::List, Scope::Global],
+    &[Scope::Opens, Scope::Broker, Scope::Panes, Scope::Marks, Scope::List, Scope::Global],
     &[Scope::Opens, Scope::Monitor, Scope::Panes, Scope::Sorts, Scope::List, Scope::Global],
     &[Scope::Opens, Scope::Tasks, Scope::Tree, Scope::List, Scope::Global],
     &[Scope::Tasks, Scope::Folds, Scope::Text, Scope::Global],

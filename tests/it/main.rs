@@ -1,6 +1,7 @@
 //! Everything tested from outside, in one binary so that it links once.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod broker_tab;
 mod fixtures;
 mod layers;
 mod ops;

@@ -22,10 +22,10 @@ const NOON: i64 = 1_795_529_007_000_000;
 pub struct Stage {
     pub sim: SimBroker,
     pub store: Store,
-    clock: Clock,
+    pub clock: Clock,
     pub app: App,
     pub link: LinkState,
-    health: Option<Health>,
+    pub health: Option<Health>,
     pub size: Size,
     pub done: Vec<Do>,
 }
@@ -52,7 +52,7 @@ impl Stage {
         stage
     }
 
-    fn now(&self) -> Stamp {
+    pub fn now(&self) -> Stamp {
         self.clock.now()
     }
 

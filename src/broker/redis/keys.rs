@@ -69,6 +69,16 @@ impl Keys {
         self.key("unacked")
     }
 
+    /// The sorted set that tells when each unacknowledged message was delivered.
+    pub fn unacked_index(&self) -> String {
+        self.key("unacked_index")
+    }
+
+    /// Seconds after which an unacknowledged message is given out again.
+    pub fn visibility_timeout(&self) -> u64 {
+        self.options.visibility_timeout
+    }
+
     /// Pattern of the sets that hold bindings.
     pub fn bindings_pattern(&self) -> String {
         format!("{}_kombu.binding.*", self.options.global_keyprefix.replace('*', "\\*"))

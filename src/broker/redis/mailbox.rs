@@ -1,6 +1,8 @@
 //! Waiting for replies. Workers put them straight into a list of ours, through the default exchange: no binding is
 //! needed that a worker's sweep could delete (`protocol/README.md`, 4.2).
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use parking_lot::Mutex;
@@ -20,6 +22,8 @@ const LINGER: i64 = 3_600;
 pub(super) struct Mailboxes {
     client: Client,
     idle: Mutex<Vec<Mailbox>>,
+    /// Commands sent so far, by all of the broker's connections.
+    sent: Arc<AtomicU64>,
 }
 
 /// A connection that may block, and the list it reads.
@@ -27,6 +31,7 @@ pub(super) struct Mailbox {
     connection: MultiplexedConnection,
     /// Without the global prefix: workers add their own.
     name: String,
+    sent: Arc<AtomicU64>,
 }
 
 /// What came of a request.
@@ -37,13 +42,14 @@ pub(super) struct Asked {
 }
 
 impl Mailboxes {
-    pub fn new(client: Client) -> Self {
-        Self { client, idle: Mutex::new(Vec::new()) }
+    pub fn new(client: Client, sent: Arc<AtomicU64>) -> Self {
+        Self { client, idle: Mutex::new(Vec::new()), sent }
     }
 
     pub async fn take(&self, keys: &Keys) -> RedisResult<Mailbox> {
         let idle = self.idle.lock().pop();
         if let Some(mut mailbox) = idle {
+            mailbox.count(1);
             // Also finds out whether the connection still stands; a dead one is replaced.
             let cleared: RedisResult<i64> =
                 redis::cmd("DEL").arg(keys.own(&mailbox.name)).query_async(&mut mailbox.connection).await;
@@ -56,7 +62,8 @@ impl Mailboxes {
             // Waiting for replies has its own limit.
             .set_response_timeout(None);
         let connection = self.client.get_multiplexed_async_connection_with_config(&config).await?;
-        Ok(Mailbox { connection, name: format!("flower-tui:reply:{}", TaskId::random()) })
+        let name = format!("flower-tui:reply:{}", TaskId::random());
+        Ok(Mailbox { connection, name, sent: self.sent.clone() })
     }
 
     pub fn give_back(&self, mailbox: Mailbox) {
@@ -65,6 +72,10 @@ impl Mailboxes {
 }
 
 impl Mailbox {
+    fn count(&self, commands: u64) {
+        self.sent.fetch_add(commands, Ordering::Relaxed);
+    }
+
     /// Publishes the request and collects replies.
     pub async fn ask(
         &mut self,
@@ -77,6 +88,7 @@ impl Mailbox {
         let reply_to = ReplyTo { ticket: TaskId::random().to_string(), queue: self.name.clone() };
         let payload = request.encode_redis(Some(&reply_to), Clock::system().now() + wait);
         let publish = redis::cmd("PUBLISH").arg(keys.pidbox_channel()).arg(payload).to_owned();
+        self.count(1);
         let listeners: i64 = match tokio::time::timeout(super::ANSWER, publish.query_async(&mut self.connection)).await
         {
             Ok(listeners) => listeners?,
@@ -93,6 +105,7 @@ impl Mailbox {
             let list = keys.own(&self.name);
             // Whole seconds, which every Redis understands; our own limit is the exact one.
             let pop = redis::cmd("BRPOP").arg(list).arg(left.as_secs() + 1).to_owned();
+            self.count(1);
             let popped: Option<(String, Vec<u8>)> =
                 match tokio::time::timeout(left, pop.query_async(&mut self.connection)).await {
                     Ok(popped) => popped?,
@@ -116,6 +129,7 @@ impl Mailbox {
     /// A late reply joins a list that has an end, instead of making one that has none.
     async fn let_late_replies_vanish(&mut self, keys: &Keys) -> RedisResult<()> {
         let list = keys.own(&self.name);
+        self.count(4);
         let _: redis::Value =
             redis::pipe().atomic().rpush(&list, "").expire(&list, LINGER).query_async(&mut self.connection).await?;
         Ok(())

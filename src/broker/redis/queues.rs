@@ -67,6 +67,17 @@ pub(super) async fn depths(broker: &RedisBroker, names: &[String]) -> Result<Vec
     Ok(depths)
 }
 
+impl Discovery {
+    /// The queue that an exchange and a routing key lead to: where nothing is bound, the one named like the key.
+    pub fn queue_of(&self, exchange: Option<String>, routing_key: Option<String>) -> String {
+        let key = (exchange.unwrap_or_default(), routing_key.unwrap_or_default());
+        self.bindings.get(&key).cloned().unwrap_or(key.1)
+    }
+}
+
+/// What a value of the hash `unacked` holds: envelope, exchange, routing key.
+pub(super) type Unacked<'a> = (&'a serde_json::value::RawValue, Option<String>, Option<String>);
+
 /// Walks the key space a little further in search of bindings.
 async fn discover(broker: &RedisBroker, discovery: &mut Discovery) -> Result<()> {
     if discovery.cursor == 0 && discovery.complete_at.is_some_and(|at| at.elapsed() < REDISCOVER) {
@@ -111,12 +122,9 @@ async fn unacked(broker: &RedisBroker, discovery: &mut Discovery, total: Option<
                 broker.run("HVALS", redis::pipe().cmd("HVALS").arg(broker.keys.unacked())).await?;
             let mut by_queue = BTreeMap::new();
             for value in &values {
-                // [envelope, exchange, routing key]; the envelope is not looked into.
-                type Entry<'a> = (&'a serde_json::value::RawValue, Option<String>, Option<String>);
-                let Ok((_, exchange, routing_key)) = serde_json::from_str::<Entry<'_>>(value) else { continue };
-                let (exchange, routing_key) = (exchange.unwrap_or_default(), routing_key.unwrap_or_default());
-                let bound = discovery.bindings.get(&(exchange, routing_key.clone())).cloned();
-                *by_queue.entry(bound.unwrap_or(routing_key)).or_insert(0) += 1;
+                // The envelope is not looked into.
+                let Ok((_, exchange, routing_key)) = serde_json::from_str::<Unacked<'_>>(value) else { continue };
+                *by_queue.entry(discovery.queue_of(exchange, routing_key)).or_insert(0) += 1;
             }
             discovery.unacked = Some((Instant::now(), by_queue));
         }
@@ -167,10 +175,15 @@ pub(super) fn read_info(info: &str) -> Health {
         memory_max: number("maxmemory").filter(|n| *n > 0),
         clients: number("connected_clients"),
         evicted: number("evicted_keys"),
-        unacked: None,
-        rtt: 0.0,
         commands: field("instantaneous_ops_per_sec").and_then(|v| v.parse().ok()),
+        ..Health::default()
     }
+}
+
+/// Bytes held back for slow subscribers, from the answer to CLIENT LIST.
+pub(super) fn backlog(clients: &str) -> u64 {
+    let held = |word: &str| word.strip_prefix("omem=")?.parse::<u64>().ok();
+    clients.split_whitespace().filter_map(held).sum()
 }
 
 #[cfg(test)]
@@ -184,6 +197,7 @@ mod tests {
         );
         assert_eq!((health.kind.as_str(), health.version.as_str()), ("redis", "7.0.15"));
         assert_eq!((health.uptime, health.memory_used, health.memory_max), (Some(99), Some(1024), None));
+        assert_eq!(backlog("id=3 addr=1.2.3.4:5 obl=0 oll=2 omem=20504 cmd=psubscribe\nid=4 omem=0 cmd=x\n"), 20_504);
         assert_eq!(read_info("redis_version:7.2.4\r\nvalkey_version:8.0.1\r\n").kind, "valkey");
     }
 }

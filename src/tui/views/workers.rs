@@ -300,7 +300,7 @@ impl View for Workers {
     fn interest(&self) -> Interest {
         let shown = self.worker_at().filter(|_| self.pane.is_some());
         let inspect = shown.cloned().zip(self.inner.asks());
-        Interest { workers: true, consumers: true, inspect }
+        Interest { workers: true, consumers: true, inspect, ..Interest::default() }
     }
 
     fn pause_between(&self) -> u64 {

@@ -64,6 +64,13 @@ pub struct Table {
 const GUTTER: u16 = 1;
 const GAP: u16 = 2;
 
+/// What the flexible columns share.
+pub fn left_over(columns: &[Column], width: u16) -> u16 {
+    let gaps = GAP * (columns.len().saturating_sub(1)) as u16;
+    let fixed: u16 = columns.iter().map(|c| c.width).sum();
+    width.saturating_sub(GUTTER + 2 + gaps + fixed)
+}
+
 impl Table {
     /// Paints header and rows; rows and headers become clickable.
     pub fn draw(&self, page: &mut Page<'_>, area: Rect) {
@@ -114,10 +121,8 @@ impl Table {
 
     /// Left edge and width of each column.
     fn places(&self, area: Rect) -> Vec<(u16, u16)> {
-        let gaps = GAP * (self.columns.len().saturating_sub(1)) as u16;
-        let fixed: u16 = self.columns.iter().map(|c| c.width).sum();
         let flexible = self.columns.iter().filter(|c| c.width == 0).count().max(1) as u16;
-        let left = area.width.saturating_sub(GUTTER + 2 + gaps + fixed);
+        let left = left_over(&self.columns, area.width);
         let mut x = area.x + GUTTER + 1;
         let right = (area.x + area.width).saturating_sub(1);
         self.columns

@@ -4,6 +4,7 @@
 mod cluster;
 mod command_line;
 mod control;
+mod peek;
 mod pty;
 mod reconnect;
 mod refusals;

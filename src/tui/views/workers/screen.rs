@@ -231,7 +231,7 @@ impl View for WorkerScreen {
 
     fn interest(&self) -> Interest {
         let inspect = self.inner.asks().map(|method| (self.name.clone(), method));
-        Interest { workers: true, consumers: true, inspect }
+        Interest { workers: true, consumers: true, inspect, ..Interest::default() }
     }
 
     fn pause_between(&self) -> u64 {

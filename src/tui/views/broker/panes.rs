@@ -1,0 +1,234 @@
+//! The panes that look into one queue: below the table of queues, or with a cursor on a screen of their own.
+
+use ratatui::layout::Rect;
+
+use crate::feed::{Interest, QueueLook};
+use crate::filter::Pattern;
+use crate::state::peek::{By, Look};
+use crate::text::{Clean, clean, cut_middle};
+use crate::tui::action::Action;
+use crate::tui::page::{Page, Target};
+use crate::tui::theme::Role;
+use crate::tui::view::Cx;
+use crate::tui::views::list::Cursor;
+use crate::tui::views::task::Line;
+use crate::tui::widgets::table::{Row, Table};
+
+use super::rows::{self, Opens, Rows};
+
+/// Which pane.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Pane {
+    #[default]
+    Waiting,
+    Groups,
+    Unacked,
+    Consumers,
+    Producers,
+}
+
+impl Pane {
+    pub const ALL: [Pane; 5] = [Pane::Waiting, Pane::Groups, Pane::Unacked, Pane::Consumers, Pane::Producers];
+
+    pub fn title(self) -> &'static str {
+        match self {
+            Pane::Waiting => "Waiting",
+            Pane::Groups => "Groups",
+            Pane::Unacked => "Unacked",
+            Pane::Consumers => "Consumers",
+            Pane::Producers => "Producers",
+        }
+    }
+
+    /// What has to be looked at to fill it.
+    pub fn look(self) -> Option<Look> {
+        match self {
+            // Waiting messages name their senders too.
+            Pane::Waiting | Pane::Producers => Some(Look::Waiting),
+            Pane::Groups => Some(Look::Groups),
+            Pane::Unacked => Some(Look::Unacked),
+            Pane::Consumers => None,
+        }
+    }
+}
+
+/// Below this width the note has a line of its own.
+const WIDE: u16 = 110;
+
+/// The note, as much of it as fits, cut at its parts.
+fn fitting(note: &Line, width: u16) -> Line {
+    let mut line: Line = Vec::new();
+    let mut used = 0;
+    for (text, role) in note.iter().filter(|(text, _)| !text.is_empty()) {
+        let before = if line.is_empty() { "" } else { " · " };
+        used += before.chars().count() + text.width();
+        if used > usize::from(width) {
+            break;
+        }
+        line.extend([(Clean::own(before), Role::Faint), (text.clone(), *role)]);
+    }
+    line
+}
+
+/// See the module.
+#[derive(Default)]
+pub struct Panes {
+    pub pane: Pane,
+    pub by: By,
+    pub filter: String,
+    pub cursor: Cursor<String>,
+    keys: Vec<String>,
+    opens: Vec<Opens>,
+    table: Table,
+    note: Line,
+    empty: Vec<Line>,
+    height: usize,
+}
+
+impl Panes {
+    /// The same pane in the same order, for another screen.
+    pub fn like(other: &Panes) -> Self {
+        Self { pane: other.pane, by: other.by, ..Self::default() }
+    }
+
+    /// Shows a pane by its number.
+    pub fn go(&mut self, number: usize) {
+        if let Some(pane) = Pane::ALL.get(number).filter(|pane| **pane != self.pane) {
+            *self = Self { pane: *pane, by: self.by, ..Self::default() };
+        }
+    }
+
+    /// Takes an action that chooses what is seen; false if it is none.
+    pub fn perform(&mut self, action: Action) -> bool {
+        let (at, n) = (self.pane as usize, Pane::ALL.len());
+        match action {
+            Action::NextPane => self.go((at + 1) % n),
+            Action::PreviousPane => self.go((at + n - 1) % n),
+            Action::GroupBy if self.pane == Pane::Groups => {
+                let by = self.by.next();
+                *self = Self { pane: self.pane, by, ..Self::default() };
+            }
+            Action::GroupBy => self.go(Pane::Groups as usize),
+            _ => return false,
+        }
+        true
+    }
+
+    /// Takes an action that moves the cursor or marks.
+    pub fn go_in_rows(&mut self, action: Action) -> bool {
+        self.cursor.perform(action, &self.keys, self.height)
+    }
+
+    /// Puts the cursor on a row of the screen; true if it stood there already.
+    pub fn click(&mut self, row: usize) -> bool {
+        let to = self.cursor.top + row;
+        let again = self.keys.get(to).is_some() && self.keys.get(to) == self.cursor.at.as_ref();
+        self.cursor.go(to, &self.keys);
+        again
+    }
+
+    /// What the row under the cursor leads to.
+    pub fn chosen(&self) -> Option<&Opens> {
+        let at = self.cursor.at.as_ref()?;
+        self.opens.get(self.keys.iter().position(|key| key == at)?)
+    }
+
+    /// What has to be asked for to fill the pane.
+    pub fn interest(&self, queue: &str) -> Interest {
+        Interest {
+            workers: self.pane == Pane::Consumers,
+            consumers: true,
+            queue: self.pane.look().map(|what| QueueLook { name: queue.to_owned(), what }),
+            ..Interest::default()
+        }
+    }
+
+    /// Copies what fits into `height` lines, its header of columns included.
+    pub fn sync(&mut self, queue: &str, cx: &Cx<'_>, height: u16, with_cursor: bool) {
+        let mut rows: Rows = rows::of(self.pane, self.by, queue, cx);
+        if !self.filter.is_empty() {
+            let pattern = Pattern::new(&self.filter);
+            rows.items.retain(|item| item.cells.iter().any(|cell| pattern.matches(cell.text.as_str())));
+            if rows.items.is_empty() && rows.empty.is_empty() {
+                rows.empty = vec![vec![(Clean::own("No row matches. Esc shows all."), Role::Muted)]];
+            }
+        }
+        self.height = usize::from(height.saturating_sub(if cx.size.width < WIDE { 2 } else { 1 }));
+        self.keys = rows.items.iter().map(|item| item.key.clone()).collect();
+        self.table.columns = rows.columns;
+        self.note = rows.note;
+        self.empty = if rows.items.is_empty() { rows.empty } else { Vec::new() };
+        if with_cursor {
+            let selected = self.cursor.settle(&self.keys, self.height);
+            self.table.selected = selected.map(|at| at - self.cursor.top);
+        }
+        self.opens = Vec::with_capacity(rows.items.len());
+        self.table.rows.clear();
+        let shown = self.cursor.top..self.cursor.top + self.height;
+        for (i, item) in rows.items.into_iter().enumerate() {
+            if shown.contains(&i) {
+                let marked = self.cursor.marks.contains(&item.key);
+                self.table.rows.push(Row { cells: item.cells, marked, role: item.role });
+            }
+            self.opens.push(item.opens);
+        }
+    }
+
+    /// Paints the panes below the table of queues. A click on a row opens them.
+    pub fn draw_below(&self, page: &mut Page<'_>, area: Rect, queue: &str) {
+        let title = vec![(clean(&cut_middle(clean(queue).as_str(), usize::from(area.width / 4).max(8))), Role::Text)];
+        self.draw_titles(page, area, title);
+        let rows = Rect { y: area.y + 1, height: area.height.saturating_sub(1), ..area };
+        let clicks = page.clicks.len();
+        self.draw_rows(page, rows);
+        page.clicks.truncate(clicks);
+        page.clickable(rows, Target::Action(Action::Open));
+    }
+
+    /// A rule with the name of the queue, the panes there are, and how what is shown was come by.
+    pub fn draw_titles(&self, page: &mut Page<'_>, area: Rect, mut pieces: Line) {
+        let sign = |pieces: &mut Line, text: &'static str| pieces.push((Clean::own(text), Role::Border));
+        if !pieces.is_empty() {
+            sign(&mut pieces, " ── ");
+        }
+        let width = |pieces: &Line| pieces.iter().map(|(text, _)| text.width() as u16).sum::<u16>();
+        let whole: u16 = Pane::ALL.iter().map(|pane| pane.title().len() as u16 + 2).sum();
+        // Where they don't all fit, the one that is shown stands for itself.
+        let all = width(&pieces) + whole + 6 <= area.width;
+        let mut places = Vec::new();
+        for (i, pane) in Pane::ALL.into_iter().enumerate().filter(|(_, pane)| all || *pane == self.pane) {
+            let x = area.x + 2 + width(&pieces);
+            let (text, role) = match (pane == self.pane, all) {
+                (true, true) => (crate::clean!("[{}]", pane.title()), Role::Accent),
+                (true, false) => (crate::clean!("[{}] {}/{}", pane.title(), i + 1, Pane::ALL.len()), Role::Accent),
+                (false, _) => (crate::clean!(" {} ", pane.title()), Role::Muted),
+            };
+            places.push((Rect { x, y: area.y, width: text.width() as u16, height: 1 }, Target::Pane(i)));
+            pieces.push((text, role));
+        }
+        // A blank, the sign, and two columns at the end.
+        let left = area.width.saturating_sub(width(&pieces) + 9);
+        let note = if area.width < WIDE { Vec::new() } else { fitting(&self.note, left) };
+        if !note.is_empty() {
+            sign(&mut pieces, " ── ");
+            pieces.extend(note);
+        }
+        page.rule(area, &pieces);
+        places.into_iter().for_each(|(place, target)| page.clickable(place, target));
+    }
+
+    /// Paints the rows, or what is said instead of them.
+    pub fn draw_rows(&self, page: &mut Page<'_>, mut area: Rect) {
+        if area.width < WIDE && area.height > 0 {
+            let note = fitting(&self.note, area.width.saturating_sub(4));
+            page.pieces(area.x + 2, area.y, area.width.saturating_sub(4), &note);
+            area = Rect { y: area.y + 1, height: area.height - 1, ..area };
+        }
+        if self.empty.is_empty() {
+            self.table.draw(page, area);
+        } else {
+            let lifted = Rect { y: area.y.saturating_sub(1), height: area.height + 1, ..area };
+            page.instead_of_rows(lifted, &self.empty);
+        }
+    }
+}

@@ -1,0 +1,120 @@
+//! The table of queues: its columns, what stands in them, and by what it can be sorted.
+
+use crate::human;
+use crate::state::queue::Queue;
+use crate::text::{Clean, clean};
+use crate::tui::theme::Role;
+use crate::tui::view::Cx;
+use crate::tui::widgets::spark;
+use crate::tui::widgets::table::{Cell, Column};
+
+/// Ten-second buckets of the trend.
+const TREND: usize = 90;
+
+/// Columns that fit, the least important gone first.
+pub fn columns(width: u16) -> Vec<Column> {
+    let (sign, name) = (Column::left("", 1), Column::left("QUEUE", 0));
+    let (ready, trend) = (Column::right("READY", 7), Column::left("TREND 15m", 15));
+    let (unacked, consumers) = (Column::right("UNACKED", 7), Column::right("CONSUMERS", 9));
+    let (into, out) = (Column::right("IN/s", 6), Column::right("OUT/s", 6));
+    let (oldest, drains) = (Column::right("OLDEST", 8), Column::right("DRAINS IN", 9));
+    let priorities = Column::left("BY PRIORITY", if width < 140 { 16 } else { 24 });
+    match width {
+        0..60 => vec![sign, name, ready, unacked],
+        60..100 => {
+            vec![sign, name, ready, Column { width: 9, title: "TREND", ..trend }, unacked, consumers, oldest, drains]
+        }
+        100..112 => vec![sign, name, ready, trend, unacked, consumers, into, out, oldest, drains],
+        _ => vec![sign, name, ready, trend, unacked, consumers, into, out, oldest, drains, priorities],
+    }
+}
+
+fn consumers(name: &str, queue: &Queue, cx: &Cx<'_>) -> Option<u64> {
+    queue.depth.consumers.or(cx.model.consumers(name, cx.now).map(|n| n as u64))
+}
+
+/// Ten or more in five minutes: growing.
+fn growing(queue: &Queue, cx: &Cx<'_>) -> bool {
+    queue.depth.ready > 0 && queue.slope(cx.now).is_some_and(|slope| slope * 300.0 > 10.0)
+}
+
+/// How long the next message has waited; with a sign in front where it may be longer.
+pub fn oldest(queue: &Queue, cx: &Cx<'_>) -> Option<String> {
+    let (secs, least) = cx.model.oldest(queue, cx.now).filter(|_| queue.depth.ready > 0)?;
+    Some(format!("{}{}", if least { "≥" } else { "" }, human::about(secs as u64)))
+}
+
+/// When it will be empty, and whether that is bad news.
+pub fn drains(queue: &Queue, cx: &Cx<'_>) -> Option<(String, bool)> {
+    match (queue.depth.ready, queue.drains_in(cx.now)) {
+        (0, _) => None,
+        (_, Some(secs)) => Some((human::about(secs as u64), false)),
+        (_, None) if growing(queue, cx) => Some(("never ▲".into(), true)),
+        _ => None,
+    }
+}
+
+/// One value of one queue.
+pub fn cell(column: &Column, name: &str, queue: &Queue, cx: &Cx<'_>) -> Cell {
+    let muted = |t: String| Cell::new(clean(&t), Role::Muted);
+    let blank = Cell::new(Clean::own("-"), Role::Faint);
+    let consumers = consumers(name, queue, cx);
+    let rates = queue.rates(cx.now);
+    // Without events only the change of the depth is known.
+    let net = || queue.slope(cx.now).filter(|s| s.abs() >= 0.05);
+    match column.title {
+        "" if consumers == Some(0) => Cell::new(Clean::own("○"), Role::Faint),
+        "" => Cell::new(Clean::own("●"), Role::Ok),
+        "QUEUE" => Cell::plain(clean(name)),
+        "READY" => Cell::plain(clean(&human::count(queue.depth.ready))),
+        "TREND 15m" | "TREND" => {
+            let values: Vec<Option<f64>> =
+                queue.history.last_with_open(TREND, cx.now).map(|d| (d > 0).then(|| f64::from(d - 1))).collect();
+            // A queue that holds next to nothing is drawn low, not as a range of mountains.
+            let top = values.iter().flatten().fold(10.0, |a: f64, b| a.max(*b));
+            Cell::new(spark::bars(&spark::squeeze(&values, usize::from(column.width)), Some(top)), Role::Series1)
+        }
+        "UNACKED" => queue.depth.unacked.map_or(blank, |n| muted(human::count(n))),
+        "CONSUMERS" => match consumers {
+            Some(0) if queue.depth.ready > 0 => Cell::new(Clean::own("0 ▲"), Role::Warn),
+            Some(n) => muted(human::count(n)),
+            None => blank,
+        },
+        "IN/s" => match (rates, net()) {
+            (Some((into, _)), _) => muted(human::rate(into)),
+            (None, Some(_)) => Cell::new(Clean::own("net"), Role::Faint),
+            (None, None) => blank,
+        },
+        "OUT/s" => match (rates, net()) {
+            (Some((_, out)), _) => muted(human::rate(out)),
+            (None, Some(net)) => muted(format!("{}{}", if net > 0.0 { "+" } else { "-" }, human::rate(net.abs()))),
+            (None, None) => blank,
+        },
+        "OLDEST" => oldest(queue, cx).map_or(blank, muted),
+        "DRAINS IN" => match drains(queue, cx) {
+            Some((text, bad)) => Cell::new(clean(&text), if bad { Role::Warn } else { Role::Muted }),
+            None => blank,
+        },
+        _ => {
+            let parts = queue.depth.by_priority.iter().filter(|(_, n)| *n > 0);
+            muted(parts.map(|(p, n)| format!("{p}:{}", human::count(*n))).collect::<Vec<_>>().join(" "))
+        }
+    }
+}
+
+/// What a column sorts by, the greatest first; `None` for the name, which sorts as text.
+pub fn measure(title: &str, name: &str, queue: &Queue, cx: &Cx<'_>) -> Option<f64> {
+    let rates = queue.rates(cx.now);
+    let value = match title {
+        "READY" | "TREND 15m" | "TREND" | "BY PRIORITY" => Some(queue.depth.ready as f64),
+        "UNACKED" => queue.depth.unacked.map(|n| n as f64),
+        "" | "CONSUMERS" => consumers(name, queue, cx).map(|n| n as f64),
+        "IN/s" => rates.map(|(into, _)| into),
+        "OUT/s" => rates.map(|(_, out)| out),
+        "OLDEST" => cx.model.oldest(queue, cx.now).filter(|_| queue.depth.ready > 0).map(|(secs, _)| secs),
+        "DRAINS IN" if growing(queue, cx) => Some(f64::MAX),
+        "DRAINS IN" => queue.drains_in(cx.now),
+        _ => return None,
+    };
+    Some(value.unwrap_or(-1.0))
+}

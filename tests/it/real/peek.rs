@@ -1,0 +1,143 @@
+//! Looking into a real Redis: what real clients put there, read in the order workers would take it.
+
+use std::time::Duration;
+
+use flower_tui::broker::{self, Broker, BrokerUrl, TransportOptions};
+use flower_tui::celery::queue::{Delivered, Waiting};
+use redis::Commands;
+use serde_json::Value;
+
+use super::cluster::{Redis, flower};
+use crate::fixtures::rows;
+
+fn open(redis: &Redis) -> std::sync::Arc<dyn Broker> {
+    let url = BrokerUrl::parse(&redis.url()).expect("url");
+    broker::open(&url, TransportOptions::default()).expect("opened")
+}
+
+/// Puts the recorded messages of a queue where they lay.
+fn fill(redis: &Redis, queue: &str) -> usize {
+    let mut connection = redis.connection();
+    let recorded: Vec<Value> = rows("redis-queue-messages.jsonl");
+    let of = recorded.iter().filter(|row| row["key"].as_str().expect("key").starts_with(queue));
+    let of: Vec<&Value> = of.filter(|row| queue != "parked" || row["key"] == "parked").collect();
+    for row in &of {
+        let pushed: i64 =
+            connection.rpush(row["key"].as_str().expect("key"), row["data"].as_str().expect("data")).expect("pushed");
+        assert!(pushed > 0);
+    }
+    of.len()
+}
+
+fn run<T>(what: impl Future<Output = T>) -> T {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().expect("runtime").block_on(what)
+}
+
+fn priorities(waiting: &[Waiting]) -> Vec<i64> {
+    waiting.iter().map(|w| w.message.as_ref().expect("readable").priority.expect("said")).collect()
+}
+
+#[test]
+fn messages_are_seen_in_the_order_they_will_be_taken_and_stay_where_they_are() {
+    let redis = Redis::start(&[]);
+    assert_eq!(fill(&redis, "parked-prio"), 10);
+    let broker = open(&redis);
+    run(async {
+        let all = broker.peek("parked-prio", 0..50).await.expect("peeked");
+        assert_eq!(priorities(&all), [0, 1, 2, 3, 4, 5, 6, 7, 8, 9]);
+        assert_eq!(all.iter().map(|w| w.place).collect::<Vec<_>>(), (0..10).collect::<Vec<_>>());
+        let mut parts = Vec::new();
+        for from in (0..12).step_by(3) {
+            parts.extend(broker.peek("parked-prio", from..from + 3).await.expect("peeked"));
+        }
+        assert_eq!(parts, all, "whatever the stretches are");
+        assert_eq!(broker.peek("nothing-here", 0..50).await.expect("peeked"), []);
+    });
+    let mut connection = redis.connection();
+    // The next one is what a worker gets.
+    let (_, taken): (String, String) = redis::cmd("BRPOP")
+        .arg(&["parked-prio", "parked-prio\u{6}\u{16}3"])
+        .arg(1)
+        .query(&mut connection)
+        .expect("popped");
+    let broker = open(&redis);
+    run(async {
+        let left = broker.peek("parked-prio", 0..50).await.expect("peeked");
+        assert_eq!(priorities(&left), [1, 2, 3, 4, 5, 6, 7, 8, 9], "only what was taken is gone");
+        assert!(taken.contains("\"priority\": 0"));
+    });
+}
+
+#[test]
+fn what_cannot_be_read_is_shown_with_its_size() {
+    let redis = Redis::start(&[]);
+    let n = fill(&redis, "parked");
+    let mut connection = redis.connection();
+    let _: i64 = connection.rpush("parked", "no json at all").expect("pushed");
+    let waiting = run(open(&redis).peek("parked", 0..100)).expect("peeked");
+    assert_eq!(waiting.len(), n + 1);
+    let bad = waiting[0].message.as_ref().expect_err("unreadable");
+    assert_eq!(bad.size, 14);
+}
+
+#[test]
+fn deliveries_tell_their_queue_and_time() {
+    let redis = Redis::start(&[]);
+    let mut connection = redis.connection();
+    for row in rows("redis-unacked.jsonl") {
+        let (tag, data) = (row["field"].as_str().expect("tag"), row["data"].as_str().expect("data"));
+        let _: i64 = connection.hset("unacked", tag, data).expect("set");
+        let _: i64 = connection.zadd("unacked_index", tag, row["score"].as_f64().expect("score")).expect("added");
+    }
+    let _: i64 = connection.hset("unacked", "lost", "[1]").expect("set");
+    let broker = open(&redis);
+    let times = |delivered: &[Delivered]| delivered.iter().map(|d| d.at.map(|at| at.secs() as i64)).collect::<Vec<_>>();
+    run(async {
+        let all = broker.unacked(50).await.expect("seen");
+        assert_eq!(times(&all), [None, Some(1_795_481_431), Some(1_795_481_435)], "oldest first");
+        assert!(all[1..].iter().all(|d| d.queue == "celery" && d.message.is_ok()));
+        assert!(all[0].message.is_err(), "what is no delivery is shown too");
+        let oldest = broker.unacked(1).await.expect("seen");
+        assert_eq!(times(&oldest), [Some(1_795_481_431)]);
+    });
+}
+
+#[test]
+fn what_we_cost_the_broker_is_counted() {
+    let redis = Redis::start(&[]);
+    let broker = open(&redis);
+    run(async {
+        broker.health().await.expect("health");
+        for _ in 0..20 {
+            broker.peek("q", 0..50).await.expect("peeked");
+        }
+        tokio::time::sleep(Duration::from_millis(600)).await;
+        let health = broker.health().await.expect("health");
+        // Four lengths a look; how fast depends on the machine.
+        assert!(health.own_commands.is_some_and(|n| n > 80.0 / 30.0), "{health:?}");
+        assert_eq!((health.backlog, health.visibility_timeout), (Some(0), Some(3_600)));
+    });
+}
+
+#[test]
+fn a_queue_is_told_of_on_the_command_line() {
+    let redis = Redis::start(&[]);
+    fill(&redis, "parked");
+    let home = tempfile::tempdir().expect("temp");
+    let ask = |arguments: &[&str]| {
+        let url = redis.url();
+        let output = flower(arguments, home.path()).env("CELERY_BROKER_URL", url).output().expect("runs");
+        (output.status.code(), String::from_utf8(output.stdout).expect("text"))
+    };
+    let (code, text) = ask(&["queue", "parked", "--peek", "3", "--json"]);
+    assert_eq!(code, Some(0));
+    let queue: Value = serde_json::from_str(&text).expect("JSON");
+    assert_eq!((queue["name"].as_str(), queue["ready"].as_u64()), (Some("parked"), Some(22)));
+    let waiting = queue["waiting"].as_array().expect("list");
+    assert_eq!(waiting.iter().map(|w| w["place"].as_u64()).collect::<Vec<_>>(), [Some(1), Some(2), Some(3)]);
+    assert_eq!(waiting[2]["eta"], "2030-01-02T03:04:05+00:00");
+    assert_eq!(waiting[2]["name"], "capture.add");
+    let (code, text) = ask(&["queue", "parked", "--peek", "30"]);
+    assert!(code == Some(0) && text.contains("waiting    22") && text.contains("capture.echo"), "{text}");
+    assert_eq!(ask(&["queue", "no-such-queue"]).0, Some(1));
+}
