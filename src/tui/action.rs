@@ -7,7 +7,9 @@ use crate::ops::Risk;
 pub enum Scope {
     Global,
     List,
-    /// Lists whose rows can be filtered and marked.
+    /// Lists that can be filtered.
+    Filters,
+    /// Lists whose rows can be marked.
     Marks,
     /// Rows that can be opened.
     Opens,
@@ -46,7 +48,8 @@ impl Scope {
         match self {
             Scope::Global => "everywhere",
             Scope::List => "lists",
-            Scope::Marks => "filter and marks",
+            Scope::Filters => "filter",
+            Scope::Marks => "marks",
             Scope::Opens => "rows",
             Scope::Tasks => "tasks",
             Scope::TaskList => "the list of tasks",
@@ -137,7 +140,7 @@ actions! {
     Top           List    ["g g" "Home"]             Looks    ""         "first row"
     Bottom        List    ["G" "End"]                Looks    ""         "last row"
     Open          Opens   ["Enter"]                  Looks    "open"     "open"
-    Filter        Marks   ["/"]                      Looks    "filter"   "filter the list"
+    Filter        Filters ["/"]                      Looks    "filter"   "filter the list"
     Mark          Marks   ["Space"]                  Looks    "mark"     "mark the row and go on"
     MarkRange     Marks   ["v"]                      Looks    ""         "mark from the last mark to here"
     MarkAll       Marks   ["*"]                      Looks    ""         "mark all that the filter selects"
@@ -209,12 +212,39 @@ actions! {
 
 /// Scopes that can be live at the same time, as the views say.
 pub const TOGETHER: &[&[Scope]] = &[
-    &[Scope::Opens, Scope::Tasks, Scope::TaskList, Scope::Sorts, Scope::Marks, Scope::List, Scope::Global],
-    &[Scope::Opens, Scope::Failures, Scope::Panes, Scope::Sorts, Scope::Marks, Scope::List, Scope::Global],
-    &[Scope::Opens, Scope::Workers, Scope::Panes, Scope::Sorts, Scope::Marks, Scope::List, Scope::Global],
-    &[Scope::Opens, Scope::Tasks, Scope::Panes, Scope::List, Scope::Global],
+    &[
+        Scope::Opens,
+        Scope::Tasks,
+        Scope::TaskList,
+        Scope::Sorts,
+        Scope::Filters,
+        Scope::Marks,
+        Scope::List,
+        Scope::Global,
+    ],
+    &[
+        Scope::Opens,
+        Scope::Failures,
+        Scope::Panes,
+        Scope::Sorts,
+        Scope::Filters,
+        Scope::Marks,
+        Scope::List,
+        Scope::Global,
+    ],
+    &[
+        Scope::Opens,
+        Scope::Workers,
+        Scope::Panes,
+        Scope::Sorts,
+        Scope::Filters,
+        Scope::Marks,
+        Scope::List,
+        Scope::Global,
+    ],
+    &[Scope::Opens, Scope::Tasks, Scope::Panes, Scope::Filters, Scope::List, Scope::Global],
     &[Scope::Form, Scope::Field],
-    &[Scope::Opens, Scope::Broker, Scope::Panes, Scope::Marks, Scope::List, Scope::Global],
+    &[Scope::Opens, Scope::Broker, Scope::Panes, Scope::Filters, Scope::Marks, Scope::List, Scope::Global],
     &[Scope::Opens, Scope::Monitor, Scope::Panes, Scope::Sorts, Scope::List, Scope::Global],
     &[Scope::Opens, Scope::Tasks, Scope::Tree, Scope::List, Scope::Global],
     &[Scope::Tasks, Scope::Folds, Scope::Text, Scope::Global],

@@ -101,7 +101,7 @@ impl BrokerView {
 
 impl View for BrokerView {
     fn scopes(&self) -> &'static [Scope] {
-        &[Scope::Opens, Scope::Broker, Scope::Panes, Scope::Marks, Scope::List, Scope::Global]
+        &[Scope::Opens, Scope::Broker, Scope::Panes, Scope::Filters, Scope::Marks, Scope::List, Scope::Global]
     }
 
     fn perform(&mut self, action: Action, _cx: &mut Cx<'_>) -> Outcome {

@@ -207,7 +207,7 @@ impl Failures {
 
 impl View for Failures {
     fn scopes(&self) -> &'static [Scope] {
-        &[Scope::Opens, Scope::Failures, Scope::Sorts, Scope::Marks, Scope::List, Scope::Global]
+        &[Scope::Opens, Scope::Failures, Scope::Sorts, Scope::Filters, Scope::Marks, Scope::List, Scope::Global]
     }
 
     fn perform(&mut self, action: Action, cx: &mut Cx<'_>) -> Outcome {

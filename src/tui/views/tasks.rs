@@ -325,7 +325,16 @@ const KNOWN: usize = 2_000;
 
 impl View for Tasks {
     fn scopes(&self) -> &'static [Scope] {
-        &[Scope::Opens, Scope::Tasks, Scope::TaskList, Scope::Sorts, Scope::Marks, Scope::List, Scope::Global]
+        &[
+            Scope::Opens,
+            Scope::Tasks,
+            Scope::TaskList,
+            Scope::Sorts,
+            Scope::Filters,
+            Scope::Marks,
+            Scope::List,
+            Scope::Global,
+        ]
     }
 
     fn perform(&mut self, action: Action, cx: &mut Cx<'_>) -> Outcome {

@@ -186,7 +186,16 @@ impl Workers {
 
 impl View for Workers {
     fn scopes(&self) -> &'static [Scope] {
-        &[Scope::Opens, Scope::Marks, Scope::List, Scope::Workers, Scope::Panes, Scope::Sorts, Scope::Global]
+        &[
+            Scope::Opens,
+            Scope::Filters,
+            Scope::Marks,
+            Scope::List,
+            Scope::Workers,
+            Scope::Panes,
+            Scope::Sorts,
+            Scope::Global,
+        ]
     }
 
     fn perform(&mut self, action: Action, cx: &mut Cx<'_>) -> Outcome {

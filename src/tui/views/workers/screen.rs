@@ -96,9 +96,13 @@ impl WorkerScreen {
 impl View for WorkerScreen {
     fn scopes(&self) -> &'static [Scope] {
         match self.inner {
-            inner if inner.has_tasks() => &[Scope::Opens, Scope::Panes, Scope::Tasks, Scope::List, Scope::Global],
-            Inner::Pool | Inner::Revoked => &[Scope::Opens, Scope::Panes, Scope::List, Scope::Workers, Scope::Global],
-            _ => &[Scope::Panes, Scope::List, Scope::Workers, Scope::Global],
+            inner if inner.has_tasks() => {
+                &[Scope::Opens, Scope::Panes, Scope::Tasks, Scope::Filters, Scope::List, Scope::Global]
+            }
+            Inner::Pool | Inner::Revoked => {
+                &[Scope::Opens, Scope::Panes, Scope::Filters, Scope::List, Scope::Workers, Scope::Global]
+            }
+            _ => &[Scope::Panes, Scope::Filters, Scope::List, Scope::Workers, Scope::Global],
         }
     }
 
