@@ -7,22 +7,32 @@ use crate::ops::Risk;
 pub enum Scope {
     Global,
     List,
+    /// Lists whose rows can be filtered and marked.
+    Marks,
     /// Rows that can be opened.
     Opens,
     Tasks,
     /// Tasks in a list.
     TaskList,
-    /// Lists that can be put in another order.
-    Sorts,
-    /// Panes and inner tabs that follow each other.
-    Panes,
     Workers,
     Monitor,
     Broker,
+    /// Lists with an order of their own.
+    Sorts,
+    /// Screens of several panes.
+    Panes,
+    /// Lines that can be folded.
+    Folds,
+    /// A tree of tasks.
+    Tree,
+    /// Groups of failures.
+    Failures,
     /// A long text that scrolls.
     Text,
     Confirm,
     Choose,
+    /// Choosing some of many, in an order.
+    Pick,
     /// A field takes the typed characters.
     Field,
     /// Several fields below each other.
@@ -36,17 +46,22 @@ impl Scope {
         match self {
             Scope::Global => "everywhere",
             Scope::List => "lists",
+            Scope::Marks => "filter and marks",
             Scope::Opens => "rows",
             Scope::Tasks => "tasks",
             Scope::TaskList => "the list of tasks",
-            Scope::Sorts => "order",
-            Scope::Panes => "panes",
             Scope::Workers => "workers",
             Scope::Monitor => "monitor",
             Scope::Broker => "broker",
+            Scope::Sorts => "order",
+            Scope::Panes => "panes",
+            Scope::Folds => "folding",
+            Scope::Tree => "the tree",
+            Scope::Failures => "failures",
             Scope::Text => "this text",
             Scope::Confirm => "a question",
             Scope::Choose => "a menu",
+            Scope::Pick => "choosing",
             Scope::Field => "a field",
             Scope::Form => "a form",
             Scope::Welcome => "no broker",
@@ -83,6 +98,7 @@ actions! {
     TaskRetry     Tasks   ["r"]                      Sends    "retry"    "send it again with the same arguments"
     TaskRevoke    Tasks   ["x"]                      Destroys "revoke"   "revoke: workers skip it when its turn comes"
     TaskTerminate Tasks   ["X"]                      Destroys "terminate" "revoke and terminate: choose the signal"
+    Workflow      Tasks   ["W"]                      Looks    "workflow" "the workflow it belongs to, as a tree"
 
     PoolGrow      Workers ["+"]                      Changes  "grow"     "add processes to the pool"
     PoolShrink    Workers ["-"]                      Destroys "shrink"   "take processes from the pool"
@@ -96,11 +112,15 @@ actions! {
     RateLimit     Workers []                         Changes  "rate limit" "limit how often a task may start"
     TimeLimit     Workers []                         Changes  "time limits" "limit how long a task may run"
 
-    NextPane      Panes   ["]" "Tab"]                Looks    "pane"     "next pane"
-    PreviousPane  Panes   ["[" "BackTab"]            Looks    ""         "previous pane"
-
     WindowShorter Monitor ["<"]                      Looks    "shorter"  "a shorter window of time"
     WindowLonger  Monitor [">"]                      Looks    "longer"   "a longer window of time"
+    CursorEarlier Monitor ["{"]                      Looks    "read"     "read the values at an earlier time"
+    CursorLater   Monitor ["}"]                      Looks    ""         "read the values at a later time"
+    Zoom          Monitor ["z"]                      Looks    "zoom"     "a shorter window around the cursor"
+    GroupRetry    Failures ["r"]                     Sends    "retry"    "send the open tasks of this group again"
+    GroupTrace    Failures ["t"]                     Looks    "traceback" "the whole traceback of the latest"
+
+    OnlyThis      Monitor ["o"]                      Looks    "only this" "only the chosen task, or all again"
 
     EventsOn      TaskList  ["E"]                      Changes  ""         "turn task events on at every worker"
 
@@ -111,13 +131,16 @@ actions! {
     Top           List    ["g g" "Home"]             Looks    ""         "first row"
     Bottom        List    ["G" "End"]                Looks    ""         "last row"
     Open          Opens   ["Enter"]                  Looks    "open"     "open"
-    Filter        List    ["/"]                      Looks    "filter"   "filter the list"
-    Mark          List    ["Space"]                  Looks    "mark"     "mark the row and go on"
-    MarkRange     List    ["v"]                      Looks    ""         "mark from the last mark to here"
-    MarkAll       List    ["*"]                      Looks    ""         "mark all that the filter selects"
-    UnmarkAll     List    ["u"]                      Looks    ""         "take all marks off"
+    Filter        Marks   ["/"]                      Looks    "filter"   "filter the list"
+    Mark          Marks   ["Space"]                  Looks    "mark"     "mark the row and go on"
+    MarkRange     Marks   ["v"]                      Looks    ""         "mark from the last mark to here"
+    MarkAll       Marks   ["*"]                      Looks    ""         "mark all that the filter selects"
+    UnmarkAll     Marks   ["u"]                      Looks    ""         "take all marks off"
     Sort          Sorts   ["s"]                      Looks    "sort"     "choose what to sort by"
     Reverse       Sorts   ["S"]                      Looks    ""         "sort the other way round"
+    Columns       TaskList ["c"]                     Looks    ""         "choose and order the columns"
+    ScrollLeft    TaskList ["h" "Left"]              Looks    ""         "columns further to the left"
+    ScrollRight   TaskList ["l" "Right"]             Looks    ""         "columns further to the right"
     Follow        TaskList ["f"]                      Looks    "follow"   "follow new rows from the top"
     Menu          List    ["."]                      Looks    "menu"     "everything that can be done with this row"
 
@@ -129,6 +152,14 @@ actions! {
     ScrollBottom  Text    ["G" "End"]                Looks    ""         "to the end"
     Search        Text    ["/"]                      Looks    "search"   "search in this text"
     SearchNext    Text    ["n"]                      Looks    ""         "next match"
+    SearchBefore  Text    ["N"]                      Looks    ""         "match before"
+
+    NextPane      Panes   ["]" "Tab"]                Looks    "pane"     "next pane"
+    PreviousPane  Panes   ["[" "BackTab"]            Looks    ""         "previous pane"
+
+    Fold          Folds   ["Enter" "Space"]          Looks    "fold"     "fold or unfold what is under the cursor"
+    TreeFold      Tree    ["Space"]                  Looks    "fold"     "fold or unfold what it called"
+    FoldAll       Folds   ["z"]                      Looks    ""         "fold or unfold everything"
 
     Yes           Confirm ["y"]                      Destroys "yes"      "do it"
     No            Confirm ["n" "Enter" "Esc" "q"]    Looks    "no"       "don't"
@@ -141,10 +172,15 @@ actions! {
     ChooseThis    Choose  ["Enter"]                  Looks    "choose"   "choose"
     ChooseNone    Choose  ["Esc" "q"]                Looks    "back"     "back"
 
+    PickToggle    Pick    ["Space"]                  Looks    "on/off"   "take it in or out"
+    PickDown      Pick    ["J"]                      Looks    "later"    "move it down"
+    PickUp        Pick    ["K"]                      Looks    "earlier"  "move it up"
+
     FieldDone     Field   ["Enter"]                  Looks    "done"     "done"
     FieldCancel   Field   ["Esc"]                    Looks    "cancel"   "back to what it was"
     FieldOlder    Field   ["Up"]                     Looks    ""         "what was typed before"
     FieldNewer    Field   ["Down"]                   Looks    ""         "what was typed after that"
+    FieldComplete Field   ["Tab"]                    Looks    "complete" "complete, or the next candidate"
 
     FormNext      Form    ["Tab" "Down"]             Looks    "complete, next" "complete what is typed, else the next field"
     FormPrevious  Form    ["BackTab" "Up"]           Looks    ""         "the field before"
@@ -153,17 +189,51 @@ actions! {
     WelcomeBroker Welcome ["b"]                      Looks    "broker"   "type a broker URL"
 
     Pause         Global  ["p"]                      Looks    "pause"    "hold the view still"
+    Copy          Global  ["y"]                      Looks    "copy"     "copy to the clipboard"
+    TimeStyle     Global  ["T"]                      Looks    ""         "times as clock, UTC, or how long ago"
     Log           Global  ["L"]                      Looks    "log"      "commands and their replies"
+    Palette       Global  [":"]                      Looks    "command"  "find an action, a tab, a task's name, a worker, a queue"
     Help          Global  ["?"]                      Looks    "help"     "all keys of this screen"
     Back          Global  ["Esc"]                    Looks    ""         "one step back"
     NextTab       Global  ["g t"]                Looks    ""         "next tab"
     PreviousTab   Global  ["g T"]                Looks    ""         "previous tab"
     Refresh       Global  ["ctrl-r"]                 Looks    ""         "ask the broker and the workers again"
     Redraw        Global  ["ctrl-l"]                 Looks    ""         "draw the screen anew"
+    Suspend       Global  ["ctrl-z"]                 Looks    ""         "go back to the shell, until `fg`"
     Quit          Global  ["q" "ctrl-c"]             Looks    "quit"     "quit"
 }
 
+/// Scopes that can be live at the same time, as the views say.
+pub const TOGETHER: &[&[Scope]] = &[
+    &[Scope::Opens, Scope::Tasks, Scope::TaskList, Scope::Sorts, Scope::Marks, Scope::List, Scope::Global],
+    &[Scope::Opens, Scope::Failures, Scope::Panes, Scope::Sorts, Scope::Marks, Scope::List, Scope::Global],
+    &[Scope::Opens, Scope::Workers, Scope::Panes, Scope::Sorts, Scope::Marks, Scope::List, Scope::Global],
+    &[Scope::Opens, Scope::Tasks, Scope::Panes, Scope::Marks, Scope::List, Scope::Global],
+    &[Scope::Form, Scope::Field],
+    &[Scope::Broker, Scope::Marks, Scope::List, Scope::Global],
+    &[Scope::Opens, Scope::Monitor, Scope::Panes, Scope::Sorts, Scope::List, Scope::Global],
+    &[Scope::Opens, Scope::Tasks, Scope::Tree, Scope::List, Scope::Global],
+    &[Scope::Tasks, Scope::Folds, Scope::Text, Scope::Global],
+    &[Scope::Welcome, Scope::Global],
+    &[Scope::Choose, Scope::Text],
+    &[Scope::Pick, Scope::Choose],
+    &[Scope::Confirm],
+    &[Scope::Field],
+];
+
 impl Action {
+    /// The name it has in a config file: `task_retry`.
+    pub fn name(self) -> String {
+        let mut name = String::new();
+        for c in format!("{self:?}").chars() {
+            if c.is_ascii_uppercase() && !name.is_empty() {
+                name.push('_');
+            }
+            name.push(c.to_ascii_lowercase());
+        }
+        name
+    }
+
     /// Its row. Every action has one.
     pub fn row(self) -> &'static Row {
         // The table has a row for each variant: the macro makes both from the same list.
@@ -174,17 +244,6 @@ impl Action {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    /// Scopes that are live together, as the views say.
-    const TOGETHER: &[&[Scope]] = &[
-        &[Scope::Opens, Scope::Tasks, Scope::TaskList, Scope::Sorts, Scope::List, Scope::Global],
-        &[Scope::Opens, Scope::Workers, Scope::Panes, Scope::Sorts, Scope::List, Scope::Global],
-        &[Scope::Opens, Scope::Tasks, Scope::Panes, Scope::List, Scope::Global],
-        &[Scope::Form, Scope::Field],
-        &[Scope::Broker, Scope::List, Scope::Global],
-        &[Scope::Monitor, Scope::Global],
-        &[Scope::Tasks, Scope::Text, Scope::Global],
-    ];
 
     #[test]
     fn a_key_has_one_risk_wherever_it_is_live() {

@@ -4,6 +4,7 @@
 mod fixtures;
 mod layers;
 mod ops;
+mod palette;
 mod protocol;
 mod real;
 mod screens;

@@ -35,7 +35,7 @@ fn tell(stage: &Stage, to: Option<&str>, method: Method) {
 #[test]
 fn every_inner_tab_at_every_size() {
     for (width, height) in SIZES {
-        let mut stage = Stage::new(&busy(), width, height, Theme::Dark);
+        let mut stage = Stage::new(&busy(), width, height, Theme::dark());
         let id = TaskId::new("3f9c1d2a-0000-4000-8000-000000000000");
         tell(&stage, None, Method::Revoke { ids: vec![id], terminate: None });
         tell(&stage, None, Method::RateLimit { task: "mail.send".into(), rate: "10/m".into() });
@@ -63,7 +63,7 @@ fn every_inner_tab_at_every_size() {
 
 #[test]
 fn the_pane_shows_the_inner_tabs_of_the_chosen_worker() {
-    let mut stage = Stage::new(&busy(), 120, 36, Theme::Dark);
+    let mut stage = Stage::new(&busy(), 120, 36, Theme::dark());
     stage.keys("2");
     stage.pass(4);
     insta::assert_snapshot!("pane-pool", stage.text());
@@ -80,13 +80,13 @@ fn the_pane_shows_the_inner_tabs_of_the_chosen_worker() {
 fn many_workers_are_folded_into_groups() {
     let many = Options { workers: 60, ..busy() };
     for (width, height) in SIZES {
-        let mut stage = Stage::new(&many, width, height, Theme::Dark);
+        let mut stage = Stage::new(&many, width, height, Theme::dark());
         stage.keys("2");
         stage.draw();
         stage.keys("j");
         insta::assert_snapshot!(format!("folded-{width}x{height}"), stage.text());
     }
-    let mut stage = Stage::new(&many, 120, 36, Theme::Dark);
+    let mut stage = Stage::new(&many, 120, 36, Theme::dark());
     stage.keys("2");
     stage.draw();
     stage.keys("jQ");
@@ -106,7 +106,7 @@ fn many_workers_are_folded_into_groups() {
 
 #[test]
 fn the_table_is_sorted_by_key_and_by_click() {
-    let mut stage = Stage::new(&busy(), 120, 36, Theme::Dark);
+    let mut stage = Stage::new(&busy(), 120, 36, Theme::dark());
     stage.keys("2");
     stage.draw();
     stage.click("DONE");
@@ -126,7 +126,7 @@ fn the_table_is_sorted_by_key_and_by_click() {
 
 #[test]
 fn a_form_completes_names_and_says_at_once_what_is_wrong() {
-    let mut stage = Stage::new(&busy(), 120, 36, Theme::Dark);
+    let mut stage = Stage::new(&busy(), 120, 36, Theme::dark());
     stage.keys("2");
     stage.draw();
     stage.keys("d");
@@ -154,7 +154,7 @@ fn a_form_completes_names_and_says_at_once_what_is_wrong() {
 
 #[test]
 fn limits_are_set_from_the_row_of_the_task() {
-    let mut stage = Stage::new(&busy(), 120, 36, Theme::Dark);
+    let mut stage = Stage::new(&busy(), 120, 36, Theme::dark());
     stage.keys("2");
     stage.draw();
     stage.keys("<Enter>[[[[");
@@ -176,7 +176,7 @@ fn limits_are_set_from_the_row_of_the_task() {
 
 #[test]
 fn in_a_list_of_tasks_the_keys_are_those_of_tasks() {
-    let mut stage = Stage::new(&busy(), 120, 36, Theme::Dark);
+    let mut stage = Stage::new(&busy(), 120, 36, Theme::dark());
     stage.pass(3);
     stage.keys("2");
     stage.draw();
@@ -193,7 +193,7 @@ fn in_a_list_of_tasks_the_keys_are_those_of_tasks() {
 
 #[test]
 fn who_ended_is_folded_into_one_line_and_forgotten_after_an_hour() {
-    let mut stage = Stage::new(&busy(), 120, 36, Theme::Dark);
+    let mut stage = Stage::new(&busy(), 120, 36, Theme::dark());
     stage.keys("2");
     stage.draw();
     tell(&stage, Some("celery@app-2"), Method::Shutdown);
@@ -210,7 +210,7 @@ fn who_ended_is_folded_into_one_line_and_forgotten_after_an_hour() {
 
 #[test]
 fn a_worker_that_gives_no_answer_is_said_so() {
-    let mut stage = Stage::new(&busy(), 120, 36, Theme::Dark);
+    let mut stage = Stage::new(&busy(), 120, 36, Theme::dark());
     stage.keys("2");
     stage.draw();
     let now = stage.store.read(|m| m.now());
@@ -225,7 +225,7 @@ fn a_worker_that_gives_no_answer_is_said_so() {
 
 #[test]
 fn workers_do_not_end_because_we_hear_nothing() {
-    let mut stage = Stage::new(&busy(), 120, 36, Theme::Dark);
+    let mut stage = Stage::new(&busy(), 120, 36, Theme::dark());
     stage.keys("2");
     stage.draw();
     let since = stage.store.read(|m| m.now());

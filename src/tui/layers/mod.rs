@@ -3,11 +3,17 @@
 pub mod choose;
 pub mod confirm;
 pub mod form;
+pub mod help;
 pub mod log;
+pub mod palette;
+pub mod pick;
 pub mod prompt;
 pub mod scroll;
 
 pub use choose::Choose;
 pub use confirm::Confirm;
 pub use form::Form;
+pub use help::Help;
+pub use palette::Palette;
+pub use pick::Pick;
 pub use prompt::Prompt;

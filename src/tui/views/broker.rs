@@ -181,7 +181,7 @@ fn details(name: &str, queue: &Queue, cx: &Cx<'_>) -> (Line, Vec<Line>) {
 
 impl View for BrokerView {
     fn scopes(&self) -> &'static [Scope] {
-        &[Scope::Broker, Scope::List, Scope::Global]
+        &[Scope::Broker, Scope::Marks, Scope::List, Scope::Global]
     }
 
     fn perform(&mut self, action: Action, _cx: &mut Cx<'_>) -> Outcome {

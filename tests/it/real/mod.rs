@@ -7,6 +7,7 @@ mod control;
 mod pty;
 mod reconnect;
 mod refusals;
+mod suspend;
 mod workers;
 
 pub use cluster::flower;

@@ -96,9 +96,13 @@ impl WorkerScreen {
 impl View for WorkerScreen {
     fn scopes(&self) -> &'static [Scope] {
         match self.inner {
-            inner if inner.has_tasks() => &[Scope::Opens, Scope::Panes, Scope::Tasks, Scope::List, Scope::Global],
-            Inner::Pool | Inner::Revoked => &[Scope::Opens, Scope::Panes, Scope::List, Scope::Workers, Scope::Global],
-            _ => &[Scope::Panes, Scope::List, Scope::Workers, Scope::Global],
+            inner if inner.has_tasks() => {
+                &[Scope::Opens, Scope::Panes, Scope::Tasks, Scope::Marks, Scope::List, Scope::Global]
+            }
+            Inner::Pool | Inner::Revoked => {
+                &[Scope::Opens, Scope::Panes, Scope::Marks, Scope::List, Scope::Workers, Scope::Global]
+            }
+            _ => &[Scope::Panes, Scope::Marks, Scope::List, Scope::Workers, Scope::Global],
         }
     }
 
@@ -227,6 +231,20 @@ impl View for WorkerScreen {
             page.clickable(row, Target::Row(i - self.cursor.top));
             page.pieces(area.x + 2, y, area.width.saturating_sub(4), line);
         }
+    }
+
+    fn crumb(&self) -> Option<String> {
+        Some(self.name.clone())
+    }
+
+    fn copies(&self, _cx: &Cx<'_>) -> Vec<(String, String)> {
+        let mut copies = vec![("worker".to_owned(), self.name.clone())];
+        match &self.cursor.at {
+            Some(Key::Task(id)) => copies.push(("task id".into(), id.to_string())),
+            Some(Key::Name(name)) => copies.push(("name".into(), name.clone())),
+            _ => {}
+        }
+        copies
     }
 
     fn interest(&self) -> Interest {
