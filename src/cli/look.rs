@@ -162,8 +162,8 @@ mod tests {
         assert_eq!(options.keys.of(Action::TaskRetry), ["F5"]);
         assert_eq!(options.keys.of(Action::Palette), ["ctrl-p", ":"]);
         assert_eq!(
-            look("[ui.keys]\npause = \"z\"\ntask_retry = \"z\"\n", "").unwrap_err(),
-            "c.toml, line 3: task_retry and pause are both on z"
+            look("[ui.keys]\npause = \"Z\"\ntask_retry = \"Z\"\n", "").unwrap_err(),
+            "c.toml, line 3: task_retry and pause are both on Z"
         );
         assert_eq!(
             look("[ui.keys]\n\ntask_rety = \"z\"\n", "").unwrap_err(),

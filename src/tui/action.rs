@@ -164,8 +164,8 @@ actions! {
     Yes           Confirm ["y"]                      Destroys "yes"      "do it"
     No            Confirm ["n" "Enter" "Esc" "q"]    Looks    "no"       "don't"
 
-    ConfirmDown   Confirm ["j" "Down"]               Looks    ""         "what is further down"
-    ConfirmUp     Confirm ["k" "Up"]                 Looks    ""         "what is further up"
+    ConfirmDown   Confirm ["Down"]                   Looks    ""         "what is further down"
+    ConfirmUp     Confirm ["Up"]                     Looks    ""         "what is further up"
 
     ChooseDown    Choose  ["j" "Down"]               Looks    ""         "next"
     ChooseUp      Choose  ["k" "Up"]                 Looks    ""         "previous"

@@ -192,8 +192,8 @@ mod tests {
     fn actions_that_live_together_do_not_share_a_key() {
         assert_eq!(bind(&[("task_retry", &["x"])]).unwrap_err(), "0: task_retry and task_revoke are both on x");
         assert_eq!(
-            bind(&[("pool_grow", &["a"]), ("pause", &["z"]), ("pool_shrink", &["z"])]).unwrap_err(),
-            "2: pool_shrink and pause are both on z"
+            bind(&[("pool_grow", &["B"]), ("pause", &["Z"]), ("pool_shrink", &["Z"])]).unwrap_err(),
+            "2: pool_shrink and pause are both on Z"
         );
         assert!(bind(&[("task_retry", &["x"]), ("task_revoke", &["r"])]).is_ok(), "exchanged");
         assert!(bind(&[("pool_grow", &["x"])]).is_ok(), "tasks and workers are never on screen together");
@@ -208,10 +208,10 @@ mod tests {
 
     #[test]
     fn a_key_for_something_else_has_to_be_free() {
-        let keys = bind(&[("pause", &["z"])]).unwrap();
+        let keys = bind(&[("pause", &["Z"])]).unwrap();
         assert_eq!(keys.taken(Scope::TaskList, "F6"), None);
         assert_eq!(keys.taken(Scope::TaskList, "p"), None, "its action moved away");
-        assert_eq!(keys.taken(Scope::TaskList, "z").unwrap(), "it can't be on z: pause is on z");
+        assert_eq!(keys.taken(Scope::TaskList, "Z").unwrap(), "it can't be on Z: pause is on Z");
         assert_eq!(keys.taken(Scope::TaskList, "g").unwrap(), "it can't be on g: top is on g g");
         assert_eq!(keys.taken(Scope::TaskList, "2").unwrap(), "it can't be on 2: 1 to 9 go to the tabs");
     }
