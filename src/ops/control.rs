@@ -215,7 +215,12 @@ impl Control {
         let until_restart = "Holds until the worker restarts.".to_owned();
         match self {
             Control::Shrink(_) => vec!["Only idle processes go, and one always stays.".into()],
-            Control::Shutdown => vec!["Nothing here can start them again.".into()],
+            Control::Shutdown => {
+                let running: u64 = workers.iter().filter_map(|name| model.worker(name)?.running()).sum();
+                let first = (workers.len() > NAMED && running > 0)
+                    .then(|| format!("They finish {} first.", plural(running as usize, "running task")));
+                first.into_iter().chain(["Nothing here can start them again.".to_owned()]).collect()
+            }
             Control::RestartPool => vec![
                 "Each process ends after the task it runs, and a new one takes its place.".into(),
                 "Needs worker_pool_restarts; a pool of threads has nothing to restart.".into(),

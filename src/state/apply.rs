@@ -15,14 +15,12 @@ use super::model::Model;
 use super::queue::Queue;
 use super::task::{Attempt, LONG_RUNTIME, NO_RUNTIME, Rare, Route, RouteId, State, flag, pack};
 use super::tasks::text_size;
-use super::worker::{Presence, Worker};
+use super::worker::Worker;
 
 /// Names beyond which the interner is swept.
 pub(super) const SWEEP_AT: usize = 65_536;
 /// Messages that could not be read and are kept to be shown.
 const KEPT_UNDECODABLE: usize = 16;
-/// How long a worker is remembered that ended.
-const REMEMBERED: std::time::Duration = std::time::Duration::from_secs(3_600);
 
 impl Model {
     pub(super) fn apply(&mut self, update: &Update) {
@@ -108,22 +106,6 @@ impl Model {
             self.worker_order.push_back(name);
         }
         self.workers.entry(name).or_insert_with(|| Worker::new(now))
-    }
-
-    /// Forgets workers that ended more than an hour ago: pods come and go without end. Where everybody is silent, it is
-    /// more likely that we hear nothing.
-    fn forget_ended(&mut self, now: Stamp) {
-        let Some(heard) = self.workers.values().map(|w| w.last_seen).max() else { return };
-        let over = |w: &Worker| {
-            let at = if w.said_offline { now } else { heard };
-            at.since(w.last_seen) > REMEMBERED && w.presence(now) == Presence::Ended
-        };
-        let (workers, order) = (&mut self.workers, &mut self.worker_order);
-        let before = workers.len();
-        workers.retain(|_, worker| !over(worker));
-        if workers.len() < before {
-            order.retain(|name| workers.contains_key(name));
-        }
     }
 
     fn worker_event(&mut self, batch: &Batch, event: &WorkerEvent) {

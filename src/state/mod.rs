@@ -6,6 +6,7 @@
 mod apply;
 pub mod doc;
 pub mod failure;
+pub mod inspected;
 pub mod intern;
 mod journal;
 pub mod live;

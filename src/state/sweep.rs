@@ -1,8 +1,13 @@
-//! Forgetting names that nothing refers to any more: pods and reply queues have endless ones.
+//! Forgetting what has no end: names that nothing refers to any more, and workers that ended long ago.
 
 use super::intern::Sym;
 use super::model::Model;
 use super::tasks::Slot;
+use super::worker::{Presence, Worker};
+use crate::clock::Stamp;
+
+/// How long a worker is remembered that ended.
+const REMEMBERED: std::time::Duration = std::time::Duration::from_secs(3_600);
 
 impl Model {
     pub(super) fn sweep(&mut self) {
@@ -34,6 +39,22 @@ impl Model {
             mark(Some(sym));
         }
         self.names.sweep(&used);
+    }
+
+    /// Forgets workers that ended more than an hour ago: pods come and go without end. Where everybody is silent, it is
+    /// more likely that we hear nothing.
+    pub(super) fn forget_ended(&mut self, now: Stamp) {
+        let Some(heard) = self.workers.values().map(|w| w.last_seen).max() else { return };
+        let over = |w: &Worker| {
+            let at = if w.said_offline { now } else { heard };
+            at.since(w.last_seen) > REMEMBERED && w.presence(now) == Presence::Ended
+        };
+        let (workers, order) = (&mut self.workers, &mut self.worker_order);
+        let before = workers.len();
+        workers.retain(|_, worker| !over(worker));
+        if workers.len() < before {
+            order.retain(|name| workers.contains_key(name));
+        }
     }
 
     fn sweep_routes(&mut self) {

@@ -16,13 +16,13 @@ pub enum Scope {
     Tasks,
     /// Tasks in a list.
     TaskList,
-    /// Lists that can be put in another order.
-    Sorts,
-    /// Panes and inner tabs that follow each other.
-    Panes,
     Workers,
     Monitor,
     Broker,
+    /// Lists with an order of their own.
+    Sorts,
+    /// Screens of several panes.
+    Panes,
     /// Lines that can be folded.
     Folds,
     /// A tree of tasks.
@@ -53,11 +53,11 @@ impl Scope {
             Scope::Opens => "rows",
             Scope::Tasks => "tasks",
             Scope::TaskList => "the list of tasks",
-            Scope::Sorts => "order",
-            Scope::Panes => "panes",
             Scope::Workers => "workers",
             Scope::Monitor => "monitor",
             Scope::Broker => "broker",
+            Scope::Sorts => "order",
+            Scope::Panes => "panes",
             Scope::Folds => "folding",
             Scope::Tree => "the tree",
             Scope::Failures => "failures",
@@ -115,9 +115,6 @@ actions! {
     RateLimit     Workers []                         Changes  "rate limit" "limit how often a task may start"
     TimeLimit     Workers []                         Changes  "time limits" "limit how long a task may run"
 
-    NextPane      Panes   ["]" "Tab"]                Looks    "pane"     "next pane"
-    PreviousPane  Panes   ["[" "BackTab"]            Looks    ""         "previous pane"
-
     WindowShorter Monitor ["<"]                      Looks    "shorter"  "a shorter window of time"
     WindowLonger  Monitor [">"]                      Looks    "longer"   "a longer window of time"
     CursorEarlier Monitor ["{"]                      Looks    "read"     "read the values at an earlier time"
@@ -163,6 +160,8 @@ actions! {
     SearchNext    Text    ["n"]                      Looks    ""         "next match"
     SearchBefore  Text    ["N"]                      Looks    ""         "match before"
 
+    NextPane      Panes   ["]" "Tab"]                Looks    "pane"     "next pane"
+    PreviousPane  Panes   ["[" "BackTab"]            Looks    ""         "previous pane"
 
     Fold          Folds   ["Enter" "Space"]          Looks    "fold"     "fold or unfold what is under the cursor"
     TreeFold      Tree    ["Space"]                  Looks    "fold"     "fold or unfold what it called"
@@ -171,8 +170,8 @@ actions! {
     Yes           Confirm ["y"]                      Destroys "yes"      "do it"
     No            Confirm ["n" "Enter" "Esc" "q"]    Looks    "no"       "don't"
 
-    ConfirmDown   Confirm ["j" "Down"]               Looks    ""         "what is further down"
-    ConfirmUp     Confirm ["k" "Up"]                 Looks    ""         "what is further up"
+    ConfirmDown   Confirm ["Down"]                   Looks    ""         "what is further down"
+    ConfirmUp     Confirm ["Up"]                     Looks    ""         "what is further up"
 
     ChooseDown    Choose  ["j" "Down"]               Looks    ""         "next"
     ChooseUp      Choose  ["k" "Up"]                 Looks    ""         "previous"

@@ -158,7 +158,7 @@ pub fn role(state: State) -> Role {
 }
 
 /// What our own signs become where only ASCII is shown.
-const ASCII: [(&str, &str); 44] = [
+const ASCII: [(&str, &str); 45] = [
     ("○", "o"),
     ("◔", "("),
     ("●", "*"),
@@ -183,6 +183,7 @@ const ASCII: [(&str, &str); 44] = [
     ("←", "<"),
     ("→", ">"),
     ("▸", ">"),
+    ("▾", "v"),
     ("•", "*"),
     ("┌", "+"),
     ("┐", "+"),

@@ -31,20 +31,20 @@ pub struct Cx<'a> {
 static UTC: TimeZone = TimeZone::UTC;
 
 impl Cx<'_> {
+    /// As it was when the link broke, if it is broken: who is silent then, is silent because we hear nothing.
+    pub fn last_heard(&self) -> Self {
+        match self.link {
+            LinkState::Down { since, .. } => Self { now: self.now.min(*since), ..*self },
+            _ => Self { ..*self },
+        }
+    }
+
     /// A time of day, or how long ago it was.
     pub fn time(&self, at: Stamp) -> String {
         match self.options.times {
             Times::Absolute => crate::human::clock(at, self.zone),
             Times::Utc => crate::human::clock(at, &TimeZone::UTC),
             Times::Relative => crate::human::span(self.now.since(at).as_secs()),
-        }
-    }
-
-    /// As it was when the link broke, if it is broken: who is silent then, is silent because we hear nothing.
-    pub fn last_heard(&self) -> Self {
-        match self.link {
-            LinkState::Down { since, .. } => Self { now: self.now.min(*since), ..*self },
-            _ => Self { ..*self },
         }
     }
 
@@ -107,10 +107,10 @@ pub enum Answer {
     /// The field was left without a change.
     Cancelled,
     Choice(usize),
-    /// What was chosen of many, in order.
-    Picked(Vec<String>),
     /// What stands in the fields of a form, when all of it can be read.
     Fields(Vec<String>),
+    /// What was chosen of many, in order.
+    Picked(Vec<String>),
 }
 
 /// Why the screen ends.

@@ -172,6 +172,10 @@ fn limits_are_set_from_the_row_of_the_task() {
     assert!(stage.text().contains("takes a rate such as"), "{}", stage.text());
     stage.keys("<ctrl-u>10/m<Enter>");
     assert!(stage.text().contains("Limit billing.charge_card to 10/m on 1 worker?"), "{}", stage.text());
+    stage.keys("<Esc>j<Enter>");
+    assert!(stage.text().contains("task:=billing.invoices.send_reminder"), "{}", stage.text());
+    stage.keys("<Esc>");
+    assert!(stage.text().contains("RATE LIMIT"), "one step back:\n{}", stage.text());
 }
 
 #[test]

@@ -18,7 +18,7 @@ use crate::tui::theme::Role;
 use crate::tui::view::{Answer, Cx, Effect, Outcome, View};
 use crate::tui::widgets::table::{Row, Table};
 
-use super::list::Cursor;
+use super::list::{self, Cursor, Split};
 use super::task::Line;
 
 use forms::{Forms, Meant};
@@ -51,15 +51,16 @@ pub struct Workers {
     forms: Forms,
     asking: Asking,
     height: usize,
+    split: Split,
     empty: Vec<Line>,
 }
 
 /// Below this height there is no room for a pane: it opens instead of the table.
 const TALL: u16 = 24;
 
-/// Rows of the pane below the table.
-fn pane_height(height: u16) -> u16 {
-    if height < TALL { 0 } else { (height * 2 / 5).clamp(9, 20) }
+/// Rows of the pane below the table, unless a person gave it others.
+fn usual_pane(height: u16) -> u16 {
+    (height * 2 / 5).clamp(9, 20)
 }
 
 impl Workers {
@@ -114,8 +115,7 @@ impl Workers {
         }
     }
 
-    fn sync_pane(&mut self, cx: &Cx<'_>) {
-        let below = pane_height(cx.size.height) > 0;
+    fn sync_pane(&mut self, below: bool, cx: &Cx<'_>) {
         let width = usize::from(cx.size.width.saturating_sub(4));
         self.pane = self.cursor.at.as_ref().filter(|_| below).and_then(|item| match item {
             Item::Worker(name) => Some(pane::content(self.inner, cx.model.worker(name)?, cx, width)),
@@ -154,6 +154,7 @@ impl Workers {
     }
 
     fn draw_pane(&self, page: &mut Page<'_>, area: Rect) {
+        page.clickable(Rect { height: 1, ..area }, Target::Split);
         let Some(content) = &self.pane else { return page.rule(area, &[]) };
         let title: Line = match &self.cursor.at {
             Some(Item::Worker(name) | Item::Group(name)) => vec![(clean(name), Role::Text)],
@@ -274,25 +275,18 @@ impl View for Workers {
             Item::Worker(name) => cx.model.worker(name).is_some(),
             mark => items.contains(mark),
         });
-        self.height = usize::from(cx.size.height.saturating_sub(2 + pane_height(cx.size.height)));
+        let below = self.split.below(cx.size.height, usual_pane(cx.size.height), TALL);
+        self.height = usize::from(cx.size.height.saturating_sub(2 + below));
         let selected = self.cursor.settle(&self.list.items, self.height);
         self.table.selected = selected.map(|s| s - self.cursor.top);
         self.sync_table(cx);
-        self.sync_pane(cx);
+        self.sync_pane(below > 0, cx);
         self.sync_status(cx);
     }
 
     fn draw(&self, page: &mut Page<'_>, area: Rect) {
-        let status_width: u16 = self.status.iter().map(|(t, _)| t.width() as u16).sum();
-        let label = page.put(area.x + 1, area.y, area.width, Clean::own("filter  "), Role::Muted);
-        let (text, role) = match self.filter.as_str() {
-            "" => (Clean::own("all workers"), Role::Faint),
-            text => (clean(text), Role::Text),
-        };
-        page.put(area.x + 1 + label, area.y, area.width.saturating_sub(label + status_width + 3), &text, role);
-        page.pieces((area.x + area.width).saturating_sub(status_width + 1), area.y, status_width, &self.status);
-        let below = pane_height(area.height);
-        let list = Rect { y: area.y + 1, height: area.height.saturating_sub(1 + below), ..area };
+        list::head(page, area, "all workers", &self.filter, &self.status);
+        let (list, pane) = self.split.areas(area);
         self.table.draw(page, list);
         for (row, line) in &self.lines {
             let y = list.y + 1 + *row as u16;
@@ -301,9 +295,18 @@ impl View for Workers {
             }
         }
         page.instead_of_rows(list, &self.empty);
-        if below > 0 {
-            self.draw_pane(page, Rect { y: area.y + area.height - below, height: below, ..area });
+        if let Some(pane) = pane {
+            self.draw_pane(page, pane);
         }
+    }
+
+    fn resize_details(&mut self, rows: u16) {
+        self.split.set(rows);
+    }
+
+    fn copies(&self, _cx: &Cx<'_>) -> Vec<(String, String)> {
+        let names = self.commanded();
+        if names.is_empty() { Vec::new() } else { vec![("name".into(), names.join(" "))] }
     }
 
     fn interest(&self) -> Interest {

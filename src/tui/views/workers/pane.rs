@@ -259,7 +259,7 @@ fn pool(worker: &Worker, cx: &Cx<'_>, width: usize, content: &mut Content) {
 
 /// A process and what it runs.
 fn busy<'a>(held: &'a Held, cx: &Cx<'_>, width: usize, known: &mut Usual<'a>) -> Line {
-    let since = held.started.map_or(String::new(), |at| human::clock(at, cx.zone));
+    let since = held.started.map_or(String::new(), |at| human::clock(at, cx.shown_zone()));
     let mut line = vec![
         (crate::clean!("{:<8}", held.pid.map_or(String::new(), |p| p.to_string())), Role::Muted),
         (Clean::own("●━ "), Role::Running),
@@ -351,7 +351,7 @@ fn registered(tasks: Option<&[Registered]>, cx: &Cx<'_>, width: usize, content: 
         let stats = cx.model.name_stats(&task.name);
         let ended = stats.map_or(0, |s| u64::from(s.total.succeeded) + u64::from(s.total.failed));
         let rate = stats.map_or(0.0, |s| {
-            let recent = s.recent(6, cx.now);
+            let recent = s.recent(60, cx.now);
             f64::from(recent.done + recent.failed) / 60.0
         });
         let share = stats.filter(|_| ended > 0).map(|s| f64::from(s.total.failed) / ended as f64);

@@ -85,6 +85,18 @@ impl WorkerScreen {
         }
     }
 
+    /// A task on its own screen; the tasks of a queue or of a name.
+    fn open(&self) -> Outcome {
+        let meant = self.meant();
+        let filter = match (&self.cursor.at, meant.queue, meant.task) {
+            (Some(Key::Task(id)), _, _) => return Outcome::Effect(Effect::OpenTask(id.clone())),
+            (_, Some(queue), _) => format!("queue:={}", crate::filter::quoted(queue)),
+            (_, _, Some(task)) => format!("task:={}", crate::filter::quoted(task)),
+            _ => return Outcome::Done,
+        };
+        Outcome::Effect(Effect::OpenTasks { filter })
+    }
+
     fn order(&mut self, action: Action, cx: &Cx<'_>) -> Outcome {
         let mut forms = std::mem::take(&mut self.forms);
         let outcome = forms.perform(action, vec![self.name.clone()], &self.meant(), cx);
@@ -99,10 +111,10 @@ impl View for WorkerScreen {
             inner if inner.has_tasks() => {
                 &[Scope::Opens, Scope::Panes, Scope::Tasks, Scope::Filters, Scope::List, Scope::Global]
             }
-            Inner::Pool | Inner::Revoked => {
-                &[Scope::Opens, Scope::Panes, Scope::Filters, Scope::List, Scope::Workers, Scope::Global]
+            Inner::Config | Inner::Stats => {
+                &[Scope::Panes, Scope::Filters, Scope::List, Scope::Workers, Scope::Global]
             }
-            _ => &[Scope::Panes, Scope::Filters, Scope::List, Scope::Workers, Scope::Global],
+            _ => &[Scope::Opens, Scope::Panes, Scope::Filters, Scope::List, Scope::Workers, Scope::Global],
         }
     }
 
@@ -118,11 +130,7 @@ impl View for WorkerScreen {
                 let prompt = Prompt::line("filter", &self.filter, |_| Ok(()), Vec::new());
                 return Outcome::Effect(Effect::Open(Box::new(prompt)));
             }
-            Action::Open => {
-                if let Some(Key::Task(id)) = &self.cursor.at {
-                    return Outcome::Effect(Effect::OpenTask(id.clone()));
-                }
-            }
+            Action::Open => return self.open(),
             Action::Back if !self.filter.is_empty() => self.filter.clear(),
             Action::Back if !self.cursor.marks.is_empty() => self.cursor.marks.clear(),
             Action::Back => return Outcome::Effect(Effect::Close),
@@ -231,6 +239,20 @@ impl View for WorkerScreen {
             page.clickable(row, Target::Row(i - self.cursor.top));
             page.pieces(area.x + 2, y, area.width.saturating_sub(4), line);
         }
+    }
+
+    fn crumb(&self) -> Option<String> {
+        Some(self.name.clone())
+    }
+
+    fn copies(&self, _cx: &Cx<'_>) -> Vec<(String, String)> {
+        let mut copies = vec![("worker".to_owned(), self.name.clone())];
+        match &self.cursor.at {
+            Some(Key::Task(id)) => copies.push(("task id".into(), id.to_string())),
+            Some(Key::Name(name)) => copies.push(("name".into(), name.clone())),
+            _ => {}
+        }
+        copies
     }
 
     fn interest(&self) -> Interest {
