@@ -154,8 +154,8 @@ const KEYS: [Key; 10] = [
     Key { key: "1", what: "Tasks", shows: |s| tab(s, "1 ") },
     Key { key: "j", what: "down", shows: |s| cursor(s).is_some_and(|y| y > 4) },
     Key { key: "k", what: "up", shows: |s| cursor(s) == Some(4) },
-    Key { key: "?", what: "help", shows: |s| text(s).contains("redraw") },
-    Key { key: "\x1b", what: "help closes", shows: |s| !text(s).contains("redraw") },
+    Key { key: "?", what: "help", shows: |s| text(s).contains('┌') },
+    Key { key: "\x1b", what: "help closes", shows: |s| !text(s).contains('┌') },
     Key { key: "/", what: "filter", shows: |s| !s.hide_cursor() },
     Key { key: "\x1b", what: "filter closes", shows: vt100::Screen::hide_cursor },
 ];

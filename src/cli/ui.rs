@@ -120,7 +120,7 @@ async fn session(
         true_color: color.contains("truecolor") || color.contains("24bit"),
         auto_theme: theme == "auto" && colorfgbg.is_none(),
     };
-    let mut session = Session::new(options, std::io::stdout(), wiring)?;
+    let mut session = Session::new(options, std::io::stdout(), wiring);
     let leave = session.run(input).await;
     stop.cancel();
     tracker.close();

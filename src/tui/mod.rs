@@ -8,6 +8,7 @@ mod keymap;
 mod layers;
 pub mod pace;
 mod page;
+mod paint;
 pub mod session;
 mod tabs;
 pub mod term;
