@@ -49,7 +49,7 @@ struct Person {
 
 impl Person {
     fn connect() -> Self {
-        let (child, master) = spawn(&["--rate", RATE], SIZE.0, SIZE.1);
+        let (child, master) = spawn(&["demo", "--seed", "7", "--rate", RATE], SIZE.0, SIZE.1);
         let mut reader = master.try_clone_reader().expect("reader");
         let mut writer = master.take_writer().expect("writer");
         let window = Arc::new(Window::default());

@@ -4,6 +4,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
+use super::redis::Redis;
 use super::terminal::Terminal;
 
 /// What a person does and what happens meanwhile.
@@ -11,6 +12,8 @@ struct Session {
     name: &'static str,
     /// Events a second; a task has about four.
     events: u32,
+    /// Through a real Redis, else in the demo.
+    redis: bool,
     /// Typed first, one at a time.
     opens: &'static str,
     /// Typed while it is looked at, again and again: keys and the pause after each.
@@ -22,7 +25,7 @@ struct Session {
 }
 
 const fn session(name: &'static str, events: u32, opens: &'static str, bytes: f64) -> Session {
-    Session { name, events, opens, script: None, bytes: Some(bytes), cpu: None }
+    Session { name, events, redis: false, opens, script: None, bytes: Some(bytes), cpu: None }
 }
 
 const TENTH: Duration = Duration::from_millis(100);
@@ -30,7 +33,7 @@ const SECOND: Duration = Duration::from_secs(1);
 
 /// Budgets: idle below 60 B/s; at 200 events/s Tasks below 4 kB/s and Monitor below 3 kB/s; at 2,000 events/s with Tasks
 /// open below 3 % of a core. The others are held where they are.
-const SESSIONS: [Session; 16] = [
+const SESSIONS: [Session; 17] = [
     session("idle, Tasks", 0, "", 60.0),
     session("idle, Workers", 0, "2", 60.0),
     session("idle, Monitor", 0, "3", 60.0),
@@ -41,12 +44,13 @@ const SESSIONS: [Session; 16] = [
     session("200 ev/s, Workers", 200, "2", 3_000.0),
     session("200 ev/s, Monitor", 200, "3", 3_000.0),
     session("200 ev/s, Broker", 200, "4", 3_000.0),
-    Session { cpu: Some(3.0), ..session("2,000 ev/s, Tasks", 2_000, "", 4_000.0) },
+    session("2,000 ev/s, Tasks", 2_000, "", 4_000.0),
     session("2,000 ev/s, Workers", 2_000, "2", 4_000.0),
     session("2,000 ev/s, Monitor", 2_000, "3", 3_000.0),
     session("2,000 ev/s, Broker", 2_000, "4", 3_000.0),
     Session { script: Some(("j", TENTH)), ..session("200 ev/s, scrolling", 200, "", 12_000.0) },
     Session { script: Some(("2341", SECOND)), ..session("200 ev/s, tab switching", 200, "", 12_000.0) },
+    Session { redis: true, cpu: Some(3.0), ..session("2,000 ev/s, Redis", 2_000, "", 4_000.0) },
 ];
 
 /// How long the demo is left alone first: it makes a quarter of an hour of history.
@@ -75,7 +79,7 @@ pub fn run(only: &[&str]) -> bool {
             scope.spawn(|| {
                 while let Some(session) = sessions.get(next.fetch_add(1, Ordering::Relaxed)) {
                     let at = sessions.iter().position(|s| s.name == session.name).expect("listed");
-                    *figures[at].lock().expect("lock") = Some(measure(session).0);
+                    *figures[at].lock().expect("lock") = measure(session).map(|(figures, _)| figures);
                 }
             });
         }
@@ -86,7 +90,10 @@ pub fn run(only: &[&str]) -> bool {
     );
     let mut kept = true;
     for (session, figures) in sessions.iter().zip(figures) {
-        let f = figures.into_inner().expect("lock").expect("measured");
+        let Some(f) = figures.into_inner().expect("lock") else {
+            println!("{:<26} not measured: there is no redis-server", session.name);
+            continue;
+        };
         let (bytes, bytes_kept) = super::verdict(f.bytes, session.bytes);
         let (cpu, cpu_kept) = super::verdict(f.cpu, session.cpu);
         let budget = |budget: Option<f64>| budget.map_or(String::new(), |b| format!("{b:.0}"));
@@ -108,15 +115,19 @@ pub fn run(only: &[&str]) -> bool {
 /// Writes the bytes of one session to a file.
 pub fn dump(file: &str, name: &str) -> bool {
     let session = SESSIONS.iter().find(|s| s.name.contains(name)).expect("a session of that name");
-    let (figures, bytes) = measure(session);
+    let (figures, bytes) = measure(session).expect("redis-server");
     std::fs::write(file, bytes).expect("written");
     println!("{}: {:.0} B/s", session.name, figures.bytes);
     true
 }
 
-fn measure(session: &Session) -> (Figures, Vec<u8>) {
-    let rate = (session.events / 4).to_string();
-    let mut terminal = Terminal::start(&["--rate", &rate], 120, 36);
+/// Figures and bytes; `None` where a Redis is needed and there is none.
+fn measure(session: &Session) -> Option<(Figures, Vec<u8>)> {
+    let redis = if session.redis { Some(Redis::start(session.events)?) } else { None };
+    let mut terminal = match &redis {
+        Some(redis) => Terminal::start(&["-b", &redis.url()], 120, 36),
+        None => Terminal::start(&["demo", "--seed", "7", "--rate", &(session.events / 4).to_string()], 120, 36),
+    };
     terminal.read_for(SETTLE);
     for key in session.opens.chars() {
         terminal.keys(&key.to_string());
@@ -149,5 +160,5 @@ fn measure(session: &Session) -> (Figures, Vec<u8>) {
         cpu: (used.all - cpu.all) / seconds * 100.0,
         screen: (used.screen - cpu.screen) / seconds * 100.0,
     };
-    (figures, bytes)
+    Some((figures, bytes))
 }

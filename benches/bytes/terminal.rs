@@ -1,4 +1,4 @@
-//! The demo in a pseudo-terminal, and what is known of it from outside: its bytes, its screen, its CPU time.
+//! The binary in a pseudo-terminal, and what is known of it from outside: its bytes, its screen, its CPU time.
 
 use std::io::{Read, Write};
 use std::sync::mpsc::{Receiver, channel};
@@ -12,7 +12,7 @@ const ANSWER: &[u8] = b"\x1b[1;1R";
 /// Ticks of the kernel's clock a second, in /proc.
 const TICKS: f64 = 100.0;
 
-/// A running demo.
+/// A running screen.
 pub struct Terminal {
     child: Box<dyn Child + Send + Sync>,
     /// Held open: closing it hangs up.
@@ -31,9 +31,9 @@ pub struct Cpu {
 }
 
 impl Terminal {
-    /// Starts `demo` with these options. What it writes is read at once, unless `room` bounds what may lie unread.
-    pub fn start(options: &[&str], columns: u16, rows: u16) -> Self {
-        let (child, master) = spawn(options, columns, rows);
+    /// Starts it with these arguments. What it writes is read at once.
+    pub fn start(arguments: &[&str], columns: u16, rows: u16) -> Self {
+        let (child, master) = spawn(arguments, columns, rows);
         let mut reader = master.try_clone_reader().expect("reader");
         let writer = master.take_writer().expect("writer");
         let (sender, output) = channel();
@@ -83,13 +83,12 @@ impl Drop for Terminal {
     }
 }
 
-/// Starts `demo` on the far side of a pseudo-terminal.
-pub fn spawn(options: &[&str], columns: u16, rows: u16) -> (Box<dyn Child + Send + Sync>, Box<dyn MasterPty + Send>) {
+/// Starts the binary on the far side of a pseudo-terminal.
+pub fn spawn(arguments: &[&str], columns: u16, rows: u16) -> (Box<dyn Child + Send + Sync>, Box<dyn MasterPty + Send>) {
     let size = PtySize { rows, cols: columns, pixel_width: 0, pixel_height: 0 };
     let pair = native_pty_system().openpty(size).expect("pty");
     let mut command = CommandBuilder::new(super::binary());
-    command.args(["demo", "--seed", "7"]);
-    command.args(options);
+    command.args(arguments);
     for (name, value) in [("TERM", "xterm-256color"), ("COLORTERM", "truecolor"), ("TZ", "UTC"), ("LANG", "C.UTF-8")] {
         command.env(name, value);
     }

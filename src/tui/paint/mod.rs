@@ -6,6 +6,7 @@
 mod cells;
 mod pen;
 mod scroll;
+mod slide;
 mod spans;
 mod stylus;
 
@@ -13,13 +14,15 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::{Rect, Size};
 
 use pen::Pen;
-use spans::Span;
 use stylus::Stylus;
 
 /// Plain pen, cursor at the top left, nothing on the screen.
 const CLEAR: &[u8] = b"\x1b[m\x1b[H\x1b[2J";
 const SHOW_CURSOR: &[u8] = b"\x1b[?25h";
 const HIDE_CURSOR: &[u8] = b"\x1b[?25l";
+
+/// Bytes from which on it is worth looking for what moved.
+const LONG: usize = 64;
 
 /// See the module.
 pub struct Painter {
@@ -85,28 +88,31 @@ impl Painter {
         Stylus::new(self.pen, self.at, self.next.area.width)
     }
 
-    /// The frame in each order, with lines moved first and without: the shortest of them.
+    /// The frame with what moved moved first and without, in each order: the shortest of them.
     fn shortest(&self) -> Stylus {
-        let spans = spans::between(&self.shown, &self.next);
-        let mut best = self.either_order(&self.stylus(), &spans);
-        if let Some(shift) = scroll::find(&self.shown, &self.next) {
-            let mut stylus = self.stylus();
-            let mut moved = self.shown.clone();
-            shift.apply(&mut moved, &mut stylus);
-            let scrolled = self.either_order(&stylus, &spans::between(&moved, &self.next));
-            if scrolled.bytes.len() < best.bytes.len() {
-                best = scrolled;
+        let mut best = self.either_order(&self.stylus(), &self.shown);
+        if best.bytes.len() < LONG {
+            return best;
+        }
+        let (mut scrolled, mut slid) = ((self.shown.clone(), self.stylus()), (self.shown.clone(), self.stylus()));
+        scroll::apply(&mut scrolled.0, &self.next, &mut scrolled.1);
+        slide::apply(&mut slid.0, &self.next, &mut slid.1);
+        for (shown, stylus) in [scrolled, slid].into_iter().filter(|(_, stylus)| !stylus.bytes.is_empty()) {
+            let tried = self.either_order(&stylus, &shown);
+            if tried.bytes.len() < best.bytes.len() {
+                best = tried;
             }
         }
         best
     }
 
     /// Line by line, or colour by colour: a move of the cursor is shorter than a change of colour.
-    fn either_order(&self, from: &Stylus, spans: &[Span]) -> Stylus {
+    fn either_order(&self, from: &Stylus, shown: &Buffer) -> Stylus {
+        let spans = spans::between(shown, &self.next);
         let mut lines = from.clone();
-        lines.draw(&self.next, spans);
+        lines.draw(&self.next, &spans);
         let mut colors = from.clone();
-        colors.draw(&self.next, &spans::by_pen(spans, from.pen));
+        colors.draw(&self.next, &spans::by_pen(&spans, from.pen));
         if colors.bytes.len() < lines.bytes.len() { colors } else { lines }
     }
 }

@@ -9,21 +9,27 @@ use ratatui::style::Color;
 
 use super::cells::is_blank;
 use super::pen::Pen;
-use super::stylus::Stylus;
+use super::stylus::{Stylus, counted};
 
 /// Lines that have to be found again before moving them is tried.
 const ENOUGH: usize = 3;
 
-/// Lines `band` are moved by some.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Shift {
+/// Lines that are moved by some.
+struct Shift {
     band: Range<usize>,
     by: usize,
     up: bool,
 }
 
+/// Moves lines, on the terminal and in what is known of it, as most of the changed ones have moved.
+pub fn apply(shown: &mut Buffer, next: &Buffer, stylus: &mut Stylus) {
+    if let Some(shift) = find(shown, next) {
+        shift.apply(shown, stylus);
+    }
+}
+
 /// How most of the changed lines have moved, when enough of them have.
-pub fn find(shown: &Buffer, next: &Buffer) -> Option<Shift> {
+fn find(shown: &Buffer, next: &Buffer) -> Option<Shift> {
     let columns = usize::from(next.area.width).max(1);
     let lines = || shown.content.chunks(columns).zip(next.content.chunks(columns)).enumerate();
     let changed: Vec<usize> = lines().filter(|(_, (old, new))| old != new).map(|(y, _)| y).collect();
@@ -60,9 +66,8 @@ fn text(hasher: &DefaultHashBuilder, line: &[Cell]) -> u64 {
 }
 
 impl Shift {
-    /// Moves the lines, on the terminal and in what is known of it. Lines are taken out on one side and put in on the
-    /// other, so that all others stay where they are.
-    pub fn apply(&self, shown: &mut Buffer, stylus: &mut Stylus) {
+    /// Lines are taken out on one side and put in on the other, so that all others stay where they are.
+    fn apply(&self, shown: &mut Buffer, stylus: &mut Stylus) {
         // New lines come in the colour at hand.
         if stylus.pen.bg != Color::Reset {
             stylus.set_pen(Pen { bg: Color::Reset, ..stylus.pen });
@@ -71,9 +76,9 @@ impl Shift {
         let below = self.band.end - self.by;
         let (out, into) = if self.up { (self.band.start, below) } else { (below, self.band.start) };
         stylus.go(0, out as u16);
-        stylus.bytes.extend_from_slice(format!("\x1b[{}M", self.by).as_bytes());
+        stylus.bytes.extend_from_slice(counted(self.by, 'M').as_bytes());
         stylus.go(0, into as u16);
-        stylus.bytes.extend_from_slice(format!("\x1b[{}L", self.by).as_bytes());
+        stylus.bytes.extend_from_slice(counted(self.by, 'L').as_bytes());
         let cells = self.band.start * columns..self.band.end * columns;
         let Some(band) = shown.content.get_mut(cells) else { return };
         let by = (self.by * columns).min(band.len());

@@ -93,7 +93,7 @@ impl Stylus {
 }
 
 /// A sequence with a number that needn't be told when it is one.
-fn counted(n: u16, letter: char) -> String {
+pub fn counted(n: usize, letter: char) -> String {
     if n == 1 { format!("\x1b[{letter}") } else { format!("\x1b[{n}{letter}") }
 }
 
@@ -110,16 +110,16 @@ fn way(from: Option<(u16, u16)>, (x, y): (u16, u16)) -> String {
     let vertical = match from_y.saturating_sub(y) {
         // A line feed keeps the column: the terminal is in raw mode.
         0 if down < 4 => "\n".repeat(usize::from(down)),
-        0 => counted(down, 'B'),
-        up => counted(up, 'A'),
+        0 => counted(down.into(), 'B'),
+        up => counted(up.into(), 'A'),
     };
     let aside = match (x.saturating_sub(from_x), from_x.saturating_sub(x)) {
         (0, 0) => String::new(),
         (0, left) if left < 4 => "\x08".repeat(usize::from(left)),
-        (0, left) => counted(left, 'D'),
-        (right, _) => counted(right, 'C'),
+        (0, left) => counted(left.into(), 'D'),
+        (right, _) => counted(right.into(), 'C'),
     };
-    let from_edge = if x == 0 { "\r".to_owned() } else { format!("\r{}", counted(x, 'C')) };
+    let from_edge = if x == 0 { "\r".to_owned() } else { format!("\r{}", counted(x.into(), 'C')) };
     let aside = if from_edge.len() < aside.len() { from_edge } else { aside };
     if vertical.len() + aside.len() < absolute.len() { vertical + &aside } else { absolute }
 }
