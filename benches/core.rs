@@ -17,6 +17,7 @@ use flower_tui::state::{Limits, LiveQuery, Sort, Store, Update};
 use flower_tui::tui::Key;
 use flower_tui::tui::app::{App, Options, Profile, World};
 use flower_tui::tui::theme::Theme;
+use flower_tui::tui::view::Times;
 use ratatui::buffer::Buffer;
 use ratatui::layout::{Rect, Size};
 
@@ -142,6 +143,7 @@ fn frames(c: &mut Criterion, store: &Store) {
             theme: Theme::Dark,
             ascii: false,
             zone: jiff::tz::TimeZone::UTC,
+            times: Times::default(),
             profile: Profile::default(),
             read_only: false,
             welcome: false,

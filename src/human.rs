@@ -111,6 +111,20 @@ pub fn date(at: Stamp, zone: &TimeZone) -> String {
     format(at, zone, "%Y-%m-%d %H:%M:%S")
 }
 
+/// Date and time as filters take it, `2026-11-24T14:03:27`.
+pub fn iso(at: Stamp, zone: &TimeZone) -> String {
+    format(at, zone, "%Y-%m-%dT%H:%M:%S")
+}
+
+/// A span as filters take it: `15m`, `6h`, `90s`.
+pub fn short_span(secs: u64) -> String {
+    match secs {
+        s if s > 0 && s.is_multiple_of(3_600) => format!("{}h", s / 3_600),
+        s if s > 0 && s.is_multiple_of(60) => format!("{}m", s / 60),
+        s => format!("{s}s"),
+    }
+}
+
 /// Hour and minute, `14:03`.
 pub fn minute(at: Stamp, zone: &TimeZone) -> String {
     format(at, zone, "%H:%M")

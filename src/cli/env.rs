@@ -84,11 +84,12 @@ impl Env {
 
     /// An empty model within the limits asked for.
     pub fn store(&self) -> Store {
-        Store::new(Limits {
+        let limits = Limits {
             tasks: usize::try_from(self.settings.max_tasks.value).unwrap_or(usize::MAX).max(1),
             bytes: usize::try_from(self.settings.max_memory.value).unwrap_or(usize::MAX).max(1 << 20),
             ..Limits::default()
-        })
+        };
+        Store::in_zone(limits, jiff::tz::TimeZone::system())
     }
 
     /// What carries commands out. The past and the simulated cluster leave nothing in the audit log.

@@ -17,7 +17,7 @@ use crate::tui::app::{Options, Profile};
 use crate::tui::session::{Session, Wiring};
 use crate::tui::term;
 use crate::tui::theme::Theme;
-use crate::tui::view::Leave;
+use crate::tui::view::{Leave, Times};
 
 /// Which cluster a session is on.
 struct Cluster {
@@ -103,6 +103,7 @@ async fn session(
         },
         ascii: settings.ascii.value,
         zone: jiff::tz::TimeZone::system(),
+        times: Times::default(),
         profile: Profile {
             name: settings.profile.value.clone().filter(|_| cluster.real),
             danger: settings.danger,
@@ -118,6 +119,10 @@ async fn session(
         resized: resized.clone(),
         stop: stop.clone(),
         true_color: color.contains("truecolor") || color.contains("24bit"),
+        multiplexer: term::Multiplexer::from_environment(
+            std::env::var("TMUX").ok().as_deref(),
+            std::env::var("TERM").ok().as_deref(),
+        ),
         auto_theme: theme == "auto" && colorfgbg.is_none(),
     };
     let mut session = Session::new(options, std::io::stdout(), wiring);

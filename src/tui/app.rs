@@ -14,9 +14,10 @@ use super::layers::{Choose, Confirm, log};
 use super::page::{Page, Target};
 use super::tabs::TABS;
 use super::theme::{Role, Theme, ascii};
-use super::view::{Answer, Cx, Effect, Leave, Outcome, View};
+use super::view::{Answer, Cx, Effect, Leave, Outcome, Times, View};
 use super::views::task::TaskScreen;
 use super::views::welcome::Welcome;
+use super::views::workflow::WorkflowScreen;
 use crate::broker::{Health, LinkState};
 use crate::clock::Stamp;
 use crate::feed::Interest;
@@ -32,6 +33,7 @@ pub struct Options {
     pub theme: Theme,
     pub ascii: bool,
     pub zone: TimeZone,
+    pub times: Times,
     pub profile: Profile,
     pub read_only: bool,
     /// Show what was tried until the broker is reached for the first time.
@@ -52,7 +54,16 @@ pub enum Do {
     Run(Command),
     Refresh,
     Redraw,
+    /// Put a text into the terminal's clipboard.
+    Copy(String),
     Leave(Leave),
+}
+
+/// Where one was when something opened its tasks.
+struct Return {
+    tab: usize,
+    layers: Vec<Box<dyn View>>,
+    filter: String,
 }
 
 /// See the module.
@@ -61,6 +72,9 @@ pub struct App {
     tabs: Vec<Box<dyn View>>,
     tab: usize,
     layers: Vec<Box<dyn View>>,
+    /// The way back, the nearest last.
+    returns: Vec<Return>,
+    crumbs: Clean,
     welcome: Option<Welcome>,
     keymap: Keymap,
     header: Header,
@@ -75,9 +89,13 @@ pub struct App {
     unsynced: bool,
     notes: Vec<(Clean, Role)>,
     clicks: Vec<(Rect, Target)>,
+    /// The mouse holds the edge above the details.
+    dragging: bool,
     round_trip: Option<Duration>,
 }
 
+/// The tab that lists tasks.
+const TASKS: usize = 0;
 /// How long a message stays in the last line.
 const TOAST: Duration = Duration::from_secs(6);
 /// Receipts kept for the log.
@@ -91,6 +109,8 @@ impl App {
             tabs: TABS.iter().map(|tab| (tab.make)()).collect(),
             tab: 0,
             layers: Vec::new(),
+            returns: Vec::new(),
+            crumbs: Clean::default(),
             welcome,
             keymap: Keymap::default(),
             header: Header::default(),
@@ -102,6 +122,7 @@ impl App {
             unsynced: true,
             notes: Vec::new(),
             clicks: Vec::new(),
+            dragging: false,
             round_trip: None,
         }
     }
@@ -186,6 +207,7 @@ impl App {
     /// Takes a click.
     pub fn click(&mut self, x: u16, y: u16, model: &Model, world: &World<'_>) -> Vec<Do> {
         let hit = self.clicks.iter().rev().find(|(area, _)| area.contains((x, y).into())).map(|(_, target)| *target);
+        self.dragging = hit == Some(Target::Split);
         match hit {
             Some(Target::Tab(tab)) => {
                 self.go_to_tab(tab);
@@ -199,6 +221,14 @@ impl App {
                 }
             }
             None => Vec::new(),
+        }
+    }
+
+    /// Takes the mouse being dragged: by the edge above the details, that edge goes along.
+    pub fn drag(&mut self, y: u16, size: Size) {
+        if self.dragging {
+            let bottom = size.height.saturating_sub(1);
+            self.focus().resize_details(bottom.saturating_sub(y));
         }
     }
 
@@ -219,6 +249,7 @@ impl App {
     }
 
     fn go_to_tab(&mut self, tab: usize) {
+        self.returns.clear();
         self.layers.clear();
         self.keymap.reset();
         self.tab = tab;
@@ -232,6 +263,7 @@ impl App {
             model,
             now: world.now,
             zone: &zone,
+            times: self.options.times,
             size: content(world.size),
             link: world.link,
             health: world.health,
@@ -254,8 +286,48 @@ impl App {
             self.layers.push(Box::new(menu));
             return Vec::new();
         }
+        if action == Action::Back && self.step_back() {
+            return Vec::new();
+        }
         let outcome = self.with_cx(model, world, |view, cx| view.perform(action, cx));
         self.outcome(outcome, Some(action), model, world)
+    }
+
+    /// Back to where tasks were opened from, if they were.
+    fn step_back(&mut self) -> bool {
+        if !self.layers.is_empty() {
+            return false;
+        }
+        let Some(back) = self.returns.pop() else { return false };
+        self.tabs[TASKS].filter_by(&back.filter);
+        self.tab = back.tab;
+        self.layers = back.layers;
+        self.unsynced = true;
+        true
+    }
+
+    /// Shows the tasks a filter selects, and remembers the way back.
+    fn open_tasks(&mut self, filter: &str) {
+        let before = self.tabs[TASKS].filtered_by();
+        self.returns.push(Return { tab: self.tab, layers: std::mem::take(&mut self.layers), filter: before });
+        self.tab = TASKS;
+        self.tabs[TASKS].filter_by(filter);
+        self.unsynced = true;
+    }
+
+    fn copy(&mut self, model: &Model, world: &World<'_>) -> Vec<Do> {
+        let copies = self.with_cx(model, world, |view, cx| view.copies(cx));
+        match copies.len() {
+            0 => self.say("there is nothing to copy here", Role::Muted, world.now),
+            1 => {
+                return copies
+                    .into_iter()
+                    .flat_map(|(what, text)| self.effect(Effect::Copy { what, text }, model, world))
+                    .collect();
+            }
+            _ => self.layers.push(Box::new(Choose::copies(copies))),
+        }
+        Vec::new()
     }
 
     fn outcome(&mut self, outcome: Outcome, action: Option<Action>, model: &Model, world: &World<'_>) -> Vec<Do> {
@@ -283,6 +355,16 @@ impl App {
             }
             Effect::Open(view) => self.layers.push(view),
             Effect::OpenTask(id) => self.layers.push(Box::new(TaskScreen::new(id))),
+            Effect::OpenTasks { filter } => self.open_tasks(&filter),
+            Effect::OpenWorkflow(id) => self.layers.push(Box::new(WorkflowScreen::new(id))),
+            Effect::Copy { what, text } => {
+                if self.layers.last().is_some_and(|l| l.scopes() == [Scope::Choose]) {
+                    self.layers.pop();
+                }
+                let size = crate::human::bytes(text.len() as u64);
+                self.say(&format!("copied {what} ({size})"), Role::Muted, world.now);
+                return vec![Do::Copy(text)];
+            }
             Effect::Close => {
                 self.layers.pop();
             }
@@ -316,6 +398,8 @@ impl App {
                 let scopes = self.focus().scopes();
                 self.layers.push(Box::new(Help::new(scopes)));
             }
+            Action::Copy => return self.copy(model, world),
+            Action::TimeStyle => self.next_time_style(world.now),
             Action::Log => self.layers.push(Box::<log::Log>::default()),
             Action::Pause => {
                 self.paused = match self.paused {
@@ -336,6 +420,16 @@ impl App {
             _ => {}
         }
         Vec::new()
+    }
+
+    fn next_time_style(&mut self, now: Stamp) {
+        let (next, says) = match self.options.times {
+            Times::Absolute => (Times::Utc, "times in UTC"),
+            Times::Utc => (Times::Relative, "times as how long ago"),
+            Times::Relative => (Times::Absolute, "times by the clock here"),
+        };
+        self.options.times = next;
+        self.say(says, Role::Muted, now);
     }
 
     fn quit(&mut self) -> Vec<Do> {
@@ -387,6 +481,7 @@ impl App {
             model,
             now,
             zone: &zone,
+            times: self.options.times,
             size: content(world.size),
             link: world.link,
             health: world.health,
@@ -404,6 +499,21 @@ impl App {
         }
         self.receipts = receipts;
         self.sync_notes(model, world);
+        self.sync_crumbs();
+    }
+
+    /// The way that led here: where tasks were opened from, and the screens that lie on each other.
+    fn sync_crumbs(&mut self) {
+        let mut way: Vec<String> = Vec::new();
+        for back in &self.returns {
+            way.push(TABS.get(back.tab).map_or("", |tab| tab.title).to_owned());
+            way.extend(back.layers.iter().filter_map(|layer| layer.crumb()));
+        }
+        if !way.is_empty() {
+            way.push(TABS.get(self.tab).map_or("", |tab| tab.title).to_owned());
+        }
+        way.extend(self.layers.iter().filter_map(|layer| layer.crumb()));
+        self.crumbs = if way.is_empty() { Clean::default() } else { crate::clean!("› {}", way.join(" › ")) };
     }
 
     fn sync_notes(&mut self, model: &Model, world: &World<'_>) {
@@ -443,7 +553,7 @@ impl App {
         let line = |y: u16| Rect { x: area.x, y, width: area.width, height: u16::from(y < area.y + area.height) };
         self.header.draw(&mut page, line(area.y));
         if area.height > 1 {
-            header::tabs(&mut page, line(area.y + 1), self.tab, &self.notes);
+            header::tabs(&mut page, line(area.y + 1), self.tab, &self.crumbs, &self.notes);
         }
         let body = Rect { y: area.y + 2, height: content(area.as_size()).height, ..area };
         if body.height > 0 && area.height > 3 {
@@ -503,16 +613,16 @@ impl App {
         }
     }
 
-    /// Scans the views want done.
+    /// Scans the views want done, each with the place of its view: tabs first, then layers.
     pub fn wanted_scans(&mut self) -> Vec<(usize, ScanRequest)> {
-        let tabs = self.tabs.iter_mut().enumerate();
-        tabs.filter_map(|(i, tab)| tab.wants_scan().map(|request| (i, request))).collect()
+        let views = self.tabs.iter_mut().chain(self.layers.iter_mut()).enumerate();
+        views.filter_map(|(i, view)| view.wants_scan().map(|request| (i, request))).collect()
     }
 
-    /// A scan is done.
-    pub fn scanned(&mut self, tab: usize, scan: Scan) {
-        if let Some(tab) = self.tabs.get_mut(tab) {
-            tab.scanned(scan);
+    /// A scan is done. A layer may have gone meanwhile; a scan knows which question it answers.
+    pub fn scanned(&mut self, place: usize, scan: Scan) {
+        if let Some(view) = self.tabs.iter_mut().chain(self.layers.iter_mut()).nth(place) {
+            view.scanned(scan);
         }
     }
 }

@@ -16,6 +16,10 @@ pub enum Target {
     Row(usize),
     Column(usize),
     Action(Action),
+    /// A point of a chart: thousandths of its time.
+    Share(u16),
+    /// The edge between a list and its details.
+    Split,
 }
 
 /// See the module.

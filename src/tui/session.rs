@@ -17,8 +17,8 @@ use super::Key;
 use super::app::{App, Do, Options, World};
 use super::pace::Pace;
 use super::paint::Painter;
-use super::term::{ASK_CURSOR, BEGIN_FRAME, END_FRAME, READ};
-use super::theme::Theme;
+use super::term::{self, ASK_CURSOR, BEGIN_FRAME, END_FRAME, Multiplexer, READ};
+use super::theme::{Role, Theme};
 use super::view::Leave;
 use crate::feed::Feed;
 use crate::ops::{Ops, Receipt};
@@ -35,6 +35,8 @@ pub struct Wiring {
     pub stop: CancellationToken,
     /// The terminal shows 16 million colours; else 256 are used.
     pub true_color: bool,
+    /// What stands between us and the terminal.
+    pub multiplexer: Multiplexer,
     /// The theme follows the terminal's background once that is known.
     pub auto_theme: bool,
 }
@@ -194,6 +196,10 @@ impl<W: Write> Session<W> {
                     MouseEventKind::Down(MouseButton::Left) => {
                         store.read(|m| self.app.click(mouse.column, mouse.row, m, &world))
                     }
+                    MouseEventKind::Drag(MouseButton::Left) => {
+                        self.app.drag(mouse.row, self.size);
+                        Vec::new()
+                    }
                     MouseEventKind::ScrollDown => store.read(|m| self.app.wheel(true, m, &world)),
                     MouseEventKind::ScrollUp => store.read(|m| self.app.wheel(false, m, &world)),
                     _ => Vec::new(),
@@ -231,6 +237,7 @@ impl<W: Write> Session<W> {
                 });
             }
             Do::Refresh => self.wiring.feed.refresh(),
+            Do::Copy(text) => self.copy(&text),
             Do::Redraw => {
                 self.painter.forget();
                 self.key_dirty = true;
@@ -238,6 +245,15 @@ impl<W: Write> Session<W> {
             Do::Leave(leave) => return Some(leave),
         }
         None
+    }
+
+    /// Over SSH the clipboard is the one of the terminal at the person's end: it is told by an escape sequence.
+    fn copy(&mut self, text: &str) {
+        let sequence = term::to_clipboard(text, self.wiring.multiplexer);
+        let sent = self.out.write_all(sequence.as_bytes()).and_then(|()| self.out.flush());
+        if let Err(error) = sent {
+            self.app.say(&format!("can't copy: {error}"), Role::Fail, self.wiring.ops.clock.now());
+        }
     }
 
     fn draw(&mut self, data_only: bool) -> io::Result<()> {

@@ -15,4 +15,5 @@ pub const TABS: &[Tab] = &[
     Tab { title: "Workers", make: || Box::<views::workers::Workers>::default() },
     Tab { title: "Monitor", make: || Box::<views::monitor::Monitor>::default() },
     Tab { title: "Broker", make: || Box::<views::broker::BrokerView>::default() },
+    Tab { title: "Failures", make: || Box::<views::failures::Failures>::default() },
 ];

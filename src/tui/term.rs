@@ -56,6 +56,36 @@ fn leave() {
     let _ = terminal::disable_raw_mode();
 }
 
+/// A program between us and the terminal that keeps escape sequences it doesn't know to itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Multiplexer {
+    None,
+    Tmux,
+    Screen,
+}
+
+impl Multiplexer {
+    /// Which one, by what it puts into the environment.
+    pub fn from_environment(tmux: Option<&str>, term: Option<&str>) -> Self {
+        match (tmux, term) {
+            (Some(socket), _) if !socket.is_empty() => Multiplexer::Tmux,
+            (_, Some(term)) if term.starts_with("screen") => Multiplexer::Screen,
+            _ => Multiplexer::None,
+        }
+    }
+}
+
+/// The sequence (OSC 52) that puts a text into the terminal's clipboard, wrapped so that it passes a multiplexer.
+pub fn to_clipboard(text: &str, through: Multiplexer) -> String {
+    use base64::Engine;
+    let sequence = format!("\x1b]52;c;{}\x07", base64::engine::general_purpose::STANDARD.encode(text));
+    match through {
+        Multiplexer::None => sequence,
+        Multiplexer::Tmux => format!("\x1bPtmux;{}\x1b\\", sequence.replace('\x1b', "\x1b\x1b")),
+        Multiplexer::Screen => format!("\x1bP{sequence}\x1b\\"),
+    }
+}
+
 /// Bytes typed at the terminal, read by a thread of their own that lives as long as the process.
 pub fn input() -> mpsc::Receiver<Vec<u8>> {
     let (sender, receiver) = mpsc::channel(64);
@@ -85,4 +115,18 @@ pub const READ: usize = 4096;
 pub fn size() -> io::Result<ratatui::layout::Size> {
     let (width, height) = terminal::size()?;
     Ok(ratatui::layout::Size { width, height })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_clipboard_is_reached_through_a_multiplexer_too() {
+        assert_eq!(to_clipboard("hi", Multiplexer::None), "\x1b]52;c;aGk=\x07");
+        assert_eq!(to_clipboard("hi", Multiplexer::Tmux), "\x1bPtmux;\x1b\x1b]52;c;aGk=\x07\x1b\\");
+        assert_eq!(Multiplexer::from_environment(Some("/tmp/tmux-0/default,1,0"), Some("screen")), Multiplexer::Tmux);
+        assert_eq!(Multiplexer::from_environment(None, Some("screen.xterm")), Multiplexer::Screen);
+        assert_eq!(Multiplexer::from_environment(None, Some("xterm")), Multiplexer::None);
+    }
 }

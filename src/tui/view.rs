@@ -13,17 +13,50 @@ use crate::feed::Interest;
 use crate::ops::{Command, Receipt};
 use crate::state::{Model, Scan, ScanRequest};
 
+/// How points in time are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Times {
+    /// In the zone of whoever looks.
+    #[default]
+    Absolute,
+    Utc,
+    /// How long ago.
+    Relative,
+}
+
 /// What a view may look at while it copies or acts.
 pub struct Cx<'a> {
     pub model: &'a Model,
     pub now: Stamp,
     pub zone: &'a TimeZone,
+    pub times: Times,
     /// Room the view has.
     pub size: Size,
     pub link: &'a LinkState,
     pub health: Option<&'a Health>,
     pub receipts: &'a [Receipt],
     pub paused: bool,
+}
+
+static UTC: TimeZone = TimeZone::UTC;
+
+impl Cx<'_> {
+    /// A time of day, or how long ago it was.
+    pub fn time(&self, at: Stamp) -> String {
+        match self.times {
+            Times::Absolute => crate::human::clock(at, self.zone),
+            Times::Utc => crate::human::clock(at, &TimeZone::UTC),
+            Times::Relative => crate::human::span(self.now.since(at).as_secs()),
+        }
+    }
+
+    /// The zone times are shown in.
+    pub fn shown_zone(&self) -> &TimeZone {
+        match self.times {
+            Times::Utc => &UTC,
+            _ => self.zone,
+        }
+    }
 }
 
 /// What came of a key.
@@ -41,6 +74,17 @@ pub enum Effect {
     Run(Command),
     Open(Box<dyn View>),
     OpenTask(TaskId),
+    /// Show the tasks a filter selects; `Esc` leads back here.
+    OpenTasks {
+        filter: String,
+    },
+    /// Show the workflow a task belongs to.
+    OpenWorkflow(TaskId),
+    /// Put a text into the clipboard of whoever looks.
+    Copy {
+        what: String,
+        text: String,
+    },
     /// Close the topmost layer.
     Close,
     /// Close the topmost layer, and let the view below take this action.
@@ -63,6 +107,8 @@ pub enum Answer {
     /// The field was left without a change.
     Cancelled,
     Choice(usize),
+    /// What was chosen of many, in order.
+    Picked(Vec<String>),
 }
 
 /// Why the screen ends.
@@ -111,6 +157,27 @@ pub trait View: Send {
 
     /// Paints the copy.
     fn draw(&self, page: &mut Page<'_>, area: Rect);
+
+    /// Selects by a filter that came from elsewhere.
+    fn filter_by(&mut self, _filter: &str) {}
+
+    /// What it shows at the moment, for the way back to it.
+    fn filtered_by(&self) -> String {
+        String::new()
+    }
+
+    /// Gives the details below its list so many rows.
+    fn resize_details(&mut self, _rows: u16) {}
+
+    /// What can be copied from it: a name for each text.
+    fn copies(&self, _cx: &Cx<'_>) -> Vec<(String, String)> {
+        Vec::new()
+    }
+
+    /// One or two words on where one is, for the way back in the second line.
+    fn crumb(&self) -> Option<String> {
+        None
+    }
 
     /// What workers should be asked about while this is on screen.
     fn interest(&self) -> Interest {

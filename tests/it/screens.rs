@@ -11,6 +11,7 @@ use flower_tui::state::{Limits, Store, Update};
 use flower_tui::tui::Key;
 use flower_tui::tui::app::{App, Do, Options, Profile, World};
 use flower_tui::tui::theme::Theme;
+use flower_tui::tui::view::Times;
 use jiff::tz::TimeZone;
 use ratatui::Terminal;
 use ratatui::backend::TestBackend;
@@ -38,6 +39,7 @@ impl Stage {
             theme,
             ascii: false,
             zone: TimeZone::UTC,
+            times: Times::default(),
             profile: Profile { name: Some("production".into()), danger: true, url: "redis://cache-1:6379/0".into() },
             read_only: false,
             welcome: false,

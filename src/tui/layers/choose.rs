@@ -20,6 +20,8 @@ pub struct Item {
     pub risk: Risk,
     /// Taken by the view below, when chosen; else the number of the line is given back.
     pub action: Option<Action>,
+    /// Put into the clipboard, when chosen.
+    pub copy: Option<(String, String)>,
 }
 
 /// See the module.
@@ -34,9 +36,32 @@ impl Choose {
     pub fn lines(title: &str, lines: impl IntoIterator<Item = String>, at: usize) -> Self {
         let items = lines
             .into_iter()
-            .map(|line| Item { key: None, text: clean(&line), refused: None, risk: Risk::Looks, action: None })
+            .map(|line| Item {
+                key: None,
+                text: clean(&line),
+                refused: None,
+                risk: Risk::Looks,
+                action: None,
+                copy: None,
+            })
             .collect();
         Self { title: clean(title), items, at }
+    }
+
+    /// What can be copied: the beginning of each text beside its name.
+    pub fn copies(copies: Vec<(String, String)>) -> Self {
+        let items = copies
+            .into_iter()
+            .map(|(what, text)| Item {
+                key: None,
+                text: crate::clean!("{what:<10}  {}", crate::text::cut_end(clean(&text).as_str(), 56)),
+                refused: None,
+                risk: Risk::Looks,
+                action: None,
+                copy: Some((what, text)),
+            })
+            .collect();
+        Self { title: Clean::own("copy"), items, at: 0 }
     }
 
     /// Everything the view below can do now.
@@ -49,6 +74,7 @@ impl Choose {
                 refused: view.refuse(row.action, cx).map(|why| clean(&why)),
                 risk: row.risk,
                 action: Some(row.action),
+                copy: None,
             })
             .collect();
         items.sort_by_key(|item| std::cmp::Reverse(item.risk > Risk::Looks));
@@ -58,6 +84,9 @@ impl Choose {
     fn choose(&self) -> Outcome {
         match self.items.get(self.at) {
             Some(Item { refused: Some(why), .. }) => Outcome::Effect(Effect::Say(why.to_string())),
+            Some(Item { copy: Some((what, text)), .. }) => {
+                Outcome::Effect(Effect::Copy { what: what.clone(), text: text.clone() })
+            }
             Some(Item { action: Some(action), .. }) => Outcome::Effect(Effect::CloseAnd(*action)),
             Some(_) => Outcome::Effect(Effect::Answer(Answer::Choice(self.at))),
             None => Outcome::Effect(Effect::Close),

@@ -3,9 +3,11 @@
 pub mod choose;
 pub mod confirm;
 pub mod log;
+pub mod pick;
 pub mod prompt;
 pub mod scroll;
 
 pub use choose::Choose;
 pub use confirm::Confirm;
+pub use pick::Pick;
 pub use prompt::Prompt;

@@ -54,7 +54,7 @@ impl Scroll {
                 self.find(self.top);
             }
             Answer::Cancelled => self.search.clear(),
-            Answer::Choice(_) => {}
+            Answer::Choice(_) | Answer::Picked(_) => {}
         }
     }
 
