@@ -27,13 +27,34 @@ struct Slide {
 pub fn apply(shown: &mut Buffer, next: &Buffer, stylus: &mut Stylus) {
     let columns = usize::from(next.area.width).max(1);
     let lines = shown.content.chunks_mut(columns).zip(next.content.chunks(columns));
+    // The first of each line, then the second: going down a column is the shortest way.
+    let mut rounds: Vec<Vec<(u16, Slide)>> = Vec::new();
     for (y, (old, new)) in lines.enumerate() {
         // Half of a wide symbol can't be moved.
         if old == new || old.iter().chain(new).any(is_tail) {
             continue;
         }
-        for slide in find(0..columns, old, new) {
-            slide.apply(y as u16, old, stylus);
+        for (round, slide) in find(0..columns, old, new).into_iter().enumerate() {
+            slide.move_cells(old);
+            if rounds.len() <= round {
+                rounds.push(Vec::new());
+            }
+            rounds[round].push((y as u16, slide));
+        }
+    }
+    // New columns come in the colour at hand.
+    if !rounds.is_empty() && stylus.pen.bg != Color::Reset {
+        stylus.set_pen(Pen { bg: Color::Reset, ..stylus.pen });
+    }
+    for round in rounds {
+        // Columns are taken out on one side and put in on the other, so that the rest of the line stays where it is.
+        for (y, slide) in &round {
+            stylus.go(slide.taken_at() as u16, *y);
+            stylus.bytes.extend_from_slice(counted(slide.by, 'P').as_bytes());
+        }
+        for (y, slide) in &round {
+            stylus.go(slide.put_at() as u16, *y);
+            stylus.bytes.extend_from_slice(counted(slide.by, '@').as_bytes());
         }
     }
 }
@@ -76,25 +97,24 @@ impl Slide {
         if self.left { self.from..self.to + self.by } else { self.from - self.by..self.to }
     }
 
-    /// Columns are taken out on one side and put in on the other, so that the rest of the line stays where it is.
-    fn apply(self, y: u16, line: &mut [Cell], stylus: &mut Stylus) {
-        // New columns come in the colour at hand.
-        if stylus.pen.bg != Color::Reset {
-            stylus.set_pen(Pen { bg: Color::Reset, ..stylus.pen });
-        }
-        let Self { from, to, by, left } = self;
-        let (out, into) = if left { (from, to) } else { (to - by, from - by) };
-        stylus.go(out as u16, y);
-        stylus.bytes.extend_from_slice(counted(by, 'P').as_bytes());
-        stylus.go(into as u16, y);
-        stylus.bytes.extend_from_slice(counted(by, '@').as_bytes());
+    /// Where columns are taken out.
+    fn taken_at(self) -> usize {
+        if self.left { self.from } else { self.to - self.by }
+    }
+
+    /// Where columns are put in.
+    fn put_at(self) -> usize {
+        if self.left { self.to } else { self.from - self.by }
+    }
+
+    fn move_cells(self, line: &mut [Cell]) {
         let Some(part) = line.get_mut(self.touched()) else { return };
-        if left {
-            part.rotate_left(by);
-            part.iter_mut().rev().take(by).for_each(|cell| *cell = Cell::EMPTY);
+        if self.left {
+            part.rotate_left(self.by);
+            part.iter_mut().rev().take(self.by).for_each(|cell| *cell = Cell::EMPTY);
         } else {
-            part.rotate_right(by);
-            part.iter_mut().take(by).for_each(|cell| *cell = Cell::EMPTY);
+            part.rotate_right(self.by);
+            part.iter_mut().take(self.by).for_each(|cell| *cell = Cell::EMPTY);
         }
     }
 }
