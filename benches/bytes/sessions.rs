@@ -54,11 +54,11 @@ const SESSIONS: [Session; 17] = [
 ];
 
 /// How long the demo is left alone first: it makes a quarter of an hour of history.
-const SETTLE: Duration = Duration::from_secs(5);
-/// Long tasks of the history end within this.
-const COME_TO_REST: Duration = Duration::from_secs(20);
+const SETTLE: Duration = Duration::from_secs(8);
+/// Long tasks of the history end within this, and what is told of the last minute comes to rest.
+const COME_TO_REST: Duration = Duration::from_secs(65);
 /// Sessions that run at the same time: each needs little, and most of it is waiting.
-const ABREAST: usize = 4;
+const ABREAST: usize = 8;
 
 /// What was measured.
 struct Figures {

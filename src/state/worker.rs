@@ -183,7 +183,9 @@ impl Worker {
     /// Share of the pool that was busy at most in each stretch of time. Without the pool's size the most that ever ran
     /// at once stands in for it.
     pub fn shares(&self, stretches: impl Iterator<Item = (Stamp, Stamp)>) -> Vec<Option<f64>> {
-        let running = stretches.map(|(begin, end)| self.busy.between(begin, end).max().unwrap_or(0));
+        let busiest = |begin, end| self.busy.between(begin, end).max().filter(|running| *running > 0);
+        // Nothing is known yet of the newest ten seconds when they have just begun: what was before them still holds.
+        let running = stretches.map(|(begin, end)| busiest(begin, end).or(busiest(begin, begin)).unwrap_or(0));
         let running: Vec<u16> = running.collect();
         let most = running.iter().max().map_or(0, |m| u64::from(m.saturating_sub(1)));
         let size = self.pool_size().unwrap_or(most).max(1) as f64;

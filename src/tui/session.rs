@@ -60,7 +60,7 @@ pub struct Session<W: Write> {
 }
 
 /// Bytes that appear at once without being marked as one frame.
-const AT_ONCE: usize = 128;
+const AT_ONCE: usize = 256;
 /// A second of the header's clock.
 const SECOND: Duration = Duration::from_secs(1);
 

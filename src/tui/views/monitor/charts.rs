@@ -55,7 +55,9 @@ impl Cutter<'_, '_> {
                 if begin >= now || span < 1.0 {
                     return None;
                 }
-                fold(&buckets, span)
+                // A bucket that has just begun may hold nothing yet: the one before it lasts until then.
+                let lasting = || fold(&ring.between(begin, begin).collect::<Vec<T>>(), step);
+                fold(&buckets, span).or_else(|| if stop > now { lasting() } else { None })
             })
             .collect()
     }
