@@ -1,6 +1,9 @@
 """Draws what the demo shows: runs it in a pseudo-terminal, types, and paints the cells as PNG files.
 
-    python tools/screenshots.py BINARY FOLDER
+    python tools/screenshots.py BINARY FOLDER [NAME ...]
+    python tools/screenshots.py BINARY FOLDER tour
+
+The second makes `tour.gif`, a session played by the script TOUR below.
 
 Needs pexpect, pyte and pillow, and the font DejaVu Sans Mono (Debian: fonts-dejavu-core).
 """
@@ -10,10 +13,12 @@ import time
 
 import pexpect
 import pyte
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageChops, ImageDraw, ImageFont
 
 FONTS = "/usr/share/fonts/truetype/dejavu/"
 CELL = (10, 20)
+TOUR_CELL = (7, 14)
+TOUR_COLORS = 32
 GROUNDS = {"dark": ("#16181d", "#c8ccd4"), "light": ("#ffffff", "#24292f"), "none": ("#16181d", "#d0d0d0")}
 
 # Name, size, theme, keys (None waits a second), options of the demo.
@@ -44,6 +49,25 @@ SHOTS = [
     ("hundred-thousand", (120, 36), "dark", [None, None, None, "jjjj"], ["--tasks", "100000"]),
 ]
 
+# The animated tour: what is typed, and how many seconds that is looked at. Several keys in one string are typed one after
+# the other, as a person does. None just looks. Seconds below one pass as they are, longer ones in two pictures a second.
+TOUR_SIZE = (100, 30)
+TOUR_OPTIONS = ["--seed", "7", "--rate", "10"]
+TOUR = [
+    (None, 3),
+    ("jjjj", 1.5),
+    ("/state:failure", 1.5),
+    ("\r", 1.5),
+    ("\r", 3),
+    ("\x1b", 0.5),
+    ("\x1b", 1),
+    ("2", 2.5),
+    ("j", 1),
+    ("3", 3),
+    ("4", 2.5),
+    ("1", 1.5),
+]
+
 
 class Terminal:
     def __init__(self, argv, size, theme):
@@ -71,47 +95,98 @@ def color(value, default):
     return value
 
 
-def braille(draw, x, y, bits, ink):
+def braille(draw, x, y, cell, bits, ink):
     places = [(0, 0), (0, 1), (0, 2), (1, 0), (1, 1), (1, 2), (0, 3), (1, 3)]
+    dot = cell[0] // 5
     for bit, (column, row) in enumerate(places):
         if bits >> bit & 1:
-            left, top = x + 1 + column * 5, y + 2 + row * 5
-            draw.ellipse([left, top, left + 2, top + 2], fill=ink)
+            left, top = x + dot // 2 + column * cell[0] // 2, y + dot + row * cell[1] // 4
+            draw.ellipse([left, top, left + dot, top + dot], fill=ink)
 
 
-def paint(terminal, theme, path):
+def picture(terminal, theme, cell_size):
+    """The screen as an image, in all its colours."""
     ground, text = GROUNDS[theme]
+    wide, high = cell_size
     columns, lines = terminal.screen.columns, terminal.screen.lines
-    image = Image.new("RGB", (columns * CELL[0] + 16, lines * CELL[1] + 16), ground)
+    image = Image.new("RGB", (columns * wide + 16, lines * high + 16), ground)
     draw = ImageDraw.Draw(image)
-    plain = ImageFont.truetype(FONTS + "DejaVuSansMono.ttf", 16)
-    bold = ImageFont.truetype(FONTS + "DejaVuSansMono-Bold.ttf", 16)
+    points = high * 4 // 5
+    plain = ImageFont.truetype(FONTS + "DejaVuSansMono.ttf", points)
+    bold = ImageFont.truetype(FONTS + "DejaVuSansMono-Bold.ttf", points)
     for row in range(lines):
         for column in range(columns):
             cell = terminal.screen.buffer[row][column]
             ink, paper = color(cell.fg, text), color(cell.bg, ground)
             if cell.reverse:
                 ink, paper = paper, ink
-            x, y = 8 + column * CELL[0], 8 + row * CELL[1]
+            x, y = 8 + column * wide, 8 + row * high
             if paper != ground:
-                draw.rectangle([x, y, x + CELL[0] - 1, y + CELL[1] - 1], fill=paper)
+                draw.rectangle([x, y, x + wide - 1, y + high - 1], fill=paper)
             code = ord(cell.data[0]) if cell.data else 32
             if 0x2800 <= code <= 0x28FF:
-                braille(draw, x, y, code - 0x2800, ink)
+                braille(draw, x, y, cell_size, code - 0x2800, ink)
             elif 0x2581 <= code <= 0x2588:
-                top = y + CELL[1] - round((code - 0x2580) * CELL[1] / 8)
-                draw.rectangle([x, top, x + CELL[0] - 1, y + CELL[1] - 1], fill=ink)
+                top = y + high - round((code - 0x2580) * high / 8)
+                draw.rectangle([x, top, x + wide - 1, y + high - 1], fill=ink)
             elif code != 32:
                 draw.text((x, y), cell.data, font=bold if cell.bold else plain, fill=ink)
             if cell.underscore:
-                draw.line([x, y + CELL[1] - 1, x + CELL[0], y + CELL[1] - 1], fill=ink)
-    colors = image.quantize(200, dither=Image.Dither.NONE)
+                draw.line([x, y + high - 1, x + wide, y + high - 1], fill=ink)
+    return image
+
+
+def paint(terminal, theme, path):
+    colors = picture(terminal, theme, CELL).quantize(200, dither=Image.Dither.NONE)
     colors.save(path, optimize=True)
+
+
+def tour(binary, path):
+    """Plays TOUR and writes it as an animation of few colours."""
+    terminal = Terminal([binary, "demo"] + TOUR_OPTIONS, TOUR_SIZE, "dark")
+    terminal.run(3.5)
+    frames = []
+
+    def look(seconds):
+        terminal.run(seconds)
+        image = picture(terminal, "dark", TOUR_CELL)
+        if frames and frames[-1][0].tobytes() == image.tobytes():
+            frames[-1][1] += seconds
+        else:
+            frames.append([image, seconds])
+
+    for keys, seconds in TOUR:
+        for key in [keys] if keys and keys.startswith("\x1b") else list(keys or ""):
+            terminal.child.send(key)
+            look(0.15)
+        while seconds > 0:
+            look(min(seconds, 0.5))
+            seconds -= 0.5
+    terminal.child.terminate(force=True)
+    # One palette for all pictures; of each but the first only what changed is stored, the rest lets the one before through.
+    sheet = Image.new("RGB", (frames[0][0].width, frames[0][0].height * len(frames)))
+    for i, (image, _) in enumerate(frames):
+        sheet.paste(image, (0, i * image.height))
+    palette = sheet.quantize(TOUR_COLORS, dither=Image.Dither.NONE)
+    whole = [image.quantize(palette=palette, dither=Image.Dither.NONE) for image, _ in frames]
+    images = whole[:1]
+    for before, image in zip(whole, whole[1:]):
+        same = ImageChops.difference(before.convert("RGB"), image.convert("RGB")).convert("L").point(lambda v: 0 if v else 255)
+        part = image.copy()
+        part.paste(TOUR_COLORS, (0, 0), same)
+        images.append(part)
+    durations = [round(seconds * 1000) for _, seconds in frames]
+    images[0].save(path, save_all=True, append_images=images[1:], duration=durations, loop=0, optimize=False, disposal=1,
+                   transparency=TOUR_COLORS)
+    print(f"tour: {len(frames)} pictures, {sum(durations) / 1000:.0f} s, {os.path.getsize(path) / 1000:.0f} kB")
 
 
 def main(binary, folder):
     os.makedirs(folder, exist_ok=True)
     only = sys.argv[3:]
+    if only == ["tour"]:
+        tour(binary, os.path.join(folder, "tour.gif"))
+        return
     for name, size, theme, keys, options in SHOTS:
         if only and name not in only:
             continue

@@ -117,7 +117,7 @@ async fn session(
         auto_theme: env.look.is_auto() && background.is_none(),
         terminal: Some(Own { mouse: settings.mouse.value }),
     };
-    let mut session = Session::new(options, std::io::stdout(), wiring)?;
+    let mut session = Session::new(options, std::io::stdout(), wiring);
     let leave = session.run(input).await;
     stop.cancel();
     tracker.close();

@@ -81,6 +81,14 @@ impl<T: Clone + Default> Ring<T> {
         self.span(n, self.number(now))
     }
 
+    /// The buckets that begin within a stretch of time, else the one it lies in; oldest first. So the same stretch is
+    /// always made of the same buckets, wherever it stands on a chart.
+    pub fn between(&self, begin: Stamp, end: Stamp) -> impl Iterator<Item = T> + '_ {
+        let after = |at: Stamp| -(-at.micros()).div_euclid(self.step);
+        let (from, to) = (after(begin), after(end));
+        if from < to { self.span((to - from) as usize, to - 1) } else { self.span(1, self.number(begin)) }
+    }
+
     fn span(&self, n: usize, end: i64) -> impl Iterator<Item = T> + '_ {
         let oldest = self.newest - self.buckets.len() as i64;
         (end - n as i64 + 1..=end).map(move |number| {
@@ -99,6 +107,19 @@ mod tests {
 
     fn sec(s: i64) -> Stamp {
         Stamp::from_micros(1_000_000_000_000 + s * 1_000_000)
+    }
+
+    #[test]
+    fn a_stretch_is_made_of_the_buckets_that_begin_in_it() {
+        let mut ring: Ring<u32> = Ring::new(10, 8);
+        for n in 0..6 {
+            *ring.at(sec(n * 10)).expect("new") = n as u32;
+        }
+        let between = |a, b| ring.between(sec(a), sec(b)).collect::<Vec<_>>();
+        assert_eq!(between(10, 30), [1, 2]);
+        assert_eq!(between(11, 31), [2, 3]);
+        assert_eq!(between(12, 14), [1], "shorter than a bucket");
+        assert_eq!(between(55, 75), [0, 0], "nothing yet");
     }
 
     #[test]

@@ -115,10 +115,13 @@ impl Worker {
         }
     }
 
-    /// Share of the pool that was busy in each of the last `n` ten seconds, the present one included. Without the pool's
-    /// size the most that ever ran at once stands in for it.
-    pub fn shares(&self, n: usize, now: Stamp) -> Vec<Option<f64>> {
-        let running: Vec<u16> = self.busy.last_with_open(n, now).collect();
+    /// Share of the pool that was busy at most in each stretch of time. Without the pool's size the most that ever ran
+    /// at once stands in for it.
+    pub fn shares(&self, stretches: impl Iterator<Item = (Stamp, Stamp)>) -> Vec<Option<f64>> {
+        let busiest = |begin, end| self.busy.between(begin, end).max().filter(|running| *running > 0);
+        // Nothing is known yet of the newest ten seconds when they have just begun: what was before them still holds.
+        let running = stretches.map(|(begin, end)| busiest(begin, end).or(busiest(begin, begin)).unwrap_or(0));
+        let running: Vec<u16> = running.collect();
         let most = running.iter().max().map_or(0, |m| u64::from(m.saturating_sub(1)));
         let size = self.pool_size().unwrap_or(most).max(1) as f64;
         running.into_iter().map(|r| (r > 0).then(|| (f64::from(r - 1) / size).min(1.0))).collect()

@@ -6,6 +6,8 @@ use std::time::{Duration, Instant};
 const UNWATCHED: Duration = Duration::from_secs(2);
 /// The longest pause that a slow link can bring about.
 const SLOWEST: Duration = Duration::from_secs(1);
+/// Bytes of a frame that a slow link feels.
+const LARGE: usize = 256;
 /// After so long without an answer the terminal is taken not to answer.
 const ANSWER: Duration = Duration::from_millis(700);
 
@@ -57,9 +59,10 @@ impl Pace {
         self.drawn.map_or_else(Instant::now, |drawn| drawn + pause)
     }
 
-    /// Whether a data frame should end with a status request.
-    pub fn wants_answer(&self) -> bool {
-        self.missing < 2
+    /// Whether a data frame of so many bytes should end with a status request. A small one can't fill a link; the first
+    /// answer is wanted in any case, to know the round trip.
+    pub fn wants_answer(&self, bytes: usize) -> bool {
+        self.missing < 2 && (bytes >= LARGE || self.round_trip.is_none())
     }
 
     /// A frame was flushed, and took so long; with a status request at its end or without.
@@ -147,10 +150,11 @@ mod tests {
         assert!(pace.data_frame(LEAST) >= pace.asked.unwrap() + ANSWER);
         pace.drew(Duration::ZERO, true);
         pace.drew(Duration::ZERO, true);
-        assert!(!pace.wants_answer());
+        assert!(!pace.wants_answer(LARGE));
         let mut pace = fresh();
         pace.drew(Duration::ZERO, true);
         pace.answered();
         assert!(pace.round_trip().is_some() && pace.asked.is_none());
+        assert!(pace.wants_answer(LARGE) && !pace.wants_answer(LARGE - 1));
     }
 }

@@ -19,8 +19,6 @@ pub enum Target {
     /// One of the panes that share a place.
     Pane(usize),
     Action(Action),
-    /// An inner tab.
-    Pane(usize),
     /// A point of a chart: thousandths of its time.
     Share(u16),
     /// The edge between a list and its details.

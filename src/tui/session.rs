@@ -2,14 +2,10 @@
 //! process.
 
 use std::io::{self, Write};
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use parking_lot::Mutex;
-use ratatui::backend::CrosstermBackend;
-use ratatui::layout::{Rect, Size};
+use ratatui::layout::Size;
 use ratatui::style::Color;
-use ratatui::{Terminal, TerminalOptions, Viewport};
 use termina::escape::csi::{Csi, Cursor};
 use termina::escape::osc::Osc;
 use termina::event::{KeyEventKind, MouseButton, MouseEventKind};
@@ -20,26 +16,13 @@ use tokio_util::sync::CancellationToken;
 use super::Key;
 use super::app::{App, Do, Options, World};
 use super::pace::Pace;
+use super::paint::Painter;
 use super::term::{self, ASK_CURSOR, BEGIN_FRAME, END_FRAME, Multiplexer, READ};
 use super::theme::{Role, Theme};
 use super::view::Leave;
 use crate::feed::Feed;
 use crate::ops::{Ops, Receipt};
 use crate::state::Scan;
-
-/// Collects what the backend draws, so that a frame is one write.
-#[derive(Clone, Default)]
-struct Frame(Arc<Mutex<Vec<u8>>>);
-
-impl Write for Frame {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
 
 /// Both ends of a bounded channel.
 type Channel<T> = (mpsc::Sender<T>, mpsc::Receiver<T>);
@@ -70,8 +53,7 @@ pub struct Own {
 pub struct Session<W: Write> {
     app: App,
     out: W,
-    terminal: Terminal<CrosstermBackend<Frame>>,
-    frame: Frame,
+    painter: Painter,
     parser: Parser,
     size: Size,
     pace: Pace,
@@ -85,25 +67,22 @@ pub struct Session<W: Write> {
     data_dirty: bool,
     /// Asked to go back to the shell for a while.
     suspending: bool,
-    cursor_shown: bool,
 }
 
+/// Bytes that appear at once without being marked as one frame.
+const AT_ONCE: usize = 256;
 /// A second of the header's clock.
 const SECOND: Duration = Duration::from_secs(1);
 
 impl<W: Write> Session<W> {
     /// A session on a terminal of the size the wiring tells.
-    pub fn new(options: Options, out: W, wiring: Wiring) -> io::Result<Self> {
+    pub fn new(options: Options, out: W, wiring: Wiring) -> Self {
         let size = *wiring.resized.borrow();
-        let frame = Frame::default();
-        let viewport = Viewport::Fixed(Rect::new(0, 0, size.width, size.height));
-        let terminal = Terminal::with_options(CrosstermBackend::new(frame.clone()), TerminalOptions { viewport })?;
         let pace = Pace::new(options.fps, options.refresh);
-        Ok(Self {
+        Self {
             app: App::new(options),
             out,
-            terminal,
-            frame,
+            painter: Painter::new(size),
             parser: Parser::default(),
             size,
             pace,
@@ -113,8 +92,7 @@ impl<W: Write> Session<W> {
             key_dirty: true,
             data_dirty: true,
             suspending: false,
-            cursor_shown: false,
-        })
+        }
     }
 
     /// Runs until the person leaves or the process is told to end.
@@ -150,7 +128,7 @@ impl<W: Write> Session<W> {
                     None
                 }
                 Ok(()) = resized.changed() => {
-                    self.resize(*resized.borrow_and_update())?;
+                    self.resize(*resized.borrow_and_update());
                     None
                 }
                 () = tokio::time::sleep_until(due.into()), if self.key_dirty || self.data_dirty => {
@@ -193,7 +171,8 @@ impl<W: Write> Session<W> {
         term::suspend(own.mouse).await?;
         self.pace.watched(true);
         // A change of size in the meantime was told to the shell only.
-        self.resize(term::size()?)
+        self.resize(term::size()?);
+        Ok(())
     }
 
     fn due(&self) -> Instant {
@@ -204,11 +183,10 @@ impl<W: Write> Session<W> {
         self.pace.data_frame(wished)
     }
 
-    fn resize(&mut self, size: Size) -> io::Result<()> {
+    fn resize(&mut self, size: Size) {
         self.size = size;
-        self.terminal.resize(Rect::new(0, 0, size.width, size.height))?;
+        self.painter.resize(size);
         self.key_dirty = true;
-        Ok(())
     }
 
     /// Takes what was typed.
@@ -294,9 +272,8 @@ impl<W: Write> Session<W> {
             Do::Refresh => self.wiring.feed.refresh(),
             Do::Copy(text) => self.copy(&text),
             Do::Redraw => {
-                // A clear that can't be written fails with the next frame too, and is told there. It is not
-                // `Terminal::clear`, which asks the terminal for its cursor and takes the answer from our input.
-                let _ = self.resize(self.size);
+                self.painter.forget();
+                self.key_dirty = true;
             }
             Do::Suspend if self.wiring.terminal.is_some() => self.suspending = true,
             Do::Suspend => {
@@ -331,20 +308,13 @@ impl<W: Write> Session<W> {
                 let _ = sender.blocking_send((tab, scan));
             });
         }
-        let mut cursor = None;
-        let true_color = self.wiring.true_color;
-        self.terminal.draw(|frame| {
-            cursor = self.app.draw(frame.buffer_mut(), now);
-            if !true_color {
-                reduce_colors(frame.buffer_mut());
-            }
-            if let Some(at) = cursor {
-                frame.set_cursor_position(at);
-            }
-        })?;
-        self.cursor_shown = cursor.is_some();
-        let drawn = std::mem::take(&mut *self.frame.0.lock());
-        let asks = data_only && self.pace.wants_answer();
+        let frame = self.painter.frame();
+        let cursor = self.app.draw(frame, now);
+        if !self.wiring.true_color {
+            reduce_colors(frame);
+        }
+        let drawn = self.painter.paint(cursor);
+        let asks = data_only && !drawn.is_empty() && self.pace.wants_answer(drawn.len());
         let begun = Instant::now();
         self.flush(&drawn, asks)?;
         self.pace.drew(begun.elapsed(), asks);
@@ -355,29 +325,20 @@ impl<W: Write> Session<W> {
 
     /// Writes a frame, if anything changed on it.
     fn flush(&mut self, drawn: &[u8], asks: bool) -> io::Result<()> {
-        if is_empty(drawn) {
+        if drawn.is_empty() {
             return Ok(());
         }
+        let whole = drawn.len() > AT_ONCE;
         let mut bytes = Vec::with_capacity(drawn.len() + 24);
-        bytes.extend_from_slice(BEGIN_FRAME.as_bytes());
+        bytes.extend_from_slice(if whole { BEGIN_FRAME.as_bytes() } else { b"" });
         bytes.extend_from_slice(drawn);
-        bytes.extend_from_slice(END_FRAME.as_bytes());
+        bytes.extend_from_slice(if whole { END_FRAME.as_bytes() } else { b"" });
         if asks {
             bytes.extend_from_slice(ASK_CURSOR.as_bytes());
         }
         self.out.write_all(&bytes)?;
         self.out.flush()
     }
-}
-
-/// A frame without a changed cell still resets colours and hides the cursor.
-fn is_empty(drawn: &[u8]) -> bool {
-    let text = String::from_utf8_lossy(drawn);
-    let mut rest = text.as_ref();
-    for noise in ["\x1b[39m", "\x1b[49m", "\x1b[59m", "\x1b[0m", "\x1b[?25l"] {
-        rest = rest.strip_prefix(noise).unwrap_or(rest);
-    }
-    rest.is_empty()
 }
 
 /// The brightness in an answer such as `]11;rgb:1e1e/2020/2626`, from 0 to 1.
@@ -433,12 +394,6 @@ mod tests {
         assert!(brightness("\x1b]11;rgb:ffff/ffff/ffff\x1b\\").is_some_and(|b| b > 0.99));
         assert!(brightness("]11;rgb:1e/20/26").is_some_and(|b| b < 0.2));
         assert_eq!(brightness("]11;?"), None);
-    }
-
-    #[test]
-    fn a_frame_without_changes_is_recognised() {
-        assert!(is_empty(b"\x1b[39m\x1b[49m\x1b[59m\x1b[0m\x1b[?25l"));
-        assert!(!is_empty(b"\x1b[1;1Hx\x1b[39m\x1b[49m\x1b[59m\x1b[0m\x1b[?25l"));
     }
 
     #[test]

@@ -35,9 +35,9 @@ pub struct Chart {
 pub const LABELS: u16 = 7;
 
 impl Chart {
-    /// How many values fit into so many columns.
-    pub fn points(width: u16) -> usize {
-        usize::from(width.saturating_sub(LABELS)) * 2
+    /// How many columns of so many are left for the lines; each shows two values.
+    pub fn columns(width: u16) -> u16 {
+        width.saturating_sub(LABELS)
     }
 
     /// Where the lines are, within the area of the whole chart.

@@ -23,7 +23,6 @@ pub struct Cutter<'a, 'm> {
     pub cx: &'a Cx<'m>,
     /// Only this task, or all.
     pub only: Option<&'a NameStats>,
-    pub points: usize,
 }
 
 /// What happened in one point of a chart.
@@ -38,27 +37,27 @@ struct Point {
 impl Cutter<'_, '_> {
     /// Folds the buckets of a ring into points; `None` where nothing could be seen.
     fn cut<T: Clone + Default, P>(&self, ring: &Ring<T>, fold: impl Fn(&[T], f64) -> Option<P>) -> Vec<Option<P>> {
-        let (now, secs) = (self.cx.now, self.window.secs());
-        let end = self.window.end(now);
-        let buckets: Vec<T> = if self.window.is_held() {
-            ring.last((secs / ring.step()).max(1) as usize, end).collect()
-        } else {
-            ring.last_with_open((secs / ring.step()).max(1) as usize, end).collect()
-        };
-        let n = self.points.min(buckets.len()).max(1);
+        let now = self.cx.now;
         let since = self.cx.model.watching_since();
-        (0..n)
-            .map(|i| {
-                let (from, to) = (i * buckets.len() / n, (i + 1) * buckets.len() / n);
-                let (begin, stop) =
-                    (self.window.at(i as f64 / n as f64, now), self.window.at((i + 1) as f64 / n as f64, now));
+        self.window
+            .stretches(2, now)
+            .map(|(begin, stop)| {
                 // Before we looked, and while we could not, nothing is known: not the same as nothing happening.
                 since.filter(|since| *since < stop)?;
                 if self.cx.model.outages().touches(begin, stop) {
                     return None;
                 }
-                let span = (to - from) as f64 * f64::from(ring.step());
-                fold(&buckets[from..to], span)
+                let buckets: Vec<T> = ring.between(begin, stop.min(now)).collect();
+                let step = f64::from(ring.step());
+                // The present bucket isn't full yet.
+                let open = if stop > now { step - now.secs() % step } else { 0.0 };
+                let span = buckets.len() as f64 * step - open;
+                if begin >= now || span < 1.0 {
+                    return None;
+                }
+                // A bucket that has just begun may hold nothing yet: the one before it lasts until then.
+                let lasting = || fold(&ring.between(begin, begin).collect::<Vec<T>>(), step);
+                fold(&buckets, span).or_else(|| if stop > now { lasting() } else { None })
             })
             .collect()
     }
@@ -185,8 +184,8 @@ impl Cutter<'_, '_> {
     fn last(&self, values: &[Option<f64>]) -> f64 {
         let per_point = f64::from(self.window.secs()) / values.len().max(1) as f64;
         let n = ((10.0 / per_point).round() as usize).clamp(1, values.len().max(1));
-        let last: Vec<f64> =
-            values.iter().rev().skip(usize::from(values.len() > n)).take(n).flatten().copied().collect();
+        let known = values.iter().rev().skip_while(|value| value.is_none());
+        let last: Vec<f64> = known.skip(usize::from(values.len() > n)).take(n).flatten().copied().collect();
         if last.is_empty() { 0.0 } else { last.iter().sum::<f64>() / last.len() as f64 }
     }
 
@@ -258,11 +257,11 @@ impl Cutter<'_, '_> {
     pub fn busy(&self) -> (Line, Chart) {
         let now = self.cx.now;
         let online: Vec<_> = self.cx.model.workers().into_iter().filter(|(_, w)| w.is_online(now)).collect();
-        let n = self.points.min(self.window.secs() as usize / 10).max(1);
-        let mut sums = vec![(0.0, 0.0); n];
+        let cells = self.window.stretches(1, now).count();
+        let mut sums = vec![(0.0, 0.0); cells];
         for (_, worker) in &online {
             let weight = worker.pool_size().unwrap_or(1) as f64;
-            for (sum, share) in sums.iter_mut().zip(shares(self.window, worker, n, now)) {
+            for (sum, share) in sums.iter_mut().zip(shares(self.window, worker, cells as u16, now)) {
                 if let Some(share) = share {
                     *sum = (sum.0 + share * weight, sum.1 + weight);
                 }
@@ -286,9 +285,10 @@ fn greatest(lines: &[&Vec<Option<f64>>]) -> f64 {
 }
 
 /// How the pool of each worker was used, one line of bars each.
-pub fn shares(window: &Window, worker: &crate::state::worker::Worker, cells: usize, now: Stamp) -> Vec<Option<f64>> {
-    let buckets = (window.secs() as usize / 10).clamp(6, 2160);
-    let values = worker.shares(buckets, window.end(now));
-    let values = crate::tui::widgets::spark::squeeze(&values, cells);
-    (0..cells).map(|i| values.get(i * values.len() / cells.max(1)).copied().flatten()).collect()
+pub fn shares(window: &Window, worker: &crate::state::worker::Worker, cells: u16, now: Stamp) -> Vec<Option<f64>> {
+    let window = window.on(cells);
+    let known = window.stretches(1, now).filter(|(begin, _)| *begin < now);
+    let mut values = worker.shares(known.map(|(begin, end)| (begin, end.min(now))));
+    values.resize(usize::from(cells), None);
+    values
 }

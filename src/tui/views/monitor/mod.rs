@@ -91,7 +91,8 @@ impl Monitor {
     fn sync_charts(&mut self, cx: &Cx<'_>) {
         let width = cx.size.width.saturating_sub(2) / self.plan.columns;
         let only = self.only.as_deref().and_then(|name| cx.model.name_stats(name));
-        let cutter = Cutter { window: &self.window, cx, only, points: Chart::points(width.saturating_sub(2)).max(1) };
+        self.window = self.window.on(Chart::columns(width.saturating_sub(2)).max(1));
+        let cutter = Cutter { window: &self.window, cx, only };
         let [rates, success] = cutter.rates();
         let series = cx.model.series();
         let runtimes = cutter.spread("runtime", only.map_or(&series.runtimes, |stats| &stats.runtimes));
@@ -106,7 +107,7 @@ impl Monitor {
     }
 
     fn sync_heat(&mut self, cx: &Cx<'_>) {
-        let cells = usize::from(cx.size.width.saturating_sub(NAMES + 12));
+        let cells = cx.size.width.saturating_sub(NAMES + 12);
         let online = cx.model.workers().into_iter().filter(|(_, w)| w.is_online(cx.now));
         self.heat = online
             .map(|(name, worker)| {

@@ -13,13 +13,15 @@ pub struct Window {
     length: usize,
     /// Where it ends, when it doesn't follow the present.
     end: Option<Stamp>,
+    /// How many columns it is drawn on; with none it is not drawn.
+    columns: u32,
     /// Where values are read.
     pub cursor: Option<Stamp>,
 }
 
 impl Default for Window {
     fn default() -> Self {
-        Self { length: 2, end: None, cursor: None }
+        Self { length: 2, end: None, columns: 0, cursor: None }
     }
 }
 
@@ -29,14 +31,43 @@ impl Window {
         LENGTHS.get(self.length).copied().unwrap_or(900)
     }
 
-    /// Where it ends.
+    /// The same window, drawn on so many columns.
+    pub fn on(&self, columns: u16) -> Self {
+        Self { columns: u32::from(columns), ..self.clone() }
+    }
+
+    /// Microseconds of a column: an even number, so that it can be halved.
+    fn column(&self) -> i64 {
+        i64::from(self.secs()) * 500_000 / i64::from(self.columns.max(1)) * 2
+    }
+
+    /// Where it ends: the present, or the end of its column. What is drawn moves by whole columns, and nothing of it
+    /// changes but the newest: calmer, and cheaper to send.
     pub fn end(&self, now: Stamp) -> Stamp {
-        self.end.unwrap_or(now)
+        let column = self.column();
+        self.end.unwrap_or_else(|| match self.columns {
+            0 => now,
+            _ => Stamp::from_micros((now.micros().div_euclid(column) + 1) * column),
+        })
     }
 
     /// Where it begins.
     pub fn begin(&self, now: Stamp) -> Stamp {
-        self.end(now) - Duration::from_secs(u64::from(self.secs()))
+        self.end(now) - self.span_drawn()
+    }
+
+    fn span_drawn(&self) -> Duration {
+        match self.columns {
+            0 => Duration::from_secs(u64::from(self.secs())),
+            n => Duration::from_micros(self.column().unsigned_abs() * u64::from(n)),
+        }
+    }
+
+    /// Begin and end of each column's parts, oldest first: one or two to a column.
+    pub fn stretches(&self, parts: u32, now: Stamp) -> impl Iterator<Item = (Stamp, Stamp)> + use<> {
+        let (begin, part) = (self.begin(now).micros(), self.column() / i64::from(parts.clamp(1, 2)));
+        let at = move |i: u32| Stamp::from_micros(begin + i64::from(i) * part);
+        (0..self.columns * parts.clamp(1, 2)).map(move |i| (at(i), at(i + 1)))
     }
 
     /// Whether it stands still.
@@ -85,13 +116,13 @@ impl Window {
 
     /// The share of the window that lies before a time; `None` outside.
     pub fn share(&self, at: Stamp, now: Stamp) -> Option<f64> {
-        let share = (at.secs() - self.begin(now).secs()) / f64::from(self.secs());
+        let share = (at.secs() - self.begin(now).secs()) / self.span_drawn().as_secs_f64();
         (0.0..=1.0).contains(&share).then_some(share)
     }
 
     /// The time at a share of the window.
     pub fn at(&self, share: f64, now: Stamp) -> Stamp {
-        self.begin(now) + Duration::from_secs_f64(share.clamp(0.0, 1.0) * f64::from(self.secs()))
+        self.begin(now) + self.span_drawn().mul_f64(share.clamp(0.0, 1.0))
     }
 
     /// The stretch the cursor reads, else the whole window.
@@ -106,6 +137,24 @@ impl Window {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_drawn_moves_by_whole_columns_only() {
+        let window = Window::default().on(53);
+        let at = |secs: u64| Stamp::from_micros(1_795_529_000_000_000) + Duration::from_secs(secs);
+        let drawn = |secs| window.stretches(2, at(secs)).collect::<Vec<_>>();
+        let mut moves = 0;
+        for secs in 0..170 {
+            let (now, next) = (drawn(secs), drawn(secs + 1));
+            assert_eq!(now.len(), 106);
+            assert!(now[105].1 > at(secs) && now[103].1 <= at(secs), "the present is in the last column");
+            if now != next {
+                moves += 1;
+                assert_eq!(now[2..], next[..104]);
+            }
+        }
+        assert_eq!(moves, 10, "one in seventeen seconds");
+    }
 
     #[test]
     fn the_cursor_walks_through_the_window_and_zooming_follows_it() {

@@ -111,9 +111,7 @@ impl View for WorkerScreen {
             inner if inner.has_tasks() => {
                 &[Scope::Opens, Scope::Panes, Scope::Tasks, Scope::Filters, Scope::List, Scope::Global]
             }
-            Inner::Config | Inner::Stats => {
-                &[Scope::Panes, Scope::Filters, Scope::List, Scope::Workers, Scope::Global]
-            }
+            Inner::Config | Inner::Stats => &[Scope::Panes, Scope::Filters, Scope::List, Scope::Workers, Scope::Global],
             _ => &[Scope::Opens, Scope::Panes, Scope::Filters, Scope::List, Scope::Workers, Scope::Global],
         }
     }
