@@ -17,18 +17,21 @@ use tokio_util::task::TaskTracker;
 
 use crate::broker::link::Backoff;
 use crate::broker::{Broker, Health, LinkState, RawMessage};
+use crate::celery::pidbox::Method;
 use crate::clock::Clock;
 use crate::state::{Store, Update};
 
 use backlog::Backlog;
 
 /// What is looked at, and therefore worth asking workers about.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Interest {
     /// What each worker runs, holds and is made of.
     pub workers: bool,
     /// Who consumes which queue.
     pub consumers: bool,
+    /// One worker, and the inspect method whose answer is on the screen.
+    pub inspect: Option<(String, Method)>,
 }
 
 /// Everything the tasks of a feed need.
@@ -74,7 +77,11 @@ impl Feed {
 
     /// Says what is looked at now.
     pub fn set_interest(&self, interest: Interest) {
-        self.interest.send_if_modified(|now| std::mem::replace(now, interest) != interest);
+        self.interest.send_if_modified(|now| {
+            let changed = *now != interest;
+            *now = interest;
+            changed
+        });
     }
 
     /// Asks for everything anew.

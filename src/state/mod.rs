@@ -50,6 +50,8 @@ pub enum Update {
     Queues(Stamp, Vec<queue::Depth>),
     /// Workers' answers to one inspect method, at a time.
     Inspected(Stamp, &'static str, Vec<Reply>),
+    /// Workers that were asked for one inspect method and gave no answer in time.
+    Silent(Stamp, &'static str, Vec<String>),
     /// Nothing but the time: closes rate buckets and notices silent workers.
     Tick(Stamp),
     /// The subscription stands, or has ended.

@@ -21,6 +21,8 @@ pub enum Target {
     Share(u16),
     /// The edge between a list and its details.
     Split,
+    /// An inner tab.
+    Pane(usize),
 }
 
 /// See the module.

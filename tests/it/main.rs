@@ -9,3 +9,4 @@ mod protocol;
 mod real;
 mod screens;
 mod state;
+mod workers;

@@ -276,7 +276,7 @@ impl View for BrokerView {
     }
 
     fn interest(&self) -> Interest {
-        Interest { workers: false, consumers: true }
+        Interest { consumers: true, ..Interest::default() }
     }
 
     fn pause_between(&self) -> u64 {

@@ -8,5 +8,6 @@ mod pty;
 mod reconnect;
 mod refusals;
 mod suspend;
+mod workers;
 
 pub use cluster::flower;
