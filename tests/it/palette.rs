@@ -114,7 +114,7 @@ fn help_moves_over_lines_and_says_what_cannot_be_done() {
 fn keys_of_ones_own_work_and_are_shown_everywhere() {
     let mut stage = stage(120, 36);
     let bind = |action: &str, key: &str| Binding { action: action.into(), keys: vec![key.into()], at: 0 };
-    let keys = Keys::with(&[bind("task_retry", "F5"), bind("menu", "F7"), bind("yes", "j"), bind("top", "F8 F8")]);
+    let keys = Keys::with(&[bind("task_retry", "F5"), bind("menu", "F7"), bind("yes", "F10"), bind("top", "F8 F8")]);
     stage.app.options.keys = keys.unwrap();
     stage.keys("/state:failure<Enter>r");
     assert!(!stage.text().contains("do it"), "the usual key does nothing any more");
@@ -125,10 +125,10 @@ fn keys_of_ones_own_work_and_are_shown_everywhere() {
     assert!(stage.text().contains("F5                send it again"), "{}", stage.text());
     stage.keys("<Esc>jj");
     stage.keys("<F8><F8><F5>");
-    assert!(stage.text().contains("j do it"), "{}", stage.text());
+    assert!(stage.text().contains("F10 do it"), "{}", stage.text());
     stage.pass(1);
     stage.draw();
-    stage.keys("j");
+    stage.keys("<F10>");
     assert!(matches!(stage.done[..], [Do::Run(_)]), "{:?}", stage.done);
     stage.key("ctrl-c");
     stage.key("ctrl-c");
