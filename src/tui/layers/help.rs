@@ -170,7 +170,7 @@ impl View for Help {
         let half = (self.height / 2).max(1);
         match action {
             Action::ChooseDown | Action::ScrollDown | Action::SearchNext => self.step(self.at + 1, true),
-            Action::ChooseUp | Action::ScrollUp => self.step(self.at.saturating_sub(1), false),
+            Action::ChooseUp | Action::ScrollUp | Action::SearchBefore => self.step(self.at.saturating_sub(1), false),
             Action::ScrollPageDown => self.step(self.at + half, true),
             Action::ScrollPageUp => self.step(self.at.saturating_sub(half), false),
             Action::ScrollTop => self.step(0, true),

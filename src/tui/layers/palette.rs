@@ -24,7 +24,7 @@ use crate::tui::widgets::field::Field;
 const NAMES: usize = 200;
 /// Lines shown at once.
 const SHOWN: u16 = 12;
-/// Ten-second buckets by which task names are ranked.
+/// Seconds by which task names are ranked.
 const BUSY: u32 = 300;
 
 /// What a line does.
@@ -187,7 +187,9 @@ impl View for Palette {
     fn perform(&mut self, action: Action, _cx: &mut Cx<'_>) -> Outcome {
         match action {
             Action::FieldOlder => self.at = self.at.saturating_sub(1),
-            Action::FieldNewer => self.at = (self.at + 1).min(self.found.len().saturating_sub(1)),
+            Action::FieldNewer | Action::FieldComplete => {
+                self.at = (self.at + 1).min(self.found.len().saturating_sub(1))
+            }
             Action::FieldDone => return self.choose(),
             _ => return Outcome::Effect(Effect::Close),
         }

@@ -224,6 +224,15 @@ mod tests {
     }
 
     #[test]
+    fn the_settings_know_every_column() {
+        let mut here = KINDS.map(|kind| kind.name);
+        let mut there = crate::config::ui::COLUMNS;
+        here.sort_unstable();
+        there.sort_unstable();
+        assert_eq!(here, there);
+    }
+
+    #[test]
     fn columns_go_in_a_fixed_order_and_can_be_chosen() {
         assert_eq!(titles(80, None, 0), ["STATE", "TASK", "ID", "WORKER", "RECEIVED", "RUNTIME"]);
         assert_eq!(titles(40, None, 0), ["STATE", "TASK", "RUNTIME"]);
