@@ -1,3 +1,5 @@
+//! The painter against a terminal: what it writes makes the screen it was given.
+
 use proptest::prelude::*;
 use ratatui::style::{Color, Modifier, Style};
 
