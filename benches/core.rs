@@ -15,7 +15,7 @@ use flower_tui::filter;
 use flower_tui::sim::{Options as SimOptions, SimBroker};
 use flower_tui::state::{Limits, LiveQuery, Sort, Store, Update};
 use flower_tui::tui::Key;
-use flower_tui::tui::app::{App, Options, Profile, World};
+use flower_tui::tui::app::{App, Options, World};
 use flower_tui::tui::theme::Theme;
 use ratatui::buffer::Buffer;
 use ratatui::layout::{Rect, Size};
@@ -138,14 +138,7 @@ fn big_model(c: &mut Criterion) {
 fn frames(c: &mut Criterion, store: &Store) {
     let mut group = c.benchmark_group("frame");
     for (width, height) in [(120, 36), (200, 60)] {
-        let mut app = App::new(Options {
-            theme: Theme::Dark,
-            ascii: false,
-            zone: jiff::tz::TimeZone::UTC,
-            profile: Profile::default(),
-            read_only: false,
-            welcome: false,
-        });
+        let mut app = App::new(Options { theme: Theme::dark(), ..Options::default() });
         let link = LinkState::Live { since: Stamp::from_micros(NOON) };
         let world = World { now: Stamp::from_micros(NOON), link: &link, health: None, size: Size { width, height } };
         let mut buffer = Buffer::empty(Rect::new(0, 0, width, height));

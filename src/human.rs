@@ -49,6 +49,17 @@ pub fn seconds(secs: f64) -> String {
     }
 }
 
+/// A round duration, as axes have them: `200ms`, `2s`, `20s`, `5m`.
+pub fn round_seconds(secs: f64) -> String {
+    let trim = |text: String| text.trim_end_matches('0').trim_end_matches('.').to_owned();
+    match secs {
+        s if s < 1.0 => format!("{}ms", trim(format!("{:.2}", s * 1e3))),
+        s if s < 60.0 => format!("{}s", trim(format!("{s:.1}"))),
+        s if s < 3_600.0 => format!("{}m", trim(format!("{:.1}", s / 60.0))),
+        s => format!("{}h", trim(format!("{:.1}", s / 3_600.0))),
+    }
+}
+
 /// A duration in whole seconds: `42s`, `2m 03s`, `3h 05m`, `3d 4h`.
 pub fn span(secs: u64) -> String {
     match secs {
@@ -117,6 +128,20 @@ pub fn clock_millis(at: Stamp, zone: &TimeZone) -> String {
 /// Date and time, `2026-11-24 14:03:27`.
 pub fn date(at: Stamp, zone: &TimeZone) -> String {
     format(at, zone, "%Y-%m-%d %H:%M:%S")
+}
+
+/// Date and time as filters take it, `2026-11-24T14:03:27`.
+pub fn iso(at: Stamp, zone: &TimeZone) -> String {
+    format(at, zone, "%Y-%m-%dT%H:%M:%S")
+}
+
+/// A span as filters take it: `15m`, `6h`, `90s`.
+pub fn short_span(secs: u64) -> String {
+    match secs {
+        s if s > 0 && s.is_multiple_of(3_600) => format!("{}h", s / 3_600),
+        s if s > 0 && s.is_multiple_of(60) => format!("{}m", s / 60),
+        s => format!("{s}s"),
+    }
 }
 
 /// Hour and minute, `14:03`.
@@ -194,6 +219,15 @@ mod tests {
     #[test]
     fn about_a_quarter_of_an_hour_has_no_seconds() {
         assert_eq!([42, 123, 3_599, 11_100].map(about), ["42s", "2m 03s", "59m", "3h 05m"]);
+    }
+
+    #[test]
+    fn axes_have_short_labels() {
+        for (s, want) in
+            [(20.0, "20s"), (0.2, "200ms"), (0.005, "5ms"), (2.5, "2.5s"), (100.0, "1.7m"), (7_200.0, "2h")]
+        {
+            assert_eq!(round_seconds(s), want);
+        }
     }
 
     #[test]

@@ -13,6 +13,7 @@ pub mod queue;
 pub mod repr;
 pub mod result;
 pub mod task_id;
+pub mod traceback;
 
 pub use task_id::TaskId;
 

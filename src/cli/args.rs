@@ -52,6 +52,9 @@ pub struct Global {
     /// Colours: auto, always, never [env: FLOWER_TUI_COLOR, NO_COLOR]
     #[arg(long, global = true, value_name = "WHEN")]
     pub color: Option<String>,
+    /// Frames a second at most, 1 to 60 (30) [env: FLOWER_TUI_FPS]
+    #[arg(long, global = true, value_name = "N")]
+    pub fps: Option<u32>,
     /// Only ASCII characters [env: FLOWER_TUI_ASCII]
     #[arg(long, global = true)]
     pub ascii: bool,
@@ -263,6 +266,8 @@ pub enum ConfigCommand {
         #[arg(long)]
         json: bool,
     },
+    /// Every action of the screen, with the keys it is on: for [ui.keys]
+    Keys,
     /// Write the annotated default file to where it is looked for
     Init,
     /// Where the config file is looked for

@@ -1,4 +1,4 @@
-//! `config show`, `config init`, `config path`.
+//! `config show`, `config keys`, `config init`, `config path`.
 
 use serde_json::json;
 
@@ -7,6 +7,7 @@ use super::env::Env;
 use super::exit::{Exit, not_so};
 use super::out;
 use crate::config::{DEFAULT_FILE, file};
+use crate::tui::action::{Row, TABLE};
 
 pub fn run(env: &Env, args: &ConfigArgs) -> anyhow::Result<Exit> {
     match args.what {
@@ -15,18 +16,22 @@ pub fn run(env: &Env, args: &ConfigArgs) -> anyhow::Result<Exit> {
                 .settings
                 .table()
                 .into_iter()
-                .map(|(key, value, source)| (key.to_owned(), json!({"value": value, "source": source})))
+                .map(|(key, value, source)| (key, json!({"value": value, "source": source})))
                 .collect();
             out::json(&rows)?;
         }
         ConfigCommand::Show { json: false } => {
-            let rows: Vec<Vec<String>> = env
-                .settings
-                .table()
-                .into_iter()
-                .map(|(key, value, source)| vec![key.to_owned(), value, source])
-                .collect();
+            let rows: Vec<Vec<String>> =
+                env.settings.table().into_iter().map(|(key, value, source)| vec![key, value, source]).collect();
             out::table(&["SETTING", "VALUE", "FROM"], &rows)?;
+        }
+        ConfigCommand::Keys => {
+            let keys = env.look.keys();
+            let row = |row: &Row| {
+                let (scope, help) = (row.scope.title().to_owned(), row.help.to_owned());
+                vec![row.action.name(), keys.of(row.action).join("  "), scope, help]
+            };
+            out::table(&["ACTION", "KEYS", "WHERE", "WHAT"], &TABLE.iter().map(row).collect::<Vec<_>>())?;
         }
         ConfigCommand::Path => out::line(&path(env)?.display().to_string())?,
         ConfigCommand::Init => {

@@ -8,6 +8,7 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 use super::args::Global;
+use super::look::Look;
 use crate::broker::{self, Broker, BrokerUrl};
 use crate::clock::Clock;
 use crate::config::{Flags, Settings, file};
@@ -18,6 +19,8 @@ use crate::state::{Limits, Store};
 /// See the module.
 pub struct Env {
     pub settings: Settings,
+    /// What the settings make of the screen.
+    pub look: Look,
     pub clock: Clock,
     /// Ends everything.
     pub stop: CancellationToken,
@@ -40,6 +43,7 @@ impl Env {
             max_memory: global.max_memory.clone(),
             log_file: global.log_file.clone(),
             color: global.color.clone(),
+            fps: global.fps,
             ascii: global.ascii,
             no_audit: global.no_audit,
         };
@@ -53,7 +57,8 @@ impl Env {
             let path = settings.config.as_deref().unwrap_or(Path::new("")).display();
             super::out::error(&format!("flower-tui: {path} holds a password and can be read by others: chmod 600 it"));
         }
-        Ok(Self { settings, clock: Clock::system(), stop: CancellationToken::new() })
+        let look = Look::of(&settings)?;
+        Ok(Self { settings, look, clock: Clock::system(), stop: CancellationToken::new() })
     }
 
     /// The broker's URL: what was said, else the usual place.
@@ -84,11 +89,12 @@ impl Env {
 
     /// An empty model within the limits asked for.
     pub fn store(&self) -> Store {
-        Store::new(Limits {
+        let limits = Limits {
             tasks: usize::try_from(self.settings.max_tasks.value).unwrap_or(usize::MAX).max(1),
             bytes: usize::try_from(self.settings.max_memory.value).unwrap_or(usize::MAX).max(1 << 20),
             ..Limits::default()
-        })
+        };
+        Store::in_zone(limits, jiff::tz::TimeZone::system())
     }
 
     /// What carries commands out. The past and the simulated cluster leave nothing in the audit log.

@@ -8,6 +8,7 @@ mod exit;
 mod gather;
 mod listing;
 mod locate;
+mod look;
 mod out;
 mod queue;
 mod replay;

@@ -19,7 +19,7 @@ pub async fn run(env: &Env, format: Format) -> anyhow::Result<Exit> {
     let (workers, queues) = cluster.store.read(|m| (listing::worker_docs(m, env), listing::queue_docs(m, env)));
     let (counts, counters, runtimes) = cluster
         .store
-        .read(|m| (m.series().recent(WINDOW as usize, now), m.counters(), m.series().recent.percentiles()));
+        .read(|m| (m.series().recent(WINDOW as usize, now), m.counters(), m.series().runtimes.recent.percentiles()));
     let rate = |n: u32| f64::from(n) / WINDOW.trunc();
     if format.json || format.jsonl || format.csv {
         let mut broker = serde_json::to_value(&health)?;

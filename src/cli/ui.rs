@@ -14,7 +14,7 @@ use crate::clock::Clock;
 use crate::feed::{Context, Feed};
 use crate::sim::{self, SimBroker};
 use crate::tui::app::{Options, Profile};
-use crate::tui::session::{Session, Wiring};
+use crate::tui::session::{Own, Session, Wiring};
 use crate::tui::term;
 use crate::tui::theme::Theme;
 use crate::tui::view::Leave;
@@ -92,24 +92,16 @@ async fn session(
     let feed = Feed::start(&context, &tracker);
     let ops = env.ops(cluster.broker.clone(), store, cluster.clock.clone(), "ui", cluster.real);
     let settings = &env.settings;
-    let theme = settings.theme.value.as_str();
     let colorfgbg = std::env::var("COLORFGBG").ok();
+    let background = colorfgbg.as_deref().and_then(Theme::from_colorfgbg);
     let options = Options {
-        theme: match theme {
-            "light" => Theme::Light,
-            "none" => Theme::None,
-            "dark" => Theme::Dark,
-            _ => colorfgbg.as_deref().and_then(Theme::from_colorfgbg).unwrap_or_default(),
-        },
-        ascii: settings.ascii.value,
-        zone: jiff::tz::TimeZone::system(),
         profile: Profile {
             name: settings.profile.value.clone().filter(|_| cluster.real),
             danger: settings.danger,
             url: cluster.broker.url(),
         },
-        read_only: settings.read_only.value,
         welcome: cluster.real,
+        ..env.look.options(settings, background.unwrap_or_else(Theme::dark))
     };
     let color = std::env::var("COLORTERM").unwrap_or_default();
     let wiring = Wiring {
@@ -118,7 +110,12 @@ async fn session(
         resized: resized.clone(),
         stop: stop.clone(),
         true_color: color.contains("truecolor") || color.contains("24bit"),
-        auto_theme: theme == "auto" && colorfgbg.is_none(),
+        multiplexer: term::Multiplexer::from_environment(
+            std::env::var("TMUX").ok().as_deref(),
+            std::env::var("TERM").ok().as_deref(),
+        ),
+        auto_theme: env.look.is_auto() && background.is_none(),
+        terminal: Some(Own { mouse: settings.mouse.value }),
     };
     let mut session = Session::new(options, std::io::stdout(), wiring)?;
     let leave = session.run(input).await;

@@ -3,9 +3,11 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
+use toml::Spanned;
 
 use super::Error;
+use super::ui::{self, Saved};
 use crate::broker::TransportOptions;
 
 /// Everything a config file can say.
@@ -15,7 +17,7 @@ pub struct File {
     /// Profile used where none is asked for.
     pub profile: Option<String>,
     pub max_tasks: Option<u64>,
-    pub max_memory: Option<String>,
+    pub max_memory: Option<Spanned<String>>,
     pub log_file: Option<String>,
     pub read_only: Option<bool>,
     pub profiles: BTreeMap<String, Profile>,
@@ -39,9 +41,68 @@ pub struct Profile {
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Ui {
-    pub theme: Option<String>,
+    pub theme: Option<Spanned<String>>,
     pub ascii: Option<bool>,
     pub mouse: Option<bool>,
+    /// Columns of the list of tasks.
+    pub columns: Option<Spanned<Vec<String>>>,
+    /// Frames a second at most.
+    pub fps: Option<Spanned<u32>>,
+    /// Seconds between two frames that only bring new data, at least.
+    pub refresh: Option<Spanned<f64>>,
+    /// `relative`, `absolute` or `utc`.
+    pub times: Option<Spanned<String>>,
+    /// Rows of the pane below a list.
+    pub split: Option<u16>,
+    pub filters: Vec<Saved>,
+    /// Other keys for an action.
+    #[serde(deserialize_with = "bindings")]
+    pub keys: Vec<Keys>,
+}
+
+/// The keys wanted for an action.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Keys {
+    pub action: Spanned<String>,
+    pub keys: Vec<String>,
+}
+
+/// `task_retry = "F5"`, or several in a list.
+fn bindings<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Keys>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged, expecting = "takes a key such as \"ctrl-x\", or a list of keys")]
+    enum OneOrMore {
+        One(String),
+        More(Vec<String>),
+    }
+    let table = BTreeMap::<Spanned<String>, OneOrMore>::deserialize(deserializer)?;
+    let keys = table.into_iter().map(|(action, keys)| match keys {
+        OneOrMore::One(key) => Keys { action, keys: vec![key] },
+        OneOrMore::More(keys) => Keys { action, keys },
+    });
+    Ok(keys.collect())
+}
+
+/// Says where in the file something stands.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Places {
+    name: String,
+    /// Where each line but the first begins.
+    lines: Vec<usize>,
+}
+
+impl Places {
+    /// The places of a text.
+    pub fn of(text: &str, name: &str) -> Self {
+        let lines = text.bytes().enumerate().filter(|(_, b)| *b == b'\n').map(|(i, _)| i + 1).collect();
+        Self { name: name.to_owned(), lines }
+    }
+
+    /// Something wrong at an offset.
+    pub fn wrong(&self, at: usize, why: &str) -> Error {
+        let line = self.lines.partition_point(|begin| *begin <= at) + 1;
+        Error(format!("{}, line {line}: {why}", self.name))
+    }
 }
 
 /// Where a person's own file is looked for.
@@ -55,11 +116,12 @@ pub fn state_folder() -> Option<PathBuf> {
     Some(dirs.state_dir().unwrap_or_else(|| dirs.data_local_dir()).to_owned())
 }
 
-/// Reads a file. A missing one is an error only if it was asked for.
-pub fn read(path: &Path, asked_for: bool) -> Result<File, Error> {
+/// Reads a file, with the places in it. A missing one is an error only if it was asked for.
+pub fn read(path: &Path, asked_for: bool) -> Result<(File, Places), Error> {
+    let name = path.display().to_string();
     match std::fs::read_to_string(path) {
-        Ok(text) => parse(&text, &path.display().to_string()),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound && !asked_for => Ok(File::default()),
+        Ok(text) => Ok((parse(&text, &name, Some(path))?, Places::of(&text, &name))),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound && !asked_for => Ok(Default::default()),
         Err(error) => Err(Error(format!("can't read the config file {}: {error}", path.display()))),
     }
 }
@@ -74,36 +136,29 @@ pub fn shows_password(path: &Path, file: &File) -> bool {
     open && file.profiles.values().any(has)
 }
 
-/// Reads the text of a config file.
-pub fn parse(text: &str, name: &str) -> Result<File, Error> {
-    let file: File = toml::from_str(text).map_err(|error| {
-        let line = error.span().map_or(1, |span| text[..span.start.min(text.len())].lines().count().max(1));
-        let at_line_start = error.span().is_some_and(|s| text[..s.start.min(text.len())].ends_with('\n'));
-        let line = if at_line_start && error.span().is_some_and(|s| s.start > 0) { line + 1 } else { line };
-        Error(format!("{name}, line {line}: {}", explain(error.message())))
-    })?;
-    check(&file, text, name)?;
+/// Reads the text of a config file, `name` being what mistakes are told with, and `path` where themes lie beside it.
+pub fn parse(text: &str, name: &str, path: Option<&Path>) -> Result<File, Error> {
+    let places = Places::of(text, name);
+    let file: File = toml::from_str(text)
+        .map_err(|error| places.wrong(error.span().map_or(0, |span| span.start), &explain(error.message())))?;
+    check(&file, path).map_err(|(at, why)| places.wrong(at, &why))?;
     Ok(file)
 }
 
-/// Values that have the right type and are wrong all the same.
-fn check(file: &File, text: &str, name: &str) -> Result<(), Error> {
-    let line_of = |needle: &str| text.lines().position(|l| l.contains(needle)).map_or(1, |n| n + 1);
-    if let Some(theme) = file.ui.theme.as_deref()
-        && !super::resolve::THEMES.contains(&theme)
-    {
-        let near = crate::text::nearest(theme, super::resolve::THEMES).unwrap_or("auto");
-        return Err(Error(format!(
-            "{name}, line {}: there is no theme {theme:?}, did you mean {near:?}?",
-            line_of("theme")
-        )));
+/// Values that have the right type and are wrong all the same: where, and why.
+fn check(file: &File, path: Option<&Path>) -> Result<(), (usize, String)> {
+    fn on<T, R>(value: Option<&Spanned<T>>, look: impl FnOnce(&T) -> Result<R, String>) -> Result<(), (usize, String)> {
+        let Some(value) = value else { return Ok(()) };
+        look(value.get_ref()).map(|_| ()).map_err(|why| (value.span().start, why))
     }
-    if let Some(size) = file.max_memory.as_deref()
-        && crate::human::parse_bytes(size).is_none()
-    {
-        return Err(Error(format!("{name}, line {}: max_memory takes a size such as \"256M\"", line_of("max_memory"))));
-    }
-    Ok(())
+    let ui = &file.ui;
+    on(ui.theme.as_ref(), |name| ui::theme(name, path))?;
+    on(ui.times.as_ref(), |word| ui::times(word))?;
+    on(ui.fps.as_ref(), |fps| ui::fps(*fps))?;
+    on(ui.refresh.as_ref(), |secs| ui::refresh(*secs))?;
+    on(ui.columns.as_ref(), |names| ui::columns(names))?;
+    let size = |text: &String| crate::human::parse_bytes(text).ok_or("max_memory takes a size such as \"256M\"".into());
+    on(file.max_memory.as_ref(), size)
 }
 
 /// `unknown field `brokr`, expected one of `broker`, …` in a person's words.
@@ -124,7 +179,7 @@ mod tests {
     use super::*;
 
     fn wrong(text: &str) -> String {
-        parse(text, "c.toml").err().map_or_else(String::new, |e| e.0)
+        parse(text, "c.toml", None).err().map_or_else(String::new, |e| e.0)
     }
 
     #[test]
@@ -138,24 +193,21 @@ mod tests {
             "{}",
             wrong("max_tasks = \"many\"\n")
         );
-        assert_eq!(
-            wrong("\n[ui]\ntheme = \"drak\"\n"),
-            "c.toml, line 3: there is no theme \"drak\", did you mean \"dark\"?"
-        );
+        assert_eq!(wrong("\n[ui]\ntheme = \"drak\"\n"), "c.toml, line 3: there is no theme drak, did you mean dark?");
         assert!(wrong("a = = b").contains("line 1"));
         assert!(wrong("[zzzzzzz]\n").contains("there are"), "{}", wrong("[zzzzzzz]\n"));
     }
 
     #[test]
     fn the_annotated_default_is_valid() {
-        let file = parse(super::super::DEFAULT_FILE, "config/flower-tui.toml").expect("valid");
+        let file = parse(super::super::DEFAULT_FILE, "config/flower-tui.toml", None).expect("valid");
         assert_eq!(file, File::default(), "everything in it is commented out");
         // Each commented setting is valid too when its comment sign is taken away.
         let uncommented: String = super::super::DEFAULT_FILE
             .lines()
             .map(|line| line.strip_prefix("#: ").unwrap_or(line).to_owned() + "\n")
             .collect();
-        let file = parse(&uncommented, "uncommented").expect("valid");
+        let file = parse(&uncommented, "uncommented", None).expect("valid");
         assert!(file.profiles.contains_key("production") && file.ui.theme.is_some());
     }
 }

@@ -2,6 +2,7 @@
 
 pub mod file;
 pub mod resolve;
+pub mod ui;
 
 pub use resolve::{Flags, Settings, Source};
 

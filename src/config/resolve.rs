@@ -4,11 +4,9 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use super::Error;
-use super::file::{self, File, Profile};
+use super::file::{self, File, Places, Profile};
+use super::ui::{self, Ui};
 use crate::broker::{BrokerUrl, TransportOptions};
-
-/// Names a theme can have.
-pub const THEMES: [&str; 4] = ["auto", "dark", "light", "none"];
 
 /// What the command line said. `None` is nothing.
 #[derive(Debug, Clone, Default)]
@@ -22,6 +20,7 @@ pub struct Flags {
     pub max_memory: Option<String>,
     pub log_file: Option<String>,
     pub color: Option<String>,
+    pub fps: Option<u32>,
     pub ascii: bool,
     pub no_audit: bool,
 }
@@ -73,7 +72,10 @@ pub struct Settings {
     pub ascii: From<bool>,
     pub mouse: From<bool>,
     pub audit: From<bool>,
+    pub ui: Ui,
     pub config: Option<PathBuf>,
+    /// Where in the config file something stands.
+    pub places: Places,
     /// The file is readable by others and holds a password.
     pub exposed: bool,
 }
@@ -81,9 +83,9 @@ pub struct Settings {
 /// The environment, so that tests bring their own.
 pub type Env = BTreeMap<String, String>;
 
-struct Resolver<'a> {
+pub(super) struct Resolver<'a> {
     env: &'a Env,
-    file: File,
+    pub(super) file: File,
     profile: Option<(String, Profile)>,
 }
 
@@ -95,7 +97,7 @@ impl Resolver<'_> {
     }
 
     /// The first that says something: flag, environment, profile, file, default.
-    fn pick<T>(
+    pub(super) fn pick<T>(
         &self,
         flag: Option<T>,
         env: &[&'static str],
@@ -140,9 +142,9 @@ impl Settings {
     pub fn resolve(flags: &Flags, env: &Env) -> Result<Self, Error> {
         let asked = flags.config.clone().or_else(|| env.get("FLOWER_TUI_CONFIG").map(PathBuf::from));
         let path = asked.clone().or_else(file::default_path);
-        let file = match &path {
+        let (file, places) = match &path {
             Some(path) => file::read(path, asked.is_some())?,
-            None => File::default(),
+            None => Default::default(),
         };
         let exposed = path.as_deref().is_some_and(|p| file::shows_password(p, &file));
         let mut resolver = Resolver { env, file, profile: None };
@@ -158,7 +160,8 @@ impl Settings {
         if let Some(name) = &profile.value {
             resolver.profile = Some((name.clone(), find_profile(&resolver.file, name)?));
         }
-        Self::settle(flags, &resolver, profile, path, exposed)
+        let settings = Self::settle(flags, &resolver, profile, path, exposed)?;
+        Ok(Self { places, ..settings })
     }
 
     fn settle(
@@ -171,15 +174,9 @@ impl Settings {
         let text = |t: &str| Ok(t.to_owned());
         let some = |t: &str| Ok(Some(t.to_owned()));
         let color = r.pick(flags.color.clone(), &["FLOWER_TUI_COLOR"], text, |_| None, None, "auto".into())?;
-        let mut theme = r.pick(None, &["FLOWER_TUI_THEME"], text, |_| None, r.file.ui.theme.clone(), "auto".into())?;
-        if !THEMES.contains(&theme.value.as_str()) {
-            return Err(Error(format!(
-                "{}: there is no theme {:?}; there are {}",
-                theme.source,
-                theme.value,
-                THEMES.join(", ")
-            )));
-        }
+        let mut theme =
+            r.pick(None, &["FLOWER_TUI_THEME"], text, |_| None, ui::value(&r.file.ui.theme), "auto".into())?;
+        ui::theme(&theme.value, config.as_deref()).map_err(|why| Error(format!("{}: {why}", theme.source)))?;
         let no_color = r.env.get("NO_COLOR").is_some_and(|v| !v.is_empty());
         match color.value.as_str() {
             "never" => theme = From { value: "none".into(), source: color.source },
@@ -191,7 +188,7 @@ impl Settings {
         }
         let only = |on: bool| on.then_some(true);
         let values = r.profile.as_ref().map(|(_, p)| p.clone()).unwrap_or_default();
-        let max_memory_file = r.file.max_memory.as_deref().and_then(crate::human::parse_bytes);
+        let max_memory_file = ui::value(&r.file.max_memory).as_deref().and_then(crate::human::parse_bytes);
         let max_memory_flag =
             flags.max_memory.as_deref().map(size).transpose().map_err(|why| Error(format!("--max-memory {why}")))?;
         Ok(Self {
@@ -242,17 +239,19 @@ impl Settings {
             )?,
             mouse: r.pick(None, &["FLOWER_TUI_MOUSE"], flag, |_| None, r.file.ui.mouse, true)?,
             audit: r.pick(flags.no_audit.then_some(false), &["FLOWER_TUI_AUDIT"], flag, |_| None, None, true)?,
+            ui: Ui::settle(flags, r)?,
             config,
+            places: Places::default(),
             exposed,
         })
     }
 
     /// Every setting as a person may see it: name, value, source.
-    pub fn table(&self) -> Vec<(&'static str, String, String)> {
+    pub fn table(&self) -> Vec<(String, String, String)> {
         fn or_none<T: ToString>(value: &Option<T>) -> String {
             value.as_ref().map_or_else(|| "-".into(), ToString::to_string)
         }
-        vec![
+        let rows = [
             ("config", or_none(&self.config.as_ref().map(|p| p.display().to_string())), String::new()),
             ("profile", or_none(&self.profile.value), self.profile.source.to_string()),
             ("broker", or_none(&self.broker.value), self.broker.source.to_string()),
@@ -264,7 +263,8 @@ impl Settings {
             ("ascii", self.ascii.value.to_string(), self.ascii.source.to_string()),
             ("mouse", self.mouse.value.to_string(), self.mouse.source.to_string()),
             ("audit", self.audit.value.to_string(), self.audit.source.to_string()),
-        ]
+        ];
+        rows.into_iter().map(|(key, value, source)| (key.to_owned(), value, source)).chain(self.ui.table()).collect()
     }
 }
 

@@ -70,7 +70,7 @@ impl Feed {
         let (updates_tx, updates) = mpsc::channel(64);
         let (refresh_tx, refresh) = watch::channel(0);
         let backlog = Arc::new(Backlog::new(backlog::LIMIT));
-        tracker.spawn(subscribe(context.clone(), link_tx, backlog.clone()));
+        tracker.spawn(subscribe(context.clone(), link_tx, updates_tx.clone(), backlog.clone()));
         tracker.spawn(ingest::run(context.clone(), backlog, updates));
         let looker = looker::Looker {
             context: context.clone(),
@@ -108,7 +108,12 @@ impl Feed {
 }
 
 /// Keeps a subscription, for ever.
-async fn subscribe(context: Context, link: watch::Sender<LinkState>, backlog: Arc<Backlog<RawMessage>>) {
+async fn subscribe(
+    context: Context,
+    link: watch::Sender<LinkState>,
+    updates: mpsc::Sender<Update>,
+    backlog: Arc<Backlog<RawMessage>>,
+) {
     let mut backoff = Backoff::default();
     let mut down_since = None;
     loop {
@@ -120,7 +125,10 @@ async fn subscribe(context: Context, link: watch::Sender<LinkState>, backlog: Ar
             Ok(mut stream) => {
                 backoff.reset();
                 down_since = None;
-                link.send_replace(LinkState::Live { since: context.clock.now() });
+                let now = context.clock.now();
+                link.send_replace(LinkState::Live { since: now });
+                // Fails only when ingest has stopped, and then all stops.
+                let _ = updates.send(Update::Link(now, true)).await;
                 loop {
                     tokio::select! {
                         () = context.stop.cancelled() => return,
@@ -135,6 +143,7 @@ async fn subscribe(context: Context, link: watch::Sender<LinkState>, backlog: Ar
             Err(error) => error.to_string(),
         };
         let now = context.clock.now();
+        let _ = updates.send(Update::Link(now, false)).await;
         let since = *down_since.get_or_insert(now);
         let pause = backoff.pause();
         link.send_replace(LinkState::Down { since, why, retry: now + pause });

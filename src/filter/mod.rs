@@ -3,15 +3,19 @@
 //! `state:failure task:billing.* -worker:app-7 runtime:>2s timeout`: all terms have to hold. This room parses and
 //! prints; whoever holds tasks does the matching.
 
+mod complete;
 mod parse;
 mod pattern;
+mod when;
 pub mod words;
 
 use std::fmt;
 
+pub use complete::{Completion, complete};
 pub use parse::{Error, parse};
 pub use pattern::Pattern;
-pub use words::{Measure, Word};
+pub use when::When;
+pub use words::{Edge, Measure, Trait, Word};
 
 /// A parsed filter. Empty selects everything.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -35,6 +39,10 @@ pub enum Test {
     Text(Word, Vec<Pattern>),
     /// `key:>number`.
     Number(Measure, Comparison, f64),
+    /// `since:` and `until:`.
+    Time(Edge, When),
+    /// `key:yes` or `key:no`.
+    Is(Trait, bool),
 }
 
 /// How a number is compared.
@@ -61,6 +69,31 @@ impl Filter {
     pub fn is_empty(&self) -> bool {
         self.terms.is_empty()
     }
+
+    /// Whether what it selects changes by the mere passing of time.
+    pub fn slides(&self) -> bool {
+        self.terms.iter().any(|term| match &term.test {
+            Test::Time(_, when) => when.slides(),
+            Test::Number(measure, ..) => *measure == Measure::Eta,
+            _ => false,
+        })
+    }
+
+    /// Names of marks it asks for.
+    pub fn marks(&self) -> impl Iterator<Item = &str> {
+        self.terms.iter().filter_map(|term| match &term.test {
+            Test::Time(_, when) => when.mark(),
+            _ => None,
+        })
+    }
+
+    /// The point in time it begins at, if it says one.
+    pub fn since(&self) -> Option<&When> {
+        self.terms.iter().find_map(|term| match &term.test {
+            Test::Time(Edge::Since, when) if !term.negated => Some(when),
+            _ => None,
+        })
+    }
 }
 
 impl fmt::Display for Filter {
@@ -72,6 +105,11 @@ impl fmt::Display for Filter {
         }
         Ok(())
     }
+}
+
+/// A value as it has to stand behind `key:=` so that it is read back whole.
+pub fn quoted(value: &str) -> String {
+    parse::quote(value, false)
 }
 
 impl fmt::Display for Test {
@@ -95,6 +133,8 @@ impl fmt::Display for Test {
                 let unit = if measure.is_seconds() { "s" } else { "" };
                 write!(f, "{}:{sign}{limit}{unit}", measure.key())
             }
+            Test::Time(edge, when) => write!(f, "{}:{}", edge.key(), parse::quote(&when.to_string(), false)),
+            Test::Is(what, yes) => write!(f, "{}:{}", what.key(), if *yes { "yes" } else { "no" }),
         }
     }
 }

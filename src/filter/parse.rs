@@ -1,7 +1,7 @@
 //! From a line to a [`Filter`].
 
-use super::words::{Measure, Word};
-use super::{Comparison, Filter, Pattern, Term, Test};
+use super::words::{Edge, Measure, Trait, Word};
+use super::{Comparison, Filter, Pattern, Term, Test, When};
 
 /// Why a filter can't be read, and where.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -76,6 +76,13 @@ fn term(token: &Token) -> Result<Term, Error> {
         Test::Text(word, patterns(token, colon + 1, value_at)?)
     } else if let Some(&measure) = Measure::ALL.iter().find(|m| m.key() == key) {
         number(measure, &token.text(colon + 1), value_at)?
+    } else if let Some(&edge) = Edge::ALL.iter().find(|e| e.key() == key) {
+        match token.text(colon + 1) {
+            text if text.is_empty() => return Err(missing(value_at)),
+            text => Test::Time(edge, When::parse(&text)),
+        }
+    } else if let Some(&what) = Trait::ALL.iter().find(|t| t.key() == key) {
+        Test::Is(what, yes_or_no(what, &token.text(colon + 1), value_at)?)
     } else {
         return Err(Error { at: token.at + start, what: unknown(&key) });
     };
@@ -89,10 +96,19 @@ fn patterns(token: &Token, from: usize, at: usize) -> Result<Vec<Pattern>, Error
         .filter(|part| !part.is_empty())
         .map(|part| Pattern::new(&part))
         .collect();
-    if patterns.is_empty() {
-        return Err(Error { at, what: "a value is missing behind the colon".into() });
+    if patterns.is_empty() { Err(missing(at)) } else { Ok(patterns) }
+}
+
+fn missing(at: usize) -> Error {
+    Error { at, what: "a value is missing behind the colon".into() }
+}
+
+fn yes_or_no(what: Trait, text: &str, at: usize) -> Result<bool, Error> {
+    match text {
+        "yes" | "y" => Ok(true),
+        "no" | "n" => Ok(false),
+        _ => Err(Error { at, what: format!("{} takes yes or no", what.key()) }),
     }
-    Ok(patterns)
 }
 
 fn number(measure: Measure, text: &str, at: usize) -> Result<Test, Error> {
@@ -112,7 +128,8 @@ fn number(measure: Measure, text: &str, at: usize) -> Result<Test, Error> {
 }
 
 fn unknown(key: &str) -> String {
-    let keys = Word::ALL.iter().map(|w| w.key()).chain(Measure::ALL.iter().map(|m| m.key()));
+    let words = Word::ALL.iter().map(|w| w.key()).chain(Measure::ALL.iter().map(|m| m.key()));
+    let keys = words.chain(Edge::ALL.iter().map(|e| e.key())).chain(Trait::ALL.iter().map(|t| t.key()));
     match crate::text::nearest(key, keys) {
         Some(near) => format!("there is no {key}: here, did you mean {near}:? (a text with a colon goes in quotes)"),
         None => format!("there is no {key}: here (a text with a colon goes in quotes)"),
@@ -149,6 +166,8 @@ mod tests {
             ("-", "\"-\""),
             ("queue:=default", "queue:=default"),
             ("\"a:b\"", "\"a:b\""),
+            ("since:15m until:14:00 -since:deploy", "since:15m until:14:00 -since:deploy"),
+            ("open:y retried:no runs:>1 eta:<1h", "open:yes retried:no runs:>1 eta:<3600s"),
         ] {
             assert_eq!(round(line), want, "{line}");
         }
@@ -163,6 +182,8 @@ mod tests {
         assert_eq!(round("state:"), "6: a value is missing behind the colon");
         assert_eq!(round("runtime:>slow"), "8: runtime takes a number such as >2s or <500ms");
         assert_eq!(round("a \"b"), "2: this quote is never closed");
+        assert_eq!(round("open:maybe"), "5: open takes yes or no");
+        assert_eq!(round("since:"), "6: a value is missing behind the colon");
     }
 
     proptest::proptest! {

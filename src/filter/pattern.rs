@@ -47,6 +47,11 @@ impl Pattern {
         }
     }
 
+    /// The text that the whole value has to be (in lower case), if it is such a pattern.
+    pub fn whole(&self) -> Option<&str> {
+        (self.kind == Kind::Whole).then_some(self.text.as_str())
+    }
+
     /// Whether a UUID as Celery prints it could have it: most words hold letters that no UUID has.
     pub fn may_be_in_uuid(&self) -> bool {
         self.text.bytes().all(|b| b.is_ascii_hexdigit() || b == b'-' || b == b'*')

@@ -36,6 +36,7 @@ words! {
         Error "error" "the exception or the traceback",
         Exception "exception" "the exception's type",
         Root "root" "the id of the workflow's first task",
+        Group "group" "the failure group, as the Failures tab names it",
     }
 }
 
@@ -44,13 +45,31 @@ words! {
     Measure {
         Runtime "runtime" "how long it ran (or has been running)",
         Wait "wait" "how long it waited for its start",
+        Eta "eta" "how long until it may start",
         Tries "tries" "how often it was tried",
+        Runs "runs" "how often it was seen to start",
+    }
+}
+
+words! {
+    /// Keys whose value is a point in time.
+    Edge {
+        Since "since" "first heard of after: 15m, 14:00, 2026-11-24, or a mark",
+        Until "until" "first heard of before",
+    }
+}
+
+words! {
+    /// Keys whose value is yes or no.
+    Trait {
+        Open "open" "failed, and not sent again since",
+        Retried "retried" "sent again by a person",
     }
 }
 
 impl Measure {
     /// Whether the value is a duration.
     pub fn is_seconds(self) -> bool {
-        !matches!(self, Measure::Tries)
+        !matches!(self, Measure::Tries | Measure::Runs)
     }
 }

@@ -13,7 +13,7 @@ use crate::broker::Broker;
 use crate::celery::pidbox::{Method, Reply, Request};
 use crate::clock::Clock;
 use crate::history::audit::{Audit, Origin};
-use crate::state::Store;
+use crate::state::{Store, Update};
 
 /// Everything a command needs. Cloning is cheap.
 #[derive(Clone)]
@@ -44,6 +44,10 @@ impl Ops {
                     Err(error) => Outcome::NotSent(error),
                 };
                 self.write_down(row, &outcome, &replies);
+                if command.risk() > Risk::Looks && !matches!(outcome, Outcome::NotSent(_)) {
+                    let words = crate::text::cut_end(&command.target(), 40).into_owned();
+                    self.store.apply(&[Update::Mark(asked, format!("{} {words}", command.verb()))]);
+                }
                 outcome
             }
         };
@@ -130,6 +134,7 @@ impl Ops {
             match sent {
                 Ok(()) => {
                     let text = format!("sent as {} to {}", task.message.id, task.message.queue);
+                    self.store.apply(&[Update::Retried(task.original.clone(), task.message.id.clone())]);
                     replies.push((task.original.to_string(), json!({"ok": text, "id": task.message.id.to_string()})));
                 }
                 Err(error) if replies.is_empty() => return Err(Error::Broker(error.to_string())),

@@ -6,15 +6,15 @@ use std::ops::Range;
 
 use crate::celery::TaskId;
 use crate::celery::event::{Batch, Event, Field, TaskEvent, TaskEventKind, WorkerEvent, WorkerEventKind};
+use crate::celery::traceback;
 use crate::clock::Stamp;
 
 use super::Update;
 use super::intern::Sym;
 use super::model::Model;
 use super::queue::Queue;
-use super::stats::NameStats;
 use super::task::{Attempt, LONG_RUNTIME, NO_RUNTIME, Rare, Route, RouteId, State, flag, pack};
-use super::tasks::{Slot, text_size};
+use super::tasks::text_size;
 use super::worker::Worker;
 
 /// Names beyond which the interner is swept.
@@ -47,10 +47,15 @@ impl Model {
                 }
                 self.peeks.put(peeked.clone());
             }
-            Update::Tick(at) => {
-                self.now = self.now.max(*at);
-                self.series.tick(*at);
+            Update::Tick(at) => self.tick(*at),
+            Update::Link(at, live) => {
+                if let Some(down) = self.outages.link(*live, *at) {
+                    let text = format!("our link was down for {}", crate::human::span(down.as_secs()));
+                    self.marks.set(*at, text);
+                }
             }
+            Update::Mark(at, text) => self.marks.set(*at, text.clone()),
+            Update::Retried(old, new) => self.retried(old, new),
         }
         self.version += 1;
     }
@@ -128,6 +133,7 @@ impl Model {
             }
         }
         worker.said_offline = offline;
+        let version = worker.sw_ver.clone();
         if offline {
             worker.clear_beats(); // W3
             worker.inspected.at = None;
@@ -136,6 +142,24 @@ impl Model {
         }
         worker.note_busy(event.received);
         self.now = self.now.max(event.received);
+        if event.kind == WorkerEventKind::Online {
+            self.marks.worker_started(event.received, hostname, version.as_deref());
+        }
+    }
+
+    /// A person sent `new` in place of `old`.
+    fn retried(&mut self, old: &TaskId, new: &TaskId) {
+        let Some(slot) = self.tasks.find(old) else { return };
+        let i = slot as usize;
+        let before = text_size(&self.tasks.cold[i]);
+        let rare = self.rare(i);
+        let first = rare.retried_as.replace(new.clone()).is_none();
+        let group = rare.group;
+        if first && self.tasks.hot[i].state == State::Failure {
+            group.into_iter().for_each(|group| self.failures.close(group));
+        }
+        self.tasks.account(before, text_size(&self.tasks.cold[i]));
+        self.journal.push(slot);
     }
 
     fn task_event(&mut self, batch: &Batch, event: &TaskEvent) {
@@ -167,7 +191,7 @@ impl Model {
         }
         self.tasks.account(before, text_size(&self.tasks.cold[i]));
         self.tasks.classify(slot);
-        self.measure(batch, event, i, old, new, late);
+        self.measure(event, i, old, new, late);
         self.journal.push(slot);
         while let Some(evicted) = self.tasks.evict_one(self.limits.tasks, self.limits.bytes) {
             self.journal.push(evicted);
@@ -217,15 +241,30 @@ impl Model {
                 && old != new
             {
                 if old == State::Retry {
-                    let attempt =
-                        Attempt { started: cold.started, finished, worker: hot.worker, exception: hot.exception };
-                    cold.rare.get_or_insert_default().attempts.push(attempt);
+                    let rare = cold.rare.get_or_insert_default();
+                    let attempt = Attempt {
+                        sent: rare.sent_before.take().or(cold.sent.filter(|sent| *sent <= finished)),
+                        received: hot.received,
+                        started: cold.started,
+                        finished,
+                        worker: hot.worker,
+                        exception: hot.exception,
+                    };
+                    rare.attempts.push(attempt);
                 }
                 cold.rare.get_or_insert_default().outcomes[outcome] = Some(finished);
             }
         }
         match event.kind {
-            TaskEventKind::Sent => cold.sent = Some(event.stamp),
+            TaskEventKind::Sent => {
+                // The next run of a retried task is often announced before the retry itself.
+                if let (Some(sent), State::Started) = (cold.sent, old)
+                    && sent < event.stamp
+                {
+                    cold.rare.get_or_insert_default().sent_before = Some(sent);
+                }
+                cold.sent = Some(event.stamp);
+            }
             TaskEventKind::Received => hot.received = Some(event.stamp),
             TaskEventKind::Started => cold.started = Some(event.stamp),
             TaskEventKind::Custom(_) => {}
@@ -326,7 +365,7 @@ impl Model {
         }
         match batch.field(event.exception) {
             Field::Value(text) => {
-                self.tasks.hot[i].exception = Some(self.names.intern(exception_type(text)));
+                self.tasks.hot[i].exception = Some(self.names.intern(traceback::exception(text).0));
                 self.rare(i).exception = Some(text.into());
             }
             Field::Null => {
@@ -390,7 +429,7 @@ impl Model {
         }
     }
 
-    fn route_id(&mut self, route: Route) -> Option<RouteId> {
+    pub(super) fn route_id(&mut self, route: Route) -> Option<RouteId> {
         if let Some(&id) = self.route_ids.get(&route) {
             return Some(id);
         }
@@ -398,114 +437,5 @@ impl Model {
         let id = RouteId(NonZeroU32::new(u32::try_from(self.routes.len()).ok()?)?);
         self.route_ids.insert(route, id);
         Some(id)
-    }
-
-    /// Rates, runtimes and failures. A second failure of the same run (hard time limits announce two) counts once.
-    fn measure(&mut self, batch: &Batch, event: &TaskEvent, i: usize, old: State, new: State, late: bool) {
-        let at = event.received;
-        if new == State::Custom || (new == old && new.is_ready() && !late) {
-            return;
-        }
-        self.series.count(new, at);
-        let hot = &self.tasks.hot[i];
-        let (name, queue, worker, exception) = (hot.name, hot.queue, hot.worker, hot.exception);
-        let runtime = event.runtime.value().filter(|s| s.is_finite() && *s >= 0.0 && new == State::Success);
-        if let Some(secs) = runtime {
-            self.series.runtime(secs, at);
-        }
-        if let Some(name) = name {
-            self.by_name.entry(name).or_insert_with(|| NameStats::new(at)).count(new, runtime, at);
-        }
-        match new {
-            State::Success | State::Failure => {
-                if let Some(worker) = worker.and_then(|w| self.workers.get_mut(&w)) {
-                    *(if new == State::Success { &mut worker.succeeded } else { &mut worker.failed }) += 1;
-                    if let Some(done) = worker.done.at(at) {
-                        *done += 1;
-                    }
-                }
-                if new == State::Failure {
-                    self.failures.count(name, exception, &event.id, at);
-                }
-            }
-            State::Pending | State::Received => {
-                if let Some(queue) = queue {
-                    let client = self.route(self.tasks.cold[i].route).client;
-                    let queue = self.queues.entry(queue).or_insert_with(Queue::new);
-                    if new == State::Pending {
-                        queue.flow_known = true;
-                        queue.sent_by(client, at);
-                    }
-                    if let Some(flow) = queue.flow.at(at) {
-                        *(if new == State::Pending { &mut flow.into } else { &mut flow.out }) += 1;
-                    }
-                }
-            }
-            _ => {}
-        }
-        debug_assert!(batch.text(event.hostname).is_some(), "decoding demands it");
-    }
-
-    /// Forgets names that nothing refers to any more: pods and reply queues have endless ones.
-    fn sweep(&mut self) {
-        self.sweep_routes();
-        let mut used = vec![false; self.names.len()];
-        let mut mark = |sym: Option<Sym>| {
-            if let Some(sym) = sym {
-                used[sym.index()] = true;
-            }
-        };
-        for slot in (0..self.tasks.hot.len() as Slot).filter(|&s| self.tasks.is_live(s)) {
-            let (hot, cold) = (&self.tasks.hot[slot as usize], &self.tasks.cold[slot as usize]);
-            [hot.name, hot.worker, hot.queue, hot.exception].into_iter().for_each(&mut mark);
-            if let Some(rare) = &cold.rare {
-                mark(rare.custom);
-                rare.attempts.iter().flat_map(|a| [a.worker, a.exception]).for_each(&mut mark);
-            }
-        }
-        for route in &self.routes {
-            [route.client, route.exchange, route.routing_key].into_iter().for_each(&mut mark);
-        }
-        for &sym in self.workers.keys().chain(self.queues.keys()).chain(self.by_name.keys()) {
-            mark(Some(sym));
-        }
-        for queue in self.queues.values() {
-            queue.producers().for_each(|producer| mark(Some(producer.client)));
-        }
-        for sym in self.failures.symbols() {
-            mark(Some(sym));
-        }
-        self.names.sweep(&used);
-    }
-
-    fn sweep_routes(&mut self) {
-        let old = std::mem::take(&mut self.routes);
-        self.route_ids.clear();
-        for slot in 0..self.tasks.cold.len() {
-            let route = self.tasks.cold[slot].route.and_then(|id| old.get(id.0.get() as usize - 1)).copied();
-            self.tasks.cold[slot].route = match route {
-                Some(route) if self.tasks.is_live(slot as Slot) => self.route_id(route),
-                _ => None,
-            };
-        }
-    }
-}
-
-/// `ValueError` of `ValueError('no')`, and of `package.module.ValueError: no`.
-fn exception_type(text: &str) -> &str {
-    let end = text.find(|c: char| !(c.is_alphanumeric() || c == '_' || c == '.')).unwrap_or(text.len());
-    let path = &text[..end];
-    path.rsplit('.').find(|part| !part.is_empty()).unwrap_or(path)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_type_of_an_exception_is_its_last_name() {
-        assert_eq!(exception_type("ValueError('no')"), "ValueError");
-        assert_eq!(exception_type("kombu.exceptions.OperationalError: x"), "OperationalError");
-        assert_eq!(exception_type("<weird>"), "");
     }
 }

@@ -1,77 +1,234 @@
-//! Failures by task and exception type.
+//! Failures grouped by what went wrong where: task, type of exception, message without what differs from call to call,
+//! and the function that raised it. Line numbers don't count: they move with every deploy.
 
 use std::collections::HashMap;
+use std::fmt;
+use std::time::Duration;
 
 use crate::celery::TaskId;
+use crate::celery::traceback::{self, Frame};
 use crate::clock::Stamp;
 
 use super::intern::Sym;
+use super::series::Ring;
 
-/// Failures of one task with one type of exception.
-#[derive(Clone, Debug)]
+/// Names a group: the same failures have the same name wherever flower-tui runs.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
+pub struct GroupId(pub(super) u32);
+
+impl fmt::Display for GroupId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:08x}", self.0)
+    }
+}
+
+/// How a group behaves.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Trend {
+    /// First seen within the last ten minutes, and not just because we have only now begun to watch.
+    New,
+    /// More in the last five minutes than in the fifteen before.
+    Growing,
+    /// It had been gone for half an hour.
+    Back,
+}
+
+/// Failures of one kind.
+#[derive(Clone)]
 pub struct Group {
+    pub id: GroupId,
     pub task: Option<Sym>,
     pub exception: Option<Sym>,
+    /// The message with placeholders.
+    pub message: Box<str>,
+    /// `gateway.py:88 in charge`, as of the latest failure; empty if no traceback told.
+    pub raised_at: Box<str>,
     pub count: u64,
+    /// Failed, not sent again since, and without a later success.
+    pub open: u64,
     pub first: Stamp,
     pub last: Stamp,
+    /// When it came back after half an hour without.
+    pub back: Option<Stamp>,
     /// The latest task that failed so.
     pub example: TaskId,
+    /// Failures by the minute.
+    pub minutes: Ring<u32>,
+}
+
+impl Group {
+    /// What is remarkable about it, if anything is. `watching` is when we began to look.
+    pub fn trend(&self, now: Stamp, watching: Stamp) -> Option<Trend> {
+        let age = now.since(self.first);
+        if age < NEW && self.first.since(watching) > NEW {
+            return Some(Trend::New);
+        }
+        if self.back.is_some_and(|back| now.since(back) < NEW) {
+            return Some(Trend::Back);
+        }
+        let minutes: Vec<u32> = self.minutes.last_with_open(20, now).collect();
+        let (before, lately) = minutes.split_at(15);
+        let (before, lately): (u32, u32) = (before.iter().sum(), lately.iter().sum());
+        (lately >= 5 && lately > before).then_some(Trend::Growing)
+    }
+}
+
+/// How long a group is new, or newly back.
+const NEW: Duration = Duration::from_secs(600);
+/// After so long without a failure the next one brings a group back.
+const GONE: Duration = Duration::from_secs(1_800);
+/// How many groups are kept.
+const MAX_GROUPS: usize = 2_000;
+
+/// A failure as it is announced.
+pub(super) struct Failure<'a> {
+    pub task: Option<(Sym, &'a str)>,
+    pub exception: Option<Sym>,
+    pub text: &'a str,
+    pub traceback: Option<&'a str>,
+    pub id: &'a TaskId,
+    pub at: Stamp,
 }
 
 /// All groups; the one heard of longest ago goes when there are too many.
 #[derive(Default)]
 pub struct Failures {
-    groups: HashMap<(Option<Sym>, Option<Sym>), Group>,
+    groups: HashMap<GroupId, Group>,
 }
 
-/// How many groups are kept.
-const MAX_GROUPS: usize = 2_000;
-
 impl Failures {
-    pub(super) fn count(&mut self, task: Option<Sym>, exception: Option<Sym>, id: &TaskId, at: Stamp) {
-        if self.groups.len() >= MAX_GROUPS && !self.groups.contains_key(&(task, exception)) {
+    /// Counts a failure, and says which group it belongs to.
+    pub(super) fn count(&mut self, failure: &Failure<'_>) -> GroupId {
+        let (kind, message) = traceback::exception(failure.text);
+        let message = traceback::normalise(message);
+        let frame = failure.traceback.and_then(traceback::raised_at);
+        let place = frame.map_or((String::new(), ""), |f| (f.file.to_owned(), f.function));
+        let id = name([failure.task.map_or("", |(_, name)| name), kind, &message, &place.0, place.1]);
+        let at = failure.at;
+        if self.groups.len() >= MAX_GROUPS && !self.groups.contains_key(&id) {
             let oldest = self.groups.iter().min_by_key(|(_, g)| g.last).map(|(key, _)| *key);
             oldest.and_then(|key| self.groups.remove(&key));
         }
-        let group = self.groups.entry((task, exception)).or_insert_with(|| Group {
-            task,
-            exception,
+        let group = self.groups.entry(id).or_insert_with(|| Group {
+            id,
+            task: failure.task.map(|(sym, _)| sym),
+            exception: failure.exception,
+            message: message.into(),
+            raised_at: Box::default(),
             count: 0,
+            open: 0,
             first: at,
             last: at,
-            example: id.clone(),
+            back: None,
+            example: failure.id.clone(),
+            minutes: Ring::new(60, 61),
         });
         group.count += 1;
+        group.open += 1;
+        if group.last + GONE < at {
+            group.back = Some(at);
+        }
         group.last = group.last.max(at);
-        group.example = id.clone();
+        group.example = failure.id.clone();
+        if let Some(frame) = frame {
+            group.raised_at = place_of(frame).into();
+        }
+        if let Some(minute) = group.minutes.at(at) {
+            *minute += 1;
+        }
+        id
+    }
+
+    /// A failed task of the group was sent again, or succeeded after all.
+    pub(super) fn close(&mut self, id: GroupId) {
+        if let Some(group) = self.groups.get_mut(&id) {
+            group.open = group.open.saturating_sub(1);
+        }
     }
 
     /// The groups, the most numerous first.
     pub fn groups(&self) -> Vec<&Group> {
         let mut groups: Vec<&Group> = self.groups.values().collect();
-        groups.sort_by_key(|g| (std::cmp::Reverse(g.count), g.task, g.exception));
+        groups.sort_by_key(|g| (std::cmp::Reverse(g.count), g.id));
         groups
     }
 
-    pub(super) fn symbols(&self) -> impl Iterator<Item = Sym> + '_ {
-        self.groups.keys().flat_map(|(a, b)| [*a, *b]).flatten()
+    /// One group.
+    pub fn group(&self, id: GroupId) -> Option<&Group> {
+        self.groups.get(&id)
     }
+
+    pub(super) fn symbols(&self) -> impl Iterator<Item = Sym> + '_ {
+        self.groups.values().flat_map(|g| [g.task, g.exception]).flatten()
+    }
+}
+
+/// `gateway.py:88 in charge`.
+fn place_of(frame: Frame<'_>) -> String {
+    match frame.function {
+        "" => format!("{}:{}", frame.file, frame.line),
+        function => format!("{}:{} in {function}", frame.file, frame.line),
+    }
+}
+
+/// FNV-1a: the same on every machine and in every version, which a hash map's own hash is not.
+fn name(parts: [&str; 5]) -> GroupId {
+    let mut hash: u32 = 0x811c_9dc5;
+    for part in parts {
+        for byte in part.bytes().chain([0xff]) {
+            hash = (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193);
+        }
+    }
+    GroupId(hash)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn fail(failures: &mut Failures, text: &str, traceback: Option<&str>, at: i64) -> GroupId {
+        let id = TaskId::new("x");
+        let at = Stamp::from_micros(1_000_000_000_000 + at * 1_000_000);
+        failures.count(&Failure { task: None, exception: None, text, traceback, id: &id, at })
+    }
+
+    #[test]
+    fn what_differs_from_call_to_call_stays_in_one_group() {
+        let mut failures = Failures::default();
+        let frame = |line| format!("  File \"/srv/gateway.py\", line {line}, in charge\n");
+        let a = fail(&mut failures, "Declined('card 12')", Some(&frame(88)), 1);
+        let b = fail(&mut failures, "Declined('card 99')", Some(&frame(91)), 2);
+        let c = fail(&mut failures, "Declined('no card')", Some(&frame(91)), 3);
+        assert_eq!(a, b);
+        assert_ne!(a, c);
+        let group = failures.group(a).expect("known");
+        assert_eq!((group.count, &*group.message, &*group.raised_at), (2, "card <n>", "gateway.py:91 in charge"));
+        failures.close(a);
+        assert_eq!(failures.group(a).map(|g| g.open), Some(1));
+    }
+
     #[test]
     fn groups_are_bounded_and_the_stalest_goes() {
-        let mut names = super::super::intern::Interner::default();
         let mut failures = Failures::default();
         for n in 0..MAX_GROUPS as i64 + 5 {
-            let task = names.intern(&format!("t{n}"));
-            failures.count(Some(task), None, &TaskId::new("x"), Stamp::from_micros(n + 1));
+            let letters: String = n.to_string().bytes().map(|b| char::from(b - b'0' + b'a')).collect();
+            fail(&mut failures, &format!("E('{letters}')"), None, n);
         }
         assert_eq!(failures.groups().len(), MAX_GROUPS);
-        assert!(failures.groups().iter().all(|g| g.first.micros() > 5));
+    }
+
+    #[test]
+    fn a_group_that_grows_or_comes_back_is_told() {
+        let mut failures = Failures::default();
+        let at = |s: i64| Stamp::from_micros(1_000_000_000_000 + s * 1_000_000);
+        let id = fail(&mut failures, "E('x')", None, 0);
+        for n in 0..9 {
+            fail(&mut failures, "E('x')", None, 1_200 + n);
+        }
+        let trend = |failures: &Failures, now| failures.group(id).and_then(|g| g.trend(at(now), at(-10)));
+        assert_eq!(trend(&failures, 1_210), Some(Trend::Growing));
+        fail(&mut failures, "E('x')", None, 9_000);
+        assert_eq!(trend(&failures, 9_010), Some(Trend::Back));
+        assert_eq!(trend(&failures, 12_000), None);
     }
 }

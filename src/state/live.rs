@@ -5,12 +5,16 @@
 
 use std::collections::BTreeSet;
 use std::ops::Bound;
+use std::time::Duration;
 
 use crate::celery::TaskId;
-use crate::filter::{Filter, Measure, Pattern, Test, Word};
+use crate::clock::Stamp;
+use crate::filter::Filter;
 
+use super::intern::Sym;
+use super::matcher::Matcher;
 use super::model::Model;
-use super::task::{State, Task};
+use super::task::Task;
 use super::tasks::Slot;
 
 /// What a list is sorted by.
@@ -18,12 +22,17 @@ use super::tasks::Slot;
 pub enum Column {
     /// When it was first heard of.
     Received,
+    Sent,
+    Started,
+    Finished,
     State,
     Name,
     Worker,
     Queue,
     Runtime,
+    Wait,
     Retries,
+    Exception,
 }
 
 /// Order of a list.
@@ -42,119 +51,7 @@ impl Default for Sort {
 impl Sort {
     /// Whether the order depends on the alphabetical place of interned names.
     fn is_by_name(self) -> bool {
-        matches!(self.column, Column::Name | Column::Worker | Column::Queue)
-    }
-}
-
-/// A filter made ready for one model: names are looked up once, then tasks are compared by number.
-struct Matcher {
-    checks: Vec<(bool, Check)>,
-}
-
-enum Check {
-    States([bool; 9], Vec<Pattern>),
-    Names(Field, Vec<bool>),
-    Texts(Word, Vec<Pattern>),
-    Anywhere(Pattern, Vec<bool>),
-    Number(Measure, crate::filter::Comparison, f64),
-}
-
-#[derive(Clone, Copy)]
-enum Field {
-    Name,
-    Worker,
-    Queue,
-    Exception,
-}
-
-impl Matcher {
-    fn new(filter: &Filter, model: &Model) -> Self {
-        let checks = filter.terms.iter().map(|term| (term.negated, Check::new(&term.test, model))).collect();
-        Self { checks }
-    }
-
-    fn matches(&self, task: &Task<'_>) -> bool {
-        self.checks.iter().all(|(negated, check)| check.holds(task) != *negated)
-    }
-}
-
-impl Check {
-    fn new(test: &Test, model: &Model) -> Self {
-        let names = |patterns: &[Pattern]| model.names.matching(|n| patterns.iter().any(|p| p.matches(n)));
-        match test {
-            Test::Anywhere(pattern) => Check::Anywhere(pattern.clone(), names(std::slice::from_ref(pattern))),
-            Test::Number(measure, comparison, limit) => Check::Number(*measure, *comparison, *limit),
-            Test::Text(Word::State, patterns) => {
-                let mut states = [false; 9];
-                for state in State::NAMED {
-                    states[state as usize] = patterns.iter().any(|p| p.begins(state.name()));
-                }
-                Check::States(states, patterns.clone())
-            }
-            Test::Text(Word::Task, patterns) => Check::Names(Field::Name, names(patterns)),
-            Test::Text(Word::Worker, patterns) => Check::Names(Field::Worker, names(patterns)),
-            Test::Text(Word::Queue, patterns) => Check::Names(Field::Queue, names(patterns)),
-            Test::Text(Word::Exception, patterns) => Check::Names(Field::Exception, names(patterns)),
-            Test::Text(word, patterns) => Check::Texts(*word, patterns.clone()),
-        }
-    }
-
-    fn holds(&self, task: &Task<'_>) -> bool {
-        let known = |sym: Option<super::intern::Sym>, set: &[bool]| {
-            sym.is_some_and(|s| set.get(s.index()).copied().unwrap_or(false))
-        };
-        match self {
-            Check::States(_, patterns) if task.hot.state == State::Custom => {
-                patterns.iter().any(|p| p.begins(task.state_name()))
-            }
-            Check::States(states, _) => states[task.hot.state as usize],
-            Check::Names(field, set) => {
-                let sym = match field {
-                    Field::Name => task.hot.name,
-                    Field::Worker => task.hot.worker,
-                    Field::Queue => task.hot.queue,
-                    Field::Exception => task.hot.exception,
-                };
-                known(sym, set)
-            }
-            Check::Texts(word, patterns) => patterns.iter().any(|p| text_matches(task, *word, p)),
-            Check::Anywhere(pattern, set) => {
-                known(task.hot.name, set)
-                    || task.raw_texts().is_some_and(|raw| pattern.may_be_in(raw))
-                        && task.texts().into_iter().flatten().any(|t| pattern.matches(t))
-                    || id_matches(task, pattern)
-            }
-            Check::Number(measure, comparison, limit) => {
-                let value = match measure {
-                    Measure::Runtime => task.runtime().or_else(|| task.running(task.model.now())),
-                    Measure::Wait => task.wait().map(|(secs, _)| secs),
-                    Measure::Tries => task.retries().map(|n| f64::from(n) + 1.0),
-                };
-                value.is_some_and(|v| comparison.holds(v, *limit))
-            }
-        }
-    }
-}
-
-fn id_matches(task: &Task<'_>, pattern: &Pattern) -> bool {
-    match task.id() {
-        TaskId::Uuid(uuid) => pattern.may_be_in_uuid() && pattern.matches(uuid.hyphenated().encode_lower(&mut [0; 36])),
-        TaskId::Text(text) => pattern.matches(text),
-    }
-}
-
-fn text_matches(task: &Task<'_>, word: Word, pattern: &Pattern) -> bool {
-    let [args, kwargs, result] = task.texts();
-    let text = |t: Option<&str>| t.is_some_and(|t| pattern.matches(t));
-    match word {
-        Word::Args => text(args),
-        Word::Kwargs => text(kwargs),
-        Word::Result => text(result),
-        Word::Error => text(task.exception()) || text(task.traceback()),
-        Word::Id => id_matches(task, pattern),
-        Word::Root => task.root().is_some_and(|root| pattern.matches(&root.to_string())),
-        // Resolved to names before any task is looked at.
-        Word::State | Word::Task | Word::Worker | Word::Queue | Word::Exception => false,
+        matches!(self.column, Column::Name | Column::Worker | Column::Queue | Column::Exception)
     }
 }
 
@@ -162,21 +59,25 @@ fn text_matches(task: &Task<'_>, word: Word, pattern: &Pattern) -> bool {
 type Entry = (u64, Slot);
 
 fn key(task: &Task<'_>, sort: Sort, ranks: &[u32]) -> u64 {
-    let seen = task.seen().map_or(0, |s| s.micros().max(0) as u64);
-    let rank = |sym: Option<super::intern::Sym>| match sym.and_then(|s| ranks.get(s.index())) {
+    let micros = |at: Option<Stamp>| at.map_or(0, |s| s.micros().max(0) as u64);
+    let seen = micros(task.seen());
+    let rank = |sym: Option<Sym>| match sym.and_then(|s| ranks.get(s.index())) {
         Some(rank) => u64::from(*rank) + 1,
         None => 0,
     };
+    let length = |secs: Option<f64>| ((secs.unwrap_or(-1.0) + 1.0).max(0.0) * 1e5).min(f64::from(u32::MAX)) as u64;
     let first = match sort.column {
         Column::Received => return seen + 1,
+        Column::Sent => return micros(task.sent()) + 1,
+        Column::Started => return micros(task.started()) + 1,
+        Column::Finished => return micros(task.finished()) + 1,
         Column::State => task.hot.state as u64,
         Column::Name => rank(task.hot.name),
         Column::Worker => rank(task.hot.worker),
         Column::Queue => rank(task.hot.queue),
-        Column::Runtime => {
-            let secs = task.runtime().or_else(|| task.running(task.model.now())).unwrap_or(-1.0);
-            ((secs + 1.0).max(0.0) * 1e5).min(f64::from(u32::MAX)) as u64
-        }
+        Column::Exception => rank(task.hot.exception),
+        Column::Runtime => length(task.runtime().or_else(|| task.running(task.model.now()))),
+        Column::Wait => length(task.wait().map(|(secs, _)| secs)),
         Column::Retries => task.retries().map_or(0, |n| u64::from(n) + 1),
     };
     // The later one first among equals: seconds are fine enough for that.
@@ -198,6 +99,7 @@ pub struct Scan {
     ranks: Vec<u32>,
     names_version: u64,
     place: u64,
+    at: Stamp,
     next: Slot,
     entries: Vec<Entry>,
 }
@@ -212,6 +114,7 @@ impl Scan {
             ranks: if request.sort.is_by_name() { model.names.ranks() } else { Vec::new() },
             names_version: model.names.version(),
             place: model.journal.end(),
+            at: model.now(),
             request: request.clone(),
             next: 0,
             entries: Vec::new(),
@@ -255,10 +158,16 @@ pub struct LiveQuery {
     keys: Vec<u64>,
     asked: bool,
     stale: bool,
+    /// When it was last filled.
+    filled: Option<Stamp>,
+    version: u64,
 }
 
 /// Up to how many tasks a list is filled at once, without asking for a scan elsewhere.
 const INLINE: usize = 20_000;
+
+/// How often a list is filled anew whose filter moves along with the present.
+const SLIDE: Duration = Duration::from_secs(10);
 
 /// A place in a list: stays meaningful when the entry itself has gone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -309,7 +218,9 @@ impl LiveQuery {
                 self.names_version = model.names.version();
             }
         }
-        if !self.stale && model.journal.since(self.place).is_none() {
+        let behind = model.journal.since(self.place).is_none();
+        let slid = self.filter.slides() && self.filled.is_some_and(|at| model.now().since(at) >= SLIDE);
+        if !self.stale && (behind || slid) {
             self.restart();
         }
         if self.stale {
@@ -340,6 +251,9 @@ impl LiveQuery {
         } else {
             0
         };
+        if old != 0 || new != 0 {
+            self.version += 1;
+        }
         if old == new {
             return;
         }
@@ -368,7 +282,8 @@ impl LiveQuery {
 
     /// Takes the answer to a scan, unless it answers an older question.
     pub fn accept(&mut self, scan: Scan) {
-        if scan.request.generation != self.generation {
+        let asked = &scan.request;
+        if asked.generation != self.generation || asked.filter != self.filter || asked.sort != self.sort {
             return;
         }
         self.keys.clear();
@@ -382,8 +297,15 @@ impl LiveQuery {
         self.ranks = scan.ranks;
         self.names_version = scan.names_version;
         self.place = scan.place;
+        self.filled = Some(scan.at);
+        self.version += 1;
         self.stale = false;
         self.asked = false;
+    }
+
+    /// Changes whenever a task of the list does.
+    pub fn version(&self) -> u64 {
+        self.version
     }
 
     /// How many tasks it selects.

@@ -1,6 +1,7 @@
 //! The model of the cluster, and the two doors to it: [`Store::apply`] and [`Store::read`].
 //!
-//! Only the feed's ingest task writes; screens, commands and servers read. No lock is ever held across an await.
+//! The feed's ingest task writes; commands add what they have done; screens and servers read. No lock is ever held across
+//! an await.
 
 mod apply;
 pub mod doc;
@@ -8,20 +9,27 @@ pub mod failure;
 pub mod intern;
 mod journal;
 pub mod live;
+pub mod marks;
+mod matcher;
+mod measure;
 mod model;
+pub mod outage;
 pub mod peek;
 pub mod queue;
 pub mod series;
 pub mod stats;
+mod sweep;
 pub mod task;
 mod tasks;
 pub mod worker;
 
 use std::sync::Arc;
 
+use jiff::tz::TimeZone;
 use parking_lot::RwLock;
 use tokio::sync::watch;
 
+use crate::celery::TaskId;
 use crate::celery::event::Batch;
 use crate::celery::pidbox::Reply;
 use crate::clock::Stamp;
@@ -47,6 +55,12 @@ pub enum Update {
     Peeked(Arc<peek::Peeked>),
     /// Nothing but the time: closes rate buckets and notices silent workers.
     Tick(Stamp),
+    /// The subscription stands, or has ended.
+    Link(Stamp, bool),
+    /// Something happened that charts should name.
+    Mark(Stamp, String),
+    /// A person sent the second task in place of the first.
+    Retried(TaskId, TaskId),
 }
 
 /// The shared model. Cloning is cheap and refers to the same one.
@@ -62,7 +76,12 @@ const EVENTS_PER_LOCK: usize = 2_000;
 impl Store {
     /// An empty model.
     pub fn new(limits: Limits) -> Self {
-        Self { model: Arc::new(RwLock::new(Model::new(limits))), version: Arc::new(watch::Sender::new(0)) }
+        Self::in_zone(limits, TimeZone::UTC)
+    }
+
+    /// An empty model; clock times in filters are meant in this zone.
+    pub fn in_zone(limits: Limits, zone: TimeZone) -> Self {
+        Self { model: Arc::new(RwLock::new(Model::new(limits, zone))), version: Arc::new(watch::Sender::new(0)) }
     }
 
     /// Applies updates in order.

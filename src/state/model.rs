@@ -2,6 +2,8 @@
 
 use std::collections::{HashMap, VecDeque};
 
+use jiff::tz::TimeZone;
+
 use crate::celery::TaskId;
 use crate::celery::canvas::Canvas;
 use crate::celery::event::Undecodable;
@@ -11,6 +13,8 @@ use super::Version;
 use super::failure::Failures;
 use super::intern::{Interner, Sym};
 use super::journal::Journal;
+use super::marks::Marks;
+use super::outage::Outages;
 use super::peek::{Canvases, Look, Peeked, Peeks};
 use super::queue::Queue;
 use super::stats::{NameStats, Series};
@@ -58,6 +62,9 @@ pub struct Model {
     pub(super) by_name: HashMap<Sym, NameStats>,
     pub(super) series: Series,
     pub(super) failures: Failures,
+    pub(super) marks: Marks,
+    pub(super) outages: Outages,
+    pub(super) zone: TimeZone,
     pub(super) journal: Journal,
     pub(super) version: Version,
     pub(super) counters: Counters,
@@ -71,7 +78,7 @@ pub struct Model {
 }
 
 impl Model {
-    pub(super) fn new(limits: Limits) -> Self {
+    pub(super) fn new(limits: Limits, zone: TimeZone) -> Self {
         Self {
             limits,
             tasks: Tasks::default(),
@@ -84,6 +91,9 @@ impl Model {
             by_name: HashMap::new(),
             series: Series::new(),
             failures: Failures::default(),
+            marks: Marks::default(),
+            outages: Outages::default(),
+            zone,
             journal: Journal::new(),
             version: 0,
             counters: Counters::default(),
@@ -202,6 +212,18 @@ impl Model {
         known.then_some(count)
     }
 
+    /// How many online workers consume each queue that some worker ever named.
+    pub(super) fn consumers_by_queue(&self, now: Stamp) -> HashMap<Sym, usize> {
+        let mut counts = HashMap::new();
+        for worker in self.workers.values() {
+            let online = worker.is_online(now);
+            for queue in worker.inspected.queues.iter().flatten().filter_map(|name| self.names.find(name)) {
+                *counts.entry(queue).or_insert(0) += usize::from(online);
+            }
+        }
+        counts
+    }
+
     /// Seconds the next message of a queue has waited, and whether it may be more.
     pub fn oldest(&self, queue: &Queue, now: Stamp) -> Option<(f64, bool)> {
         let sent = queue.depth.next.as_ref().and_then(|id| self.task(id)).and_then(|t| t.sent());
@@ -237,7 +259,30 @@ impl Model {
         self.by_name.get(&self.names.find(name)?)
     }
 
-    /// Failures by task and exception.
+    /// Since when something could have been seen: the first subscription, else the first event.
+    pub fn watching_since(&self) -> Option<Stamp> {
+        match (self.outages.begun(), self.first_event) {
+            (Some(begun), Some(first)) => Some(begun.min(first)),
+            (begun, first) => begun.or(first),
+        }
+    }
+
+    /// Stretches in which nothing could be seen.
+    pub fn outages(&self) -> &Outages {
+        &self.outages
+    }
+
+    /// What happened to the cluster as a whole.
+    pub fn marks(&self) -> &Marks {
+        &self.marks
+    }
+
+    /// The zone clock times in filters are meant in.
+    pub fn zone(&self) -> &TimeZone {
+        &self.zone
+    }
+
+    /// Failures by what went wrong where.
     pub fn failures(&self) -> &Failures {
         &self.failures
     }

@@ -22,6 +22,16 @@ impl<T: Clone + Default> Ring<T> {
         (self.step / 1_000_000) as u32
     }
 
+    /// How many buckets there are.
+    pub fn len(&self) -> usize {
+        self.buckets.len()
+    }
+
+    /// Never: a ring has at least one bucket.
+    pub fn is_empty(&self) -> bool {
+        false
+    }
+
     fn number(&self, at: Stamp) -> i64 {
         at.micros().div_euclid(self.step)
     }

@@ -124,16 +124,62 @@ impl Runtimes {
     }
 }
 
-/// Rates and runtimes of the whole cluster.
+/// Percentiles over time of something measured in seconds: by fixed stretches, and of late.
+pub struct Spread {
+    /// Percentiles of what ended within each stretch.
+    pub ring: Ring<Percentiles>,
+    open: Histogram<u32>,
+    opened: Option<Stamp>,
+    pub recent: Runtimes,
+}
+
+impl Spread {
+    fn new(step_secs: u32, len: usize, now: Stamp) -> Self {
+        Self { ring: Ring::new(step_secs, len), open: histogram(), opened: None, recent: Runtimes::new(now) }
+    }
+
+    fn record(&mut self, secs: f64, at: Stamp) {
+        if self.opened.is_some_and(|opened| !self.ring.same_bucket(opened, at)) {
+            self.close();
+        }
+        record(&mut self.open, secs);
+        self.opened.get_or_insert(at);
+        self.recent.record(secs, at);
+    }
+
+    fn close(&mut self) {
+        if let Some(slot) = self.opened.take().and_then(|opened| self.ring.at(opened)) {
+            *slot = percentiles(&self.open);
+        }
+        self.open.reset();
+    }
+
+    /// Closes a stretch that is over.
+    fn tick(&mut self, now: Stamp) {
+        self.ring.advance(now);
+        if self.opened.is_some_and(|opened| opened < now && !self.ring.same_bucket(opened, now)) {
+            self.close();
+        }
+    }
+
+    /// The p95 it mostly has: the median of all stretches.
+    pub fn usual_p95(&self, now: Stamp) -> Option<f32> {
+        let mut all: Vec<f32> = self.ring.last(self.ring.len(), now).filter(|p| p.samples > 0).map(|p| p.p95).collect();
+        if all.len() < 5 {
+            return None;
+        }
+        let middle = all.len() / 2;
+        Some(*all.select_nth_unstable_by(middle, f32::total_cmp).1)
+    }
+}
+
+/// Rates, runtimes and waits of the whole cluster.
 pub struct Series {
     pub seconds: Ring<Counts>,
     pub tens: Ring<Counts>,
     pub minutes: Ring<Counts>,
-    /// Percentiles of what ended within each ten seconds.
-    pub runtimes: Ring<Percentiles>,
-    open: Histogram<u32>,
-    opened: Option<Stamp>,
-    pub recent: Runtimes,
+    pub runtimes: Spread,
+    pub waits: Spread,
 }
 
 impl Series {
@@ -142,10 +188,8 @@ impl Series {
             seconds: Ring::new(1, 900),
             tens: Ring::new(10, 2160),
             minutes: Ring::new(60, 1440),
-            runtimes: Ring::new(10, 2160),
-            open: histogram(),
-            opened: None,
-            recent: Runtimes::new(Stamp::EPOCH),
+            runtimes: Spread::new(10, 2160, Stamp::EPOCH),
+            waits: Spread::new(10, 2160, Stamp::EPOCH),
         }
     }
 
@@ -158,30 +202,20 @@ impl Series {
     }
 
     pub(super) fn runtime(&mut self, secs: f64, at: Stamp) {
-        if self.opened.is_some_and(|opened| !self.runtimes.same_bucket(opened, at)) {
-            self.close();
-        }
-        record(&mut self.open, secs);
-        self.opened.get_or_insert(at);
-        self.recent.record(secs, at);
+        self.runtimes.record(secs, at);
     }
 
-    fn close(&mut self) {
-        if let Some(slot) = self.opened.take().and_then(|opened| self.runtimes.at(opened)) {
-            *slot = percentiles(&self.open);
-        }
-        self.open.reset();
+    pub(super) fn wait(&mut self, secs: f64, at: Stamp) {
+        self.waits.record(secs, at);
     }
 
-    /// Closes the runtimes of a finished stretch.
+    /// Closes stretches that are over.
     pub(super) fn tick(&mut self, now: Stamp) {
         self.seconds.advance(now);
         self.tens.advance(now);
         self.minutes.advance(now);
-        self.runtimes.advance(now);
-        if self.opened.is_some_and(|opened| opened < now && !self.runtimes.same_bucket(opened, now)) {
-            self.close();
-        }
+        self.runtimes.tick(now);
+        self.waits.tick(now);
     }
 
     /// What happened in the last `secs` full seconds (at most 900).
@@ -200,21 +234,63 @@ pub struct NameBucket {
     pub done: u32,
     pub failed: u32,
     pub retried: u32,
+    /// How many waits `wait` is the sum of.
+    pub waited: u32,
     /// Seconds of process time used.
     pub busy: f32,
+    /// Seconds waited, all together.
+    pub wait: f32,
 }
 
-/// Rates and runtimes of one task name.
+impl NameBucket {
+    /// Adds another stretch.
+    pub fn add(&mut self, other: &NameBucket) {
+        self.done += other.done;
+        self.failed += other.failed;
+        self.retried += other.retried;
+        self.waited += other.waited;
+        self.busy += other.busy;
+        self.wait += other.wait;
+    }
+
+    /// Share of successes among what ended well or badly.
+    pub fn success(&self) -> Option<f64> {
+        let ended = self.done + self.failed;
+        (ended > 0).then(|| f64::from(self.done) / f64::from(ended))
+    }
+
+    /// Seconds waited on the average.
+    pub fn mean_wait(&self) -> Option<f64> {
+        (self.waited > 0).then(|| f64::from(self.wait) / f64::from(self.waited))
+    }
+}
+
+/// Rates and runtimes of one task name: about 50 kB.
 pub struct NameStats {
     pub total: Counts,
     /// The last quarter of an hour, by ten seconds.
     pub buckets: Ring<NameBucket>,
-    pub runtimes: Runtimes,
+    /// The last six hours, by the minute.
+    pub minutes: Ring<NameBucket>,
+    pub runtimes: Spread,
 }
 
 impl NameStats {
     pub(super) fn new(now: Stamp) -> Self {
-        Self { total: Counts::default(), buckets: Ring::new(10, 91), runtimes: Runtimes::new(now) }
+        Self {
+            total: Counts::default(),
+            buckets: Ring::new(10, 91),
+            minutes: Ring::new(60, 361),
+            runtimes: Spread::new(60, 361, now),
+        }
+    }
+
+    fn both(&mut self, at: Stamp, change: impl Fn(&mut NameBucket)) {
+        for ring in [&mut self.buckets, &mut self.minutes] {
+            if let Some(bucket) = ring.at(at) {
+                change(bucket);
+            }
+        }
     }
 
     pub(super) fn count(&mut self, state: State, runtime: Option<f64>, at: Stamp) {
@@ -222,24 +298,34 @@ impl NameStats {
         if let Some(secs) = runtime {
             self.runtimes.record(secs, at);
         }
-        let Some(bucket) = self.buckets.at(at) else { return };
-        match state {
-            State::Success => bucket.done += 1,
-            State::Failure => bucket.failed += 1,
-            State::Retry => bucket.retried += 1,
-            _ => {}
-        }
-        bucket.busy += runtime.unwrap_or(0.0) as f32;
+        self.both(at, |bucket| {
+            match state {
+                State::Success => bucket.done += 1,
+                State::Failure => bucket.failed += 1,
+                State::Retry => bucket.retried += 1,
+                _ => {}
+            }
+            bucket.busy += runtime.unwrap_or(0.0) as f32;
+        });
     }
 
-    /// The last `n` ten-second buckets as one.
-    pub fn recent(&self, n: usize, now: Stamp) -> NameBucket {
+    pub(super) fn wait(&mut self, secs: f64, at: Stamp) {
+        self.both(at, |bucket| {
+            bucket.waited += 1;
+            bucket.wait += secs as f32;
+        });
+    }
+
+    pub(super) fn tick(&mut self, now: Stamp) {
+        self.runtimes.tick(now);
+    }
+
+    /// The last `secs` seconds as one bucket: to ten seconds up to a quarter of an hour, else to the minute.
+    pub fn recent(&self, secs: u32, now: Stamp) -> NameBucket {
+        let ring = if secs <= 900 { &self.buckets } else { &self.minutes };
         let mut sum = NameBucket::default();
-        for bucket in self.buckets.last(n, now) {
-            sum.done += bucket.done;
-            sum.failed += bucket.failed;
-            sum.retried += bucket.retried;
-            sum.busy += bucket.busy;
+        for bucket in ring.last_with_open((secs / ring.step()).max(1) as usize, now) {
+            sum.add(&bucket);
         }
         sum
     }
@@ -256,9 +342,9 @@ mod tests {
         for n in 1..=100 {
             series.runtime(f64::from(n) / 100.0, at(2));
         }
-        assert_eq!(series.runtimes.last(1, at(10)).next().map(|p| p.samples), Some(0));
+        assert_eq!(series.runtimes.ring.last(1, at(10)).next().map(|p| p.samples), Some(0));
         series.tick(at(10));
-        let p = series.runtimes.last(1, at(10)).next().expect("one");
+        let p = series.runtimes.ring.last(1, at(10)).next().expect("one");
         assert_eq!(p.samples, 100);
         assert!((p.p50 - 0.5).abs() < 0.01 && (p.p95 - 0.95).abs() < 0.01, "{p:?}");
     }

@@ -3,6 +3,7 @@
 use crate::celery::TaskId;
 use crate::clock::Stamp;
 
+use super::failure::GroupId;
 use super::intern::Sym;
 use super::model::Model;
 
@@ -157,6 +158,12 @@ pub(super) struct Rare {
     pub runtime: f64,
     pub custom: Option<Sym>,
     pub attempts: Vec<Attempt>,
+    /// When the run before was sent, where the next one was announced before the retry itself.
+    pub sent_before: Option<Stamp>,
+    /// What kind of failure it was.
+    pub group: Option<GroupId>,
+    /// The task that a person sent in its place.
+    pub retried_as: Option<TaskId>,
 }
 
 impl Rare {
@@ -174,6 +181,8 @@ impl Rare {
 /// An earlier run of a task that was retried.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Attempt {
+    pub sent: Option<Stamp>,
+    pub received: Option<Stamp>,
     pub started: Option<Stamp>,
     pub finished: Stamp,
     pub worker: Option<Sym>,
@@ -366,6 +375,23 @@ impl<'m> Task<'m> {
     pub fn is_terminated(&self) -> bool {
         self.hot.flags & flag::TERMINATED != 0
     }
+    /// What kind of failure it was, the last time it failed.
+    pub fn group(&self) -> Option<GroupId> {
+        self.rare()?.group
+    }
+    /// The task that a person sent in its place.
+    pub fn retried_as(&self) -> Option<&'m TaskId> {
+        self.rare()?.retried_as.as_ref()
+    }
+    /// Failed, and neither sent again nor succeeded since.
+    pub fn is_open(&self) -> bool {
+        self.hot.state == State::Failure && self.retried_as().is_none()
+    }
+    /// How often it was seen to start.
+    pub fn runs(&self) -> usize {
+        let current = self.cold.started.is_some_and(|at| self.attempts().last().is_none_or(|a| a.started != Some(at)));
+        self.attempts().iter().filter(|a| a.started.is_some()).count() + usize::from(current)
+    }
     /// Earlier runs, oldest first.
     pub fn attempts(&self) -> &'m [Attempt] {
         self.rare().map_or(&[], |r| &r.attempts)
@@ -406,6 +432,21 @@ impl<'m> Task<'m> {
             (State::Started, Some(started)) => Some(now.since(started).as_secs_f64()),
             _ => None,
         }
+    }
+
+    /// Seconds until it may start, while it waits for an eta.
+    pub fn due(&self, now: Stamp) -> Option<f64> {
+        if !matches!(self.hot.state, State::Pending | State::Received | State::Retry) {
+            return None;
+        }
+        self.eta().and_then(parse_iso).map(|eta| eta.secs() - now.secs())
+    }
+
+    /// Whether one of these is its root.
+    pub(super) fn has_root(&self, roots: &[TaskId]) -> bool {
+        let own = self.hot.flags & flag::ROOT_SELF != 0;
+        let root = if own { Some(&self.cold.id) } else { self.rare().and_then(|r| r.root.as_ref()) };
+        root.is_some_and(|root| roots.contains(root))
     }
 
     /// When it was first heard of: received, else sent, else its last event.

@@ -7,6 +7,8 @@ use crate::ops::Risk;
 pub enum Scope {
     Global,
     List,
+    /// Lists whose rows can be filtered and marked.
+    Marks,
     /// Rows that can be opened.
     Opens,
     Tasks,
@@ -15,12 +17,22 @@ pub enum Scope {
     Workers,
     Monitor,
     Broker,
-    /// Several panes that share a place.
+    /// Lists with an order of their own.
+    Sorts,
+    /// Screens of several panes.
     Panes,
+    /// Lines that can be folded.
+    Folds,
+    /// A tree of tasks.
+    Tree,
+    /// Groups of failures.
+    Failures,
     /// A long text that scrolls.
     Text,
     Confirm,
     Choose,
+    /// Choosing some of many, in an order.
+    Pick,
     /// A field takes the typed characters.
     Field,
     Welcome,
@@ -32,16 +44,22 @@ impl Scope {
         match self {
             Scope::Global => "everywhere",
             Scope::List => "lists",
+            Scope::Marks => "filter and marks",
             Scope::Opens => "rows",
             Scope::Tasks => "tasks",
             Scope::TaskList => "the list of tasks",
             Scope::Workers => "workers",
             Scope::Monitor => "monitor",
             Scope::Broker => "broker",
+            Scope::Sorts => "order",
             Scope::Panes => "panes",
+            Scope::Folds => "folding",
+            Scope::Tree => "the tree",
+            Scope::Failures => "failures",
             Scope::Text => "this text",
             Scope::Confirm => "a question",
             Scope::Choose => "a menu",
+            Scope::Pick => "choosing",
             Scope::Field => "a field",
             Scope::Welcome => "no broker",
         }
@@ -77,6 +95,7 @@ actions! {
     TaskRetry     Tasks   ["r"]                      Sends    "retry"    "send it again with the same arguments"
     TaskRevoke    Tasks   ["x"]                      Destroys "revoke"   "revoke: workers skip it when its turn comes"
     TaskTerminate Tasks   ["X"]                      Destroys "terminate" "revoke and terminate: choose the signal"
+    Workflow      Tasks   ["W"]                      Looks    "workflow" "the workflow it belongs to, as a tree"
 
     PoolGrow      Workers ["+"]                      Changes  "grow"     "add processes to the pool"
     PoolShrink    Workers ["-"]                      Destroys "shrink"   "take processes from the pool"
@@ -86,11 +105,15 @@ actions! {
 
     WindowShorter Monitor ["<"]                      Looks    "shorter"  "a shorter window of time"
     WindowLonger  Monitor [">"]                      Looks    "longer"   "a longer window of time"
+    CursorEarlier Monitor ["{"]                      Looks    "read"     "read the values at an earlier time"
+    CursorLater   Monitor ["}"]                      Looks    ""         "read the values at a later time"
+    Zoom          Monitor ["z"]                      Looks    "zoom"     "a shorter window around the cursor"
+    GroupRetry    Failures ["r"]                     Sends    "retry"    "send the open tasks of this group again"
+    GroupTrace    Failures ["t"]                     Looks    "traceback" "the whole traceback of the latest"
+
+    OnlyThis      Monitor ["o"]                      Looks    "only this" "only the chosen task, or all again"
 
     GroupBy       Broker  ["o"]                      Looks    "group"    "group what waits: by task, origin, priority, age"
-
-    NextPane      Panes   ["]" "Tab"]                Looks    "pane"     "next pane"
-    PreviousPane  Panes   ["[" "BackTab"]            Looks    ""         "previous pane"
 
     EventsOn      TaskList  ["E"]                      Changes  ""         "turn task events on at every worker"
 
@@ -101,13 +124,16 @@ actions! {
     Top           List    ["g g" "Home"]             Looks    ""         "first row"
     Bottom        List    ["G" "End"]                Looks    ""         "last row"
     Open          Opens   ["Enter"]                  Looks    "open"     "open"
-    Filter        List    ["/"]                      Looks    "filter"   "filter the list"
-    Mark          List    ["Space"]                  Looks    "mark"     "mark the row and go on"
-    MarkRange     List    ["v"]                      Looks    ""         "mark from the last mark to here"
-    MarkAll       List    ["*"]                      Looks    ""         "mark all that the filter selects"
-    UnmarkAll     List    ["u"]                      Looks    ""         "take all marks off"
-    Sort          TaskList ["s"]                      Looks    "sort"     "choose what to sort by"
-    Reverse       TaskList ["S"]                      Looks    ""         "sort the other way round"
+    Filter        Marks   ["/"]                      Looks    "filter"   "filter the list"
+    Mark          Marks   ["Space"]                  Looks    "mark"     "mark the row and go on"
+    MarkRange     Marks   ["v"]                      Looks    ""         "mark from the last mark to here"
+    MarkAll       Marks   ["*"]                      Looks    ""         "mark all that the filter selects"
+    UnmarkAll     Marks   ["u"]                      Looks    ""         "take all marks off"
+    Sort          Sorts   ["s"]                      Looks    "sort"     "choose what to sort by"
+    Reverse       Sorts   ["S"]                      Looks    ""         "sort the other way round"
+    Columns       TaskList ["c"]                     Looks    ""         "choose and order the columns"
+    ScrollLeft    TaskList ["h" "Left"]              Looks    ""         "columns further to the left"
+    ScrollRight   TaskList ["l" "Right"]             Looks    ""         "columns further to the right"
     Follow        TaskList ["f"]                      Looks    "follow"   "follow new rows from the top"
     Menu          List    ["."]                      Looks    "menu"     "everything that can be done with this row"
 
@@ -119,6 +145,14 @@ actions! {
     ScrollBottom  Text    ["G" "End"]                Looks    ""         "to the end"
     Search        Text    ["/"]                      Looks    "search"   "search in this text"
     SearchNext    Text    ["n"]                      Looks    ""         "next match"
+    SearchBefore  Text    ["N"]                      Looks    ""         "match before"
+
+    NextPane      Panes   ["]" "Tab"]                Looks    "pane"     "next pane"
+    PreviousPane  Panes   ["[" "BackTab"]            Looks    ""         "previous pane"
+
+    Fold          Folds   ["Enter" "Space"]          Looks    "fold"     "fold or unfold what is under the cursor"
+    TreeFold      Tree    ["Space"]                  Looks    "fold"     "fold or unfold what it called"
+    FoldAll       Folds   ["z"]                      Looks    ""         "fold or unfold everything"
 
     Yes           Confirm ["y"]                      Destroys "yes"      "do it"
     No            Confirm ["n" "Enter" "Esc" "q"]    Looks    "no"       "don't"
@@ -128,26 +162,63 @@ actions! {
     ChooseThis    Choose  ["Enter"]                  Looks    "choose"   "choose"
     ChooseNone    Choose  ["Esc" "q"]                Looks    "back"     "back"
 
+    PickToggle    Pick    ["Space"]                  Looks    "on/off"   "take it in or out"
+    PickDown      Pick    ["J"]                      Looks    "later"    "move it down"
+    PickUp        Pick    ["K"]                      Looks    "earlier"  "move it up"
+
     FieldDone     Field   ["Enter"]                  Looks    "done"     "done"
     FieldCancel   Field   ["Esc"]                    Looks    "cancel"   "back to what it was"
     FieldOlder    Field   ["Up"]                     Looks    ""         "what was typed before"
     FieldNewer    Field   ["Down"]                   Looks    ""         "what was typed after that"
+    FieldComplete Field   ["Tab"]                    Looks    "complete" "complete, or the next candidate"
 
     WelcomeDemo   Welcome ["d"]                      Looks    "demo"     "look around in the simulated cluster"
     WelcomeBroker Welcome ["b"]                      Looks    "broker"   "type a broker URL"
 
     Pause         Global  ["p"]                      Looks    "pause"    "hold the view still"
+    Copy          Global  ["y"]                      Looks    "copy"     "copy to the clipboard"
+    TimeStyle     Global  ["T"]                      Looks    ""         "times as clock, UTC, or how long ago"
     Log           Global  ["L"]                      Looks    "log"      "commands and their replies"
+    Palette       Global  [":"]                      Looks    "command"  "find an action, a tab, a task's name, a worker, a queue"
     Help          Global  ["?"]                      Looks    "help"     "all keys of this screen"
     Back          Global  ["Esc"]                    Looks    ""         "one step back"
     NextTab       Global  ["g t"]                Looks    ""         "next tab"
     PreviousTab   Global  ["g T"]                Looks    ""         "previous tab"
     Refresh       Global  ["ctrl-r"]                 Looks    ""         "ask the broker and the workers again"
     Redraw        Global  ["ctrl-l"]                 Looks    ""         "draw the screen anew"
+    Suspend       Global  ["ctrl-z"]                 Looks    ""         "go back to the shell, until `fg`"
     Quit          Global  ["q" "ctrl-c"]             Looks    "quit"     "quit"
 }
 
+/// Scopes that can be live at the same time, as the views say.
+pub const TOGETHER: &[&[Scope]] = &[
+    &[Scope::Opens, Scope::Tasks, Scope::TaskList, Scope::Sorts, Scope::Marks, Scope::List, Scope::Global],
+    &[Scope::Opens, Scope::Failures, Scope::Panes, Scope::Sorts, Scope::Marks, Scope::List, Scope::Global],
+    &[Scope::Opens, Scope::Workers, Scope::Marks, Scope::List, Scope::Global],
+    &[Scope::Opens, Scope::Broker, Scope::Panes, Scope::Sorts, Scope::Marks, Scope::List, Scope::Global],
+    &[Scope::Opens, Scope::Monitor, Scope::Panes, Scope::Sorts, Scope::List, Scope::Global],
+    &[Scope::Opens, Scope::Tasks, Scope::Tree, Scope::List, Scope::Global],
+    &[Scope::Tasks, Scope::Folds, Scope::Text, Scope::Global],
+    &[Scope::Welcome, Scope::Global],
+    &[Scope::Choose, Scope::Text],
+    &[Scope::Pick, Scope::Choose],
+    &[Scope::Confirm],
+    &[Scope::Field],
+];
+
 impl Action {
+    /// The name it has in a config file: `task_retry`.
+    pub fn name(self) -> String {
+        let mut name = String::new();
+        for c in format!("{self:?}").chars() {
+            if c.is_ascii_uppercase() && !name.is_empty() {
+                name.push('_');
+            }
+            name.push(c.to_ascii_lowercase());
+        }
+        name
+    }
+
     /// Its row. Every action has one.
     pub fn row(self) -> &'static Row {
         // The table has a row for each variant: the macro makes both from the same list.
@@ -158,15 +229,6 @@ impl Action {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    /// Scopes that are live together, as the views say.
-    const TOGETHER: &[&[Scope]] = &[
-        &[Scope::Opens, Scope::Tasks, Scope::TaskList, Scope::List, Scope::Global],
-        &[Scope::Opens, Scope::Workers, Scope::List, Scope::Global],
-        &[Scope::Opens, Scope::Broker, Scope::Panes, Scope::List, Scope::Global],
-        &[Scope::Monitor, Scope::Global],
-        &[Scope::Tasks, Scope::Text, Scope::Global],
-    ];
 
     #[test]
     fn a_key_has_one_risk_wherever_it_is_live() {

@@ -2,21 +2,22 @@
 
 use std::time::Duration;
 
-use jiff::tz::TimeZone;
 use ratatui::buffer::Buffer;
 use ratatui::layout::{Rect, Size};
 
-use super::action::{Action, Scope};
+use super::action::{Action, Row, Scope};
 use super::header::{self, Header};
 use super::keymap::{self, Key, Keymap, Resolved};
-use super::layers::scroll::Help;
-use super::layers::{Choose, Confirm, log};
+use super::keys::{ALWAYS_QUITS, Keys};
+use super::layers::{Choose, Confirm, Help, Palette, log};
+use super::options::Times;
 use super::page::{Page, Target};
 use super::tabs::TABS;
-use super::theme::{Role, Theme, ascii};
+use super::theme::{Role, ascii};
 use super::view::{Answer, Cx, Effect, Leave, Outcome, View};
 use super::views::task::TaskScreen;
 use super::views::welcome::Welcome;
+use super::views::workflow::WorkflowScreen;
 use crate::broker::{Health, LinkState};
 use crate::clock::Stamp;
 use crate::feed::Interest;
@@ -25,18 +26,7 @@ use crate::state::{Model, Scan, ScanRequest};
 use crate::text::{Clean, clean};
 
 pub use super::header::Profile;
-
-/// How a screen is to be.
-#[derive(Clone, Debug)]
-pub struct Options {
-    pub theme: Theme,
-    pub ascii: bool,
-    pub zone: TimeZone,
-    pub profile: Profile,
-    pub read_only: bool,
-    /// Show what was tried until the broker is reached for the first time.
-    pub welcome: bool,
-}
+pub use super::options::Options;
 
 /// The world as it is at the moment a key or frame is handled.
 pub struct World<'a> {
@@ -52,7 +42,17 @@ pub enum Do {
     Run(Command),
     Refresh,
     Redraw,
+    /// Put a text into the terminal's clipboard.
+    Copy(String),
+    Suspend,
     Leave(Leave),
+}
+
+/// Where one was when something opened its tasks.
+struct Return {
+    tab: usize,
+    layers: Vec<Box<dyn View>>,
+    filter: String,
 }
 
 /// See the module.
@@ -61,6 +61,9 @@ pub struct App {
     tabs: Vec<Box<dyn View>>,
     tab: usize,
     layers: Vec<Box<dyn View>>,
+    /// The way back, the nearest last.
+    returns: Vec<Return>,
+    crumbs: Clean,
     welcome: Option<Welcome>,
     keymap: Keymap,
     header: Header,
@@ -75,9 +78,13 @@ pub struct App {
     unsynced: bool,
     notes: Vec<(Clean, Role)>,
     clicks: Vec<(Rect, Target)>,
+    /// The mouse holds the edge above the details.
+    dragging: bool,
     round_trip: Option<Duration>,
 }
 
+/// The tab that lists tasks.
+const TASKS: usize = 0;
 /// How long a message stays in the last line.
 const TOAST: Duration = Duration::from_secs(6);
 /// Receipts kept for the log.
@@ -91,6 +98,8 @@ impl App {
             tabs: TABS.iter().map(|tab| (tab.make)()).collect(),
             tab: 0,
             layers: Vec::new(),
+            returns: Vec::new(),
+            crumbs: Clean::default(),
             welcome,
             keymap: Keymap::default(),
             header: Header::default(),
@@ -102,6 +111,7 @@ impl App {
             unsynced: true,
             notes: Vec::new(),
             clicks: Vec::new(),
+            dragging: false,
             round_trip: None,
         }
     }
@@ -147,7 +157,7 @@ impl App {
 
     /// Takes a key.
     pub fn key(&mut self, key: &Key, model: &Model, world: &World<'_>) -> Vec<Do> {
-        if key.name() == "ctrl-c" {
+        if key.name() == ALWAYS_QUITS {
             return self.quit();
         }
         if self.unsynced {
@@ -164,10 +174,15 @@ impl App {
         }
         // A key acts on what was on screen; one that comes before the next frame, on what this one makes of it.
         self.unsynced = true;
-        match self.keymap.resolve(scopes, key) {
+        match self.keymap.resolve(&self.options.keys, scopes, key) {
             Resolved::Action(action) => self.perform(action, model, world),
             Resolved::Pending => Vec::new(),
             Resolved::Nothing => {
+                let saved = self.options.filters.iter().find(|saved| saved.key.as_deref() == Some(key.name()));
+                if let Some(saved) = saved.filter(|_| scopes.contains(&Scope::TaskList)).cloned() {
+                    self.focus().filter_by(&saved.filter);
+                    return Vec::new();
+                }
                 let outcome = self.focus().type_key(key);
                 self.outcome(outcome, None, model, world)
             }
@@ -186,6 +201,7 @@ impl App {
     /// Takes a click.
     pub fn click(&mut self, x: u16, y: u16, model: &Model, world: &World<'_>) -> Vec<Do> {
         let hit = self.clicks.iter().rev().find(|(area, _)| area.contains((x, y).into())).map(|(_, target)| *target);
+        self.dragging = hit == Some(Target::Split);
         match hit {
             Some(Target::Tab(tab)) => {
                 self.go_to_tab(tab);
@@ -199,6 +215,14 @@ impl App {
                 }
             }
             None => Vec::new(),
+        }
+    }
+
+    /// Takes the mouse being dragged: by the edge above the details, that edge goes along.
+    pub fn drag(&mut self, y: u16, size: Size) {
+        if self.dragging {
+            let bottom = size.height.saturating_sub(1);
+            self.focus().resize_details(bottom.saturating_sub(y));
         }
     }
 
@@ -219,6 +243,7 @@ impl App {
     }
 
     fn go_to_tab(&mut self, tab: usize) {
+        self.returns.clear();
         self.layers.clear();
         self.keymap.reset();
         self.tab = tab;
@@ -227,11 +252,12 @@ impl App {
 
     fn with_cx<R>(&mut self, model: &Model, world: &World<'_>, act: impl FnOnce(&mut dyn View, &mut Cx<'_>) -> R) -> R {
         let receipts = std::mem::take(&mut self.receipts);
-        let zone = self.options.zone.clone();
+        let options = std::mem::take(&mut self.options);
         let mut cx = Cx {
             model,
             now: world.now,
-            zone: &zone,
+            zone: &options.zone,
+            options: &options,
             size: content(world.size),
             link: world.link,
             health: world.health,
@@ -239,6 +265,7 @@ impl App {
             paused: self.paused.is_some(),
         };
         let result = act(self.focus(), &mut cx);
+        self.options = options;
         self.receipts = receipts;
         result
     }
@@ -249,13 +276,66 @@ impl App {
             self.say(&why, Role::Warn, world.now);
             return Vec::new();
         }
+        if action == Action::Palette {
+            let palette = self.with_cx(model, world, |view, cx| Palette::new(view, cx));
+            self.layers.push(Box::new(palette));
+            return Vec::new();
+        }
+        if action == Action::Help {
+            let help = self.with_cx(model, world, |view, cx| Help::new(view, cx));
+            self.layers.push(Box::new(help));
+            return Vec::new();
+        }
         if action == Action::Menu {
             let menu = self.with_cx(model, world, |view, cx| Choose::actions("this row", view, cx));
             self.layers.push(Box::new(menu));
             return Vec::new();
         }
+        if action == Action::Back && self.step_back() {
+            return Vec::new();
+        }
         let outcome = self.with_cx(model, world, |view, cx| view.perform(action, cx));
         self.outcome(outcome, Some(action), model, world)
+    }
+
+    /// Back to where tasks were opened from, if they were.
+    fn step_back(&mut self) -> bool {
+        if !self.layers.is_empty() {
+            return false;
+        }
+        let Some(back) = self.returns.pop() else { return false };
+        self.tabs[TASKS].filter_by(&back.filter);
+        self.tab = back.tab;
+        self.layers = back.layers;
+        self.unsynced = true;
+        true
+    }
+
+    /// Shows the tasks a filter selects, and remembers the way back.
+    fn open_tasks(&mut self, filter: &str) {
+        let before = self.tabs[TASKS].filtered_by();
+        let mut layers = std::mem::take(&mut self.layers);
+        // Menus and fields are done with; what was read stays.
+        layers.retain(|layer| !layer.is_overlay());
+        self.returns.push(Return { tab: self.tab, layers, filter: before });
+        self.tab = TASKS;
+        self.tabs[TASKS].filter_by(filter);
+        self.unsynced = true;
+    }
+
+    fn copy(&mut self, model: &Model, world: &World<'_>) -> Vec<Do> {
+        let copies = self.with_cx(model, world, |view, cx| view.copies(cx));
+        match copies.len() {
+            0 => self.say("there is nothing to copy here", Role::Muted, world.now),
+            1 => {
+                return copies
+                    .into_iter()
+                    .flat_map(|(what, text)| self.effect(Effect::Copy { what, text }, model, world))
+                    .collect();
+            }
+            _ => self.layers.push(Box::new(Choose::copies(copies))),
+        }
+        Vec::new()
     }
 
     fn outcome(&mut self, outcome: Outcome, action: Option<Action>, model: &Model, world: &World<'_>) -> Vec<Do> {
@@ -283,9 +363,15 @@ impl App {
             }
             Effect::Open(view) => self.layers.push(view),
             Effect::OpenTask(id) => self.layers.push(Box::new(TaskScreen::new(id))),
-            Effect::OpenTasks { filter } => {
-                self.go_to_tab(0);
-                self.base().filter_by(&filter);
+            Effect::OpenTasks { filter } => self.open_tasks(&filter),
+            Effect::OpenWorkflow(id) => self.layers.push(Box::new(WorkflowScreen::new(id))),
+            Effect::Copy { what, text } => {
+                if self.layers.last().is_some_and(|l| l.scopes() == [Scope::Choose]) {
+                    self.layers.pop();
+                }
+                let size = crate::human::bytes(text.len() as u64);
+                self.say(&format!("copied {what} ({size})"), Role::Muted, world.now);
+                return vec![Do::Copy(text)];
             }
             Effect::Close => {
                 self.layers.pop();
@@ -304,6 +390,8 @@ impl App {
                 return self.outcome(outcome, None, model, world);
             }
             Effect::Say(text) => self.say(&text, Role::Warn, world.now),
+            Effect::GoTab(tab) if tab < TABS.len() => self.go_to_tab(tab),
+            Effect::GoTab(_) => {}
             Effect::Leave(leave) => return vec![Do::Leave(leave)],
         }
         Vec::new()
@@ -316,10 +404,8 @@ impl App {
     fn global(&mut self, action: Action, model: &Model, world: &World<'_>) -> Vec<Do> {
         match action {
             Action::Quit => return self.quit(),
-            Action::Help => {
-                let scopes = self.focus().scopes();
-                self.layers.push(Box::new(Help::new(scopes)));
-            }
+            Action::Copy => return self.copy(model, world),
+            Action::TimeStyle => self.next_time_style(world.now),
             Action::Log => self.layers.push(Box::<log::Log>::default()),
             Action::Pause => {
                 self.paused = match self.paused {
@@ -334,12 +420,23 @@ impl App {
                 return vec![Do::Refresh];
             }
             Action::Redraw => return vec![Do::Redraw],
+            Action::Suspend => return vec![Do::Suspend],
             Action::Back => {
                 self.layers.pop();
             }
             _ => {}
         }
         Vec::new()
+    }
+
+    fn next_time_style(&mut self, now: Stamp) {
+        let (next, says) = match self.options.times {
+            Times::Absolute => (Times::Utc, "times in UTC"),
+            Times::Utc => (Times::Relative, "times as how long ago"),
+            Times::Relative => (Times::Absolute, "times by the clock here"),
+        };
+        self.options.times = next;
+        self.say(says, Role::Muted, now);
     }
 
     fn quit(&mut self) -> Vec<Do> {
@@ -371,7 +468,8 @@ impl App {
                 format!("{} confirmed{}{more}", receipt.verb, first.unwrap_or_default())
             }
         };
-        self.say(&format!("{text}   (L shows all)"), log::role(&receipt.outcome), now);
+        let all = self.options.keys.first(Action::Log).map(|key| format!("   ({} shows all)", keymap::shown(key)));
+        self.say(&format!("{text}{}", all.unwrap_or_default()), log::role(&receipt.outcome), now);
         self.receipts.push(receipt);
         if self.receipts.len() > LOGGED {
             self.receipts.remove(0);
@@ -385,19 +483,20 @@ impl App {
             self.welcome = None;
         }
         let receipts = std::mem::take(&mut self.receipts);
-        let zone = self.options.zone.clone();
+        let options = std::mem::take(&mut self.options);
         let now = self.paused.map_or(world.now, |(at, _)| at);
         let cx = Cx {
             model,
             now,
-            zone: &zone,
+            zone: &options.zone,
+            options: &options,
             size: content(world.size),
             link: world.link,
             health: world.health,
             receipts: &receipts,
             paused: self.paused.is_some(),
         };
-        self.header.sync(&self.options.profile, self.round_trip, &Cx { now: world.now, ..cx });
+        self.header.sync(&options.profile, self.round_trip, &Cx { now: world.now, ..cx });
         let first = self.layers.iter().rposition(|l| !l.is_overlay());
         if first.is_none() {
             self.base().sync(&cx);
@@ -407,7 +506,23 @@ impl App {
             layer.sync(&Cx { now: world.now, ..cx });
         }
         self.receipts = receipts;
+        self.options = options;
         self.sync_notes(model, world);
+        self.sync_crumbs();
+    }
+
+    /// The way that led here: where tasks were opened from, and the screens that lie on each other.
+    fn sync_crumbs(&mut self) {
+        let mut way: Vec<String> = Vec::new();
+        for back in &self.returns {
+            way.push(TABS.get(back.tab).map_or("", |tab| tab.title).to_owned());
+            way.extend(back.layers.iter().filter_map(|layer| layer.crumb()));
+        }
+        if !way.is_empty() {
+            way.push(TABS.get(self.tab).map_or("", |tab| tab.title).to_owned());
+        }
+        way.extend(self.layers.iter().filter_map(|layer| layer.crumb()));
+        self.crumbs = if way.is_empty() { Clean::default() } else { crate::clean!("› {}", way.join(" › ")) };
     }
 
     fn sync_notes(&mut self, model: &Model, world: &World<'_>) {
@@ -440,14 +555,13 @@ impl App {
     /// Paints the copy. Returns where the text cursor stands, if a field is open.
     pub fn draw(&mut self, buffer: &mut Buffer, now: Stamp) -> Option<(u16, u16)> {
         let area = buffer.area;
-        let zone = self.options.zone.clone();
-        let base_style = self.options.theme.style(Role::Text);
-        buffer.set_style(area, base_style);
-        let mut page = Page { buffer, theme: self.options.theme, now, zone: &zone, clicks: Vec::new(), cursor: None };
+        let (theme, zone, keys) = (self.options.theme, self.options.zone.clone(), self.options.keys.clone());
+        buffer.set_style(area, theme.background());
+        let mut page = Page { buffer, theme, now, zone: &zone, keys: &keys, clicks: Vec::new(), cursor: None };
         let line = |y: u16| Rect { x: area.x, y, width: area.width, height: u16::from(y < area.y + area.height) };
         self.header.draw(&mut page, line(area.y));
         if area.height > 1 {
-            header::tabs(&mut page, line(area.y + 1), self.tab, &self.notes);
+            header::tabs(&mut page, line(area.y + 1), self.tab, &self.crumbs, &self.notes);
         }
         let body = Rect { y: area.y + 2, height: content(area.as_size()).height, ..area };
         if body.height > 0 && area.height > 3 {
@@ -493,30 +607,32 @@ impl App {
         let right = area.x + area.width;
         // Room for the last one, which says where all others are.
         let help = if scopes.contains(&Scope::Global) { 8 } else { 0 };
-        let rows: Vec<_> = keymap::rows(scopes).filter(|r| !r.hint.is_empty() && r.action != Action::Help).collect();
-        let help_row = keymap::rows(scopes).find(|r| r.action == Action::Help);
+        let keys = page.keys;
+        let live = |row: &&'static Row| !row.hint.is_empty() && keys.first(row.action).is_some();
+        let rows: Vec<_> = keymap::rows(scopes).filter(live).filter(|r| r.action != Action::Help).collect();
+        let help_row = keymap::rows(scopes).filter(live).find(|r| r.action == Action::Help);
         for row in rows {
-            let width = hint_width(row.keys, row.hint);
+            let width = hint_width(page.keys, row);
             if x + width + 2 + help > right {
                 continue;
             }
-            x = hint(page, x, area.y, row.action, row.keys, row.hint);
+            x = hint(page, x, area.y, row);
         }
         if let Some(row) = help_row {
-            hint(page, x, area.y, row.action, row.keys, row.hint);
+            hint(page, x, area.y, row);
         }
     }
 
-    /// Scans the views want done.
+    /// Scans the views want done, each with the place of its view: tabs first, then layers.
     pub fn wanted_scans(&mut self) -> Vec<(usize, ScanRequest)> {
-        let tabs = self.tabs.iter_mut().enumerate();
-        tabs.filter_map(|(i, tab)| tab.wants_scan().map(|request| (i, request))).collect()
+        let views = self.tabs.iter_mut().chain(self.layers.iter_mut()).enumerate();
+        views.filter_map(|(i, view)| view.wants_scan().map(|request| (i, request))).collect()
     }
 
-    /// A scan is done.
-    pub fn scanned(&mut self, tab: usize, scan: Scan) {
-        if let Some(tab) = self.tabs.get_mut(tab) {
-            tab.scanned(scan);
+    /// A scan is done. A layer may have gone meanwhile; a scan knows which question it answers.
+    pub fn scanned(&mut self, place: usize, scan: Scan) {
+        if let Some(view) = self.tabs.iter_mut().chain(self.layers.iter_mut()).nth(place) {
+            view.scanned(scan);
         }
     }
 }
@@ -526,17 +642,19 @@ fn content(size: Size) -> Size {
     Size { width: size.width, height: size.height.saturating_sub(3) }
 }
 
-fn hint_width(keys: &[&str], text: &str) -> u16 {
-    let key = keys.first().map_or(0, |k| clean(&keymap::shown(k)).width());
-    (key + 1 + text.chars().count()) as u16
+fn hint_key(keys: &Keys, action: Action) -> Clean {
+    keys.first(action).map(|key| clean(&keymap::shown(key))).unwrap_or_default()
 }
 
-fn hint(page: &mut Page<'_>, x: u16, y: u16, action: Action, keys: &[&str], text: &'static str) -> u16 {
+fn hint_width(keys: &Keys, row: &Row) -> u16 {
+    (hint_key(keys, row.action).width() + 1 + row.hint.chars().count()) as u16
+}
+
+fn hint(page: &mut Page<'_>, x: u16, y: u16, row: &Row) -> u16 {
     // `put` cuts at the buffer's own edge.
     let room = u16::MAX - x;
-    let key = keys.first().map(|k| clean(&keymap::shown(k))).unwrap_or_default();
-    let used = page.put(x, y, room, &key, Role::Accent);
-    let used = used + 1 + page.put(x + used + 1, y, room, Clean::own(text), Role::Muted);
-    page.clickable(Rect { x, y, width: used, height: 1 }, Target::Action(action));
+    let used = page.put(x, y, room, hint_key(page.keys, row.action), Role::Accent);
+    let used = used + 1 + page.put(x + used + 1, y, room, Clean::own(row.hint), Role::Muted);
+    page.clickable(Rect { x, y, width: used, height: 1 }, Target::Action(row.action));
     x + used + 2
 }

@@ -51,7 +51,7 @@ impl Header {
         }
         self.numbers(&mut parts, cx);
         self.parts = parts;
-        self.clock = clean(&human::clock(cx.now, cx.zone));
+        self.clock = clean(&human::clock(cx.now, cx.shown_zone()));
     }
 
     fn numbers(&self, parts: &mut Vec<Part>, cx: &Cx<'_>) {
@@ -76,7 +76,7 @@ impl Header {
             let role = if ok < 0.95 { Role::Fail } else { Role::Text };
             parts.push(Part { text: crate::clean!("{} ok", human::percent(ok)), role, goes: 3 });
         }
-        let p = series.recent.percentiles();
+        let p = series.runtimes.recent.percentiles();
         if p.samples > 0 {
             parts.push(Part {
                 text: crate::clean!("p95 {}", human::seconds(f64::from(p.p95))),
@@ -124,7 +124,7 @@ fn link(cx: &Cx<'_>) -> Part {
 }
 
 /// Paints the second line: the tabs, and what holds for the whole screen.
-pub fn tabs(page: &mut Page<'_>, area: Rect, current: usize, notes: &[(Clean, Role)]) {
+pub fn tabs(page: &mut Page<'_>, area: Rect, current: usize, crumbs: &Clean, notes: &[(Clean, Role)]) {
     let width: u16 = notes.iter().map(|(t, _)| t.width() as u16 + 2).sum();
     let mut x = area.x + 1;
     let right = (area.x + area.width).saturating_sub(width);
@@ -144,6 +144,7 @@ pub fn tabs(page: &mut Page<'_>, area: Rect, current: usize, notes: &[(Clean, Ro
         page.clickable(place, Target::Tab(i));
         x += used + 3;
     }
+    page.put(x, area.y, right.saturating_sub(x + 2), crumbs, Role::Muted);
     let mut x = right;
     for (text, role) in notes {
         x += page.put(x, area.y, (area.x + area.width).saturating_sub(x), text, *role) + 2;

@@ -2,8 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-/// Between two frames that answer keys.
-const KEYS: Duration = Duration::from_millis(33);
+/// Between two frames that only bring data, while nobody looks.
+const UNWATCHED: Duration = Duration::from_secs(2);
 /// The longest pause that a slow link can bring about.
 const SLOWEST: Duration = Duration::from_secs(1);
 /// After so long without an answer the terminal is taken not to answer.
@@ -12,6 +12,12 @@ const ANSWER: Duration = Duration::from_millis(700);
 /// Watches how long flushing takes, and how long the terminal takes to answer a status request.
 pub struct Pace {
     drawn: Option<Instant>,
+    /// The pause between any two frames.
+    least: Duration,
+    /// Pause between frames that only bring data, where one was asked for.
+    refresh: Duration,
+    /// The terminal has the focus, as far as it told.
+    watched: bool,
     /// The pause the link asks for.
     pause: Duration,
     asked: Option<Instant>,
@@ -19,21 +25,28 @@ pub struct Pace {
     round_trip: Option<Duration>,
 }
 
-impl Default for Pace {
-    fn default() -> Self {
-        Self { drawn: None, pause: KEYS, asked: None, missing: 0, round_trip: None }
-    }
-}
-
 impl Pace {
+    /// At most so many frames a second; those that only bring data at least `refresh` apart.
+    pub fn new(fps: u32, refresh: Option<Duration>) -> Self {
+        let least = Duration::from_secs(1) / fps.max(1);
+        let refresh = refresh.unwrap_or_default();
+        Self { drawn: None, least, refresh, watched: true, pause: least, asked: None, missing: 0, round_trip: None }
+    }
+
+    /// The terminal has the focus, or lost it.
+    pub fn watched(&mut self, watched: bool) {
+        self.watched = watched;
+    }
+
     /// When a frame that answers a key may be drawn.
     pub fn key_frame(&self) -> Instant {
-        self.after(KEYS)
+        self.after(self.least)
     }
 
     /// When a frame that only brings data may be drawn, with the pause its view wishes.
     pub fn data_frame(&self, wished: Duration) -> Instant {
-        let at = self.after(self.pause.max(wished));
+        let nobody = if self.watched { Duration::ZERO } else { UNWATCHED };
+        let at = self.after(self.pause.max(wished).max(self.refresh).max(nobody));
         match self.asked {
             Some(asked) if self.missing < 2 => at.max(asked + ANSWER),
             _ => at,
@@ -54,9 +67,9 @@ impl Pace {
         let now = Instant::now();
         self.drawn = Some(now);
         if took > self.pause / 2 {
-            self.pause = (self.pause * 2).min(SLOWEST);
+            self.pause = (self.pause * 2).min(SLOWEST.max(self.least));
         } else if took < self.pause / 10 {
-            self.pause = (self.pause / 2).max(KEYS);
+            self.pause = (self.pause / 2).max(self.least);
         }
         if asked {
             if self.asked.is_some() {
@@ -84,9 +97,39 @@ impl Pace {
 mod tests {
     use super::*;
 
+    const LEAST: Duration = Duration::from_millis(40);
+
+    fn fresh() -> Pace {
+        Pace::new(25, None)
+    }
+
+    #[test]
+    fn no_two_frames_are_closer_than_asked_for() {
+        let mut pace = Pace::new(4, None);
+        assert!(pace.key_frame() <= Instant::now(), "the first frame waits for nothing");
+        pace.drew(Duration::ZERO, false);
+        let drawn = pace.drawn.unwrap();
+        let quarter = Duration::from_millis(250);
+        assert_eq!((pace.key_frame(), pace.data_frame(Duration::ZERO)), (drawn + quarter, drawn + quarter));
+        assert_eq!(pace.data_frame(SLOWEST), drawn + SLOWEST);
+    }
+
+    #[test]
+    fn data_waits_for_the_refresh_asked_for_and_longer_while_nobody_looks() {
+        let mut pace = Pace::new(30, Some(SLOWEST));
+        pace.drew(Duration::ZERO, false);
+        let drawn = pace.drawn.unwrap();
+        assert_eq!(pace.data_frame(LEAST), drawn + SLOWEST);
+        assert!(pace.key_frame() < drawn + LEAST, "keys are answered all the same");
+        pace.watched(false);
+        assert_eq!(pace.data_frame(LEAST), drawn + UNWATCHED);
+        pace.watched(true);
+        assert_eq!(pace.data_frame(LEAST), drawn + SLOWEST);
+    }
+
     #[test]
     fn a_slow_link_is_given_time_and_a_fast_one_gets_it_back() {
-        let mut pace = Pace::default();
+        let mut pace = fresh();
         for _ in 0..10 {
             pace.drew(Duration::from_millis(800), false);
         }
@@ -94,18 +137,18 @@ mod tests {
         for _ in 0..10 {
             pace.drew(Duration::from_micros(100), false);
         }
-        assert_eq!(pace.pause, KEYS);
+        assert_eq!(pace.pause, LEAST);
     }
 
     #[test]
     fn a_terminal_that_never_answers_is_asked_no_more() {
-        let mut pace = Pace::default();
+        let mut pace = fresh();
         pace.drew(Duration::ZERO, true);
-        assert!(pace.data_frame(KEYS) >= pace.asked.unwrap() + ANSWER);
+        assert!(pace.data_frame(LEAST) >= pace.asked.unwrap() + ANSWER);
         pace.drew(Duration::ZERO, true);
         pace.drew(Duration::ZERO, true);
         assert!(!pace.wants_answer());
-        let mut pace = Pace::default();
+        let mut pace = fresh();
         pace.drew(Duration::ZERO, true);
         pace.answered();
         assert!(pace.round_trip().is_some() && pace.asked.is_none());

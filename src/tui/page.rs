@@ -5,6 +5,7 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
 use super::action::Action;
+use super::keys::Keys;
 use super::theme::{Role, Theme};
 use crate::clock::Stamp;
 use crate::text::{Clean, cut_end, cut_middle};
@@ -18,6 +19,10 @@ pub enum Target {
     /// One of the panes that share a place.
     Pane(usize),
     Action(Action),
+    /// A point of a chart: thousandths of its time.
+    Share(u16),
+    /// The edge between a list and its details.
+    Split,
 }
 
 /// See the module.
@@ -26,6 +31,7 @@ pub struct Page<'a> {
     pub theme: Theme,
     pub now: Stamp,
     pub zone: &'a TimeZone,
+    pub keys: &'a Keys,
     pub clicks: Vec<(Rect, Target)>,
     /// Where the text cursor stands, if a field is open.
     pub cursor: Option<(u16, u16)>,
@@ -101,6 +107,7 @@ impl Page<'_> {
     pub fn frame(&mut self, area: Rect, title: &Clean, role: Role) {
         use ratatui::widgets::{Block, Clear, Widget};
         Clear.render(area, self.buffer);
+        self.buffer.set_style(area, self.theme.background());
         Block::bordered().border_style(self.theme.style(Role::Border)).render(area, self.buffer);
         if area.width > 6 {
             let used = self.put(area.x + 3, area.y, area.width - 6, title, role);

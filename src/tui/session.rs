@@ -20,8 +20,8 @@ use tokio_util::sync::CancellationToken;
 use super::Key;
 use super::app::{App, Do, Options, World};
 use super::pace::Pace;
-use super::term::{ASK_CURSOR, BEGIN_FRAME, END_FRAME, READ};
-use super::theme::Theme;
+use super::term::{self, ASK_CURSOR, BEGIN_FRAME, END_FRAME, Multiplexer, READ};
+use super::theme::{Role, Theme};
 use super::view::Leave;
 use crate::feed::Feed;
 use crate::ops::{Ops, Receipt};
@@ -52,8 +52,18 @@ pub struct Wiring {
     pub stop: CancellationToken,
     /// The terminal shows 16 million colours; else 256 are used.
     pub true_color: bool,
+    /// What stands between us and the terminal.
+    pub multiplexer: Multiplexer,
     /// The theme follows the terminal's background once that is known.
     pub auto_theme: bool,
+    /// The process's own terminal: the session can be suspended with it.
+    pub terminal: Option<Own>,
+}
+
+/// How the process's own terminal was set up.
+#[derive(Clone, Copy, Debug)]
+pub struct Own {
+    pub mouse: bool,
 }
 
 /// See the module.
@@ -73,6 +83,8 @@ pub struct Session<W: Write> {
     key_dirty: bool,
     /// Something else changed.
     data_dirty: bool,
+    /// Asked to go back to the shell for a while.
+    suspending: bool,
     cursor_shown: bool,
 }
 
@@ -86,6 +98,7 @@ impl<W: Write> Session<W> {
         let frame = Frame::default();
         let viewport = Viewport::Fixed(Rect::new(0, 0, size.width, size.height));
         let terminal = Terminal::with_options(CrosstermBackend::new(frame.clone()), TerminalOptions { viewport })?;
+        let pace = Pace::new(options.fps, options.refresh);
         Ok(Self {
             app: App::new(options),
             out,
@@ -93,12 +106,13 @@ impl<W: Write> Session<W> {
             frame,
             parser: Parser::default(),
             size,
-            pace: Pace::default(),
+            pace,
             wiring,
             receipts: mpsc::channel(256),
             scans: mpsc::channel(16),
             key_dirty: true,
             data_dirty: true,
+            suspending: false,
             cursor_shown: false,
         })
     }
@@ -165,7 +179,19 @@ impl<W: Write> Session<W> {
             if let Some(leave) = leave {
                 return Ok(leave);
             }
+            if std::mem::take(&mut self.suspending) {
+                self.suspend().await?;
+            }
         }
+    }
+
+    /// Stops with the process, and draws everything anew when it goes on.
+    async fn suspend(&mut self) -> io::Result<()> {
+        let Some(own) = self.wiring.terminal else { return Ok(()) };
+        term::suspend(own.mouse).await?;
+        self.pace.watched(true);
+        // A change of size in the meantime was told to the shell only.
+        self.resize(term::size()?)
     }
 
     fn due(&self) -> Instant {
@@ -217,6 +243,10 @@ impl<W: Write> Session<W> {
                     MouseEventKind::Down(MouseButton::Left) => {
                         store.read(|m| self.app.click(mouse.column, mouse.row, m, &world))
                     }
+                    MouseEventKind::Drag(MouseButton::Left) => {
+                        self.app.drag(mouse.row, self.size);
+                        Vec::new()
+                    }
                     MouseEventKind::ScrollDown => store.read(|m| self.app.wheel(true, m, &world)),
                     MouseEventKind::ScrollUp => store.read(|m| self.app.wheel(false, m, &world)),
                     _ => Vec::new(),
@@ -225,6 +255,12 @@ impl<W: Write> Session<W> {
             Event::Csi(Csi::Cursor(Cursor::ActivePositionReport { .. })) => {
                 self.pace.answered();
                 self.app.set_round_trip(self.pace.round_trip());
+                Vec::new()
+            }
+            Event::FocusIn | Event::FocusOut => {
+                let watched = event == Event::FocusIn;
+                self.pace.watched(watched);
+                self.key_dirty |= watched;
                 Vec::new()
             }
             Event::Osc(osc) => {
@@ -254,14 +290,29 @@ impl<W: Write> Session<W> {
                 });
             }
             Do::Refresh => self.wiring.feed.refresh(),
+            Do::Copy(text) => self.copy(&text),
             Do::Redraw => {
-                // A clear that can't be written fails with the next frame too, and is told there.
-                let _ = self.terminal.clear();
-                self.key_dirty = true;
+                // A clear that can't be written fails with the next frame too, and is told there. It is not
+                // `Terminal::clear`, which asks the terminal for its cursor and takes the answer from our input.
+                let _ = self.resize(self.size);
+            }
+            Do::Suspend if self.wiring.terminal.is_some() => self.suspending = true,
+            Do::Suspend => {
+                let now = self.wiring.ops.clock.now();
+                self.app.say("there is no shell to go back to", Role::Warn, now);
             }
             Do::Leave(leave) => return Some(leave),
         }
         None
+    }
+
+    /// Over SSH the clipboard is the one of the terminal at the person's end: it is told by an escape sequence.
+    fn copy(&mut self, text: &str) {
+        let sequence = term::to_clipboard(text, self.wiring.multiplexer);
+        let sent = self.out.write_all(sequence.as_bytes()).and_then(|()| self.out.flush());
+        if let Err(error) = sent {
+            self.app.say(&format!("can't copy: {error}"), Role::Fail, self.wiring.ops.clock.now());
+        }
     }
 
     fn draw(&mut self, data_only: bool) -> io::Result<()> {

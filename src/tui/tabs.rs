@@ -15,4 +15,21 @@ pub const TABS: &[Tab] = &[
     Tab { title: "Workers", make: || Box::<views::workers::Workers>::default() },
     Tab { title: "Monitor", make: || Box::<views::monitor::Monitor>::default() },
     Tab { title: "Broker", make: || Box::<views::broker::BrokerView>::default() },
+    Tab { title: "Failures", make: || Box::<views::failures::Failures>::default() },
 ];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tui::action::TOGETHER;
+
+    /// Clashes of keys are looked for in these sets of scopes.
+    #[test]
+    fn the_scopes_of_each_tab_are_known_to_live_together() {
+        for tab in TABS {
+            let scopes = (tab.make)().scopes();
+            let known = TOGETHER.iter().any(|set| scopes.iter().all(|scope| set.contains(scope)));
+            assert!(known, "{}: {scopes:?} are in no row of TOGETHER", tab.title);
+        }
+    }
+}

@@ -1,101 +1,131 @@
 //! Roles and what they look like. Views know roles only.
 
-use ratatui::style::{Color, Modifier, Style};
+mod file;
+
+use ratatui::style::Style;
 
 use crate::state::State;
 
-/// What a piece of text means.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Role {
-    Text,
-    Muted,
-    Faint,
-    Accent,
-    /// A heading of columns or a pane.
-    Heading,
-    Ok,
-    Running,
-    Waiting,
-    Retry,
-    Fail,
-    Warn,
-    Border,
-    Series1,
-    Series2,
-    Series3,
-    /// Name of a profile marked as dangerous.
-    Danger,
+pub use file::Error;
+
+macro_rules! roles {
+    ($($(#[$doc:meta])* $role:ident $name:literal)*) => {
+        /// What a piece of text means.
+        #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+        pub enum Role { $($(#[$doc])* $role),* }
+
+        impl Role {
+            /// Every role, in the order of the variants.
+            pub const ALL: &[Role] = &[$(Role::$role),*];
+
+            /// The name it has in a theme's file.
+            pub fn name(self) -> &'static str {
+                match self { $(Role::$role => $name),* }
+            }
+        }
+
+        /// How many roles there are.
+        const ROLES: usize = [$(Role::$role),*].len();
+    };
 }
 
-/// Which set of colours.
+roles! {
+    Text "text"
+    Muted "muted"
+    Faint "faint"
+    Accent "accent"
+    /// A heading of columns or a pane.
+    Heading "heading"
+    Ok "ok"
+    Running "running"
+    Waiting "waiting"
+    Retry "retry"
+    Fail "fail"
+    Warn "warn"
+    Border "border"
+    Series1 "series1"
+    Series2 "series2"
+    Series3 "series3"
+    Series4 "series4"
+    Series5 "series5"
+    Series6 "series6"
+    /// Name of a profile marked as dangerous.
+    Danger "danger"
+}
+
+impl Role {
+    /// The role a theme's file calls so.
+    pub fn named(name: &str) -> Option<Self> {
+        Role::ALL.iter().copied().find(|role| role.name() == name)
+    }
+}
+
+/// How each role looks. The default is the terminal's own, everywhere.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub enum Theme {
-    #[default]
-    Dark,
-    Light,
-    /// No colours: weight, inversion and glyphs carry everything.
-    None,
+pub struct Theme {
+    styles: [Style; ROLES],
+    /// Behind everything; most themes leave the terminal's own.
+    background: Style,
+    selection: Style,
 }
 
 impl Theme {
+    /// For dark backgrounds.
+    pub fn dark() -> Self {
+        Self::named("dark").unwrap_or_default()
+    }
+
+    /// For light backgrounds.
+    pub fn light() -> Self {
+        Self::named("light").unwrap_or_default()
+    }
+
+    /// Without colours.
+    pub fn none() -> Self {
+        Self::named("none").unwrap_or_default()
+    }
+
+    /// One of those that come with the program.
+    pub fn named(name: &str) -> Option<Self> {
+        // A test sees to it that each of them can be read.
+        file::BUILT_IN.iter().find(|(n, _)| *n == name).and_then(|(_, text)| file::parse(text, name).ok())
+    }
+
+    /// Reads a theme's file; `name` is said of mistakes.
+    pub fn parse(text: &str, name: &str) -> Result<Self, Error> {
+        file::parse(text, name)
+    }
+
     /// The style of a role.
-    pub fn style(self, role: Role) -> Style {
-        let plain = Style::new();
-        let bold = |style: Style| style.add_modifier(Modifier::BOLD);
-        if self == Theme::None {
-            return match role {
-                Role::Fail | Role::Warn | Role::Accent | Role::Danger => bold(plain),
-                Role::Faint | Role::Border => plain.add_modifier(Modifier::DIM),
-                _ => plain,
-            };
-        }
-        let fg = plain.fg(self.color(role));
-        match role {
-            Role::Fail | Role::Danger => bold(fg),
-            _ => fg,
+    pub fn style(&self, role: Role) -> Style {
+        self.styles.get(role as usize).copied().unwrap_or_default()
+    }
+
+    fn set(&mut self, role: Role, style: Style) {
+        if let Some(place) = self.styles.get_mut(role as usize) {
+            *place = style;
         }
     }
 
-    fn color(self, role: Role) -> Color {
-        let dark = self == Theme::Dark;
-        let pick = |d: (u8, u8, u8), l: (u8, u8, u8)| {
-            let (r, g, b) = if dark { d } else { l };
-            Color::Rgb(r, g, b)
-        };
-        match role {
-            Role::Text => pick((0xc8, 0xcc, 0xd4), (0x24, 0x29, 0x2f)),
-            Role::Muted | Role::Waiting => pick((0x8b, 0x94, 0x9e), (0x57, 0x60, 0x6a)),
-            Role::Faint => pick((0x5c, 0x64, 0x70), (0x76, 0x7c, 0x85)),
-            Role::Accent | Role::Running => pick((0x7a, 0xa2, 0xf7), (0x1f, 0x5f, 0xbf)),
-            Role::Heading => pick((0x8b, 0x94, 0x9e), (0x57, 0x60, 0x6a)),
-            Role::Ok => pick((0x8f, 0xb5, 0x73), (0x3a, 0x6b, 0x1f)),
-            Role::Retry | Role::Warn => pick((0xe0, 0xb4, 0x61), (0x8a, 0x5a, 0x00)),
-            Role::Fail | Role::Danger => pick((0xe0, 0x6c, 0x75), (0xb3, 0x1d, 0x28)),
-            Role::Border => pick((0x3a, 0x3f, 0x4b), (0xc4, 0xc9, 0xd0)),
-            Role::Series1 => pick((0x7a, 0xa2, 0xf7), (0x1f, 0x5f, 0xbf)),
-            Role::Series2 => pick((0xe0, 0x6c, 0x75), (0xb3, 0x1d, 0x28)),
-            Role::Series3 => pick((0xe0, 0xb4, 0x61), (0x8a, 0x5a, 0x00)),
-        }
+    /// What lies behind everything.
+    pub fn background(&self) -> Style {
+        self.style(Role::Text).patch(self.background)
     }
 
     /// What is laid over the row under the cursor.
-    pub fn selection(self) -> Style {
-        match self {
-            Theme::Dark => Style::new().bg(Color::Rgb(0x26, 0x2b, 0x36)),
-            Theme::Light => Style::new().bg(Color::Rgb(0xe6, 0xec, 0xf5)),
-            Theme::None => Style::new().add_modifier(Modifier::REVERSED),
-        }
+    pub fn selection(&self) -> Style {
+        self.selection
     }
 
     /// Dark or light, from a background's brightness (0 to 1).
     pub fn for_background(brightness: f32) -> Self {
-        if brightness > 0.5 { Theme::Light } else { Theme::Dark }
+        if brightness > 0.5 { Theme::light() } else { Theme::dark() }
     }
 
     /// Dark or light, from what some terminals put into the environment: `15;0` is white on black.
     pub fn from_colorfgbg(value: &str) -> Option<Self> {
         let background: u8 = value.rsplit(';').next()?.parse().ok()?;
-        Some(if matches!(background, 7 | 9..=15) { Theme::Light } else { Theme::Dark })
+        Some(if matches!(background, 7 | 9..=15) { Theme::light() } else { Theme::dark() })
     }
 }
 
@@ -194,10 +224,12 @@ pub fn ascii(symbol: &str) -> &'static str {
 
 #[cfg(test)]
 mod tests {
+    use ratatui::style::Color;
+
     use super::*;
 
-    #[test]
-    fn light_colours_stand_out_from_white_and_dark_ones_from_black() {
+    /// How much two colours differ, as the web's accessibility rules count it.
+    fn contrast(a: Color, b: Color) -> f32 {
         fn luminance(color: Color) -> f32 {
             let Color::Rgb(r, g, b) = color else { return 0.0 };
             let channel = |c: u8| {
@@ -206,18 +238,35 @@ mod tests {
             };
             0.2126 * channel(r) + 0.7152 * channel(g) + 0.0722 * channel(b)
         }
-        for role in [Role::Text, Role::Muted, Role::Accent, Role::Ok, Role::Retry, Role::Fail, Role::Warn] {
-            let on_white = 1.05 / (luminance(Theme::Light.color(role)) + 0.05);
-            assert!(on_white >= 4.5, "{role:?} on white: {on_white}");
-            let on_black = (luminance(Theme::Dark.color(role)) + 0.05) / 0.05;
-            assert!(on_black >= 4.5, "{role:?} on black: {on_black}");
+        let (a, b) = (luminance(a), luminance(b));
+        (a.max(b) + 0.05) / (a.min(b) + 0.05)
+    }
+
+    #[test]
+    fn whatever_is_read_stands_out_from_its_background_and_from_the_selection() {
+        let (black, white) = (Color::Rgb(0, 0, 0), Color::Rgb(255, 255, 255));
+        for (name, background, least, selected) in [
+            ("dark", black, 4.5, 3.0),
+            ("light", white, 4.5, 3.9),
+            ("high-contrast", black, 7.0, 4.5),
+            ("colour-blind", black, 4.5, 3.0),
+            ("colour-blind-light", white, 4.5, 3.9),
+        ] {
+            let theme = Theme::named(name).unwrap();
+            for role in Role::ALL.iter().filter(|role| **role != Role::Border) {
+                let color = theme.style(*role).fg.unwrap();
+                let on = contrast(color, background);
+                assert!(on >= least, "{name}, {role:?}: {on}");
+                let on = contrast(color, theme.selection().bg.unwrap());
+                assert!(on >= selected, "{name}, {role:?} in the selected row: {on}");
+            }
         }
     }
 
     #[test]
     fn the_environment_may_tell_the_background() {
-        assert_eq!(Theme::from_colorfgbg("15;0"), Some(Theme::Dark));
-        assert_eq!(Theme::from_colorfgbg("0;default;15"), Some(Theme::Light));
+        assert_eq!(Theme::from_colorfgbg("15;0"), Some(Theme::dark()));
+        assert_eq!(Theme::from_colorfgbg("0;default;15"), Some(Theme::light()));
         assert_eq!(Theme::from_colorfgbg("x"), None);
     }
 }

@@ -5,6 +5,7 @@ use ratatui::layout::{Rect, Size};
 
 use super::Key;
 use super::action::{Action, Scope};
+use super::options::{Options, Times};
 use super::page::{Page, Target};
 use crate::broker::{Health, LinkState};
 use crate::celery::TaskId;
@@ -18,12 +19,34 @@ pub struct Cx<'a> {
     pub model: &'a Model,
     pub now: Stamp,
     pub zone: &'a TimeZone,
+    pub options: &'a Options,
     /// Room the view has.
     pub size: Size,
     pub link: &'a LinkState,
     pub health: Option<&'a Health>,
     pub receipts: &'a [Receipt],
     pub paused: bool,
+}
+
+static UTC: TimeZone = TimeZone::UTC;
+
+impl Cx<'_> {
+    /// A time of day, or how long ago it was.
+    pub fn time(&self, at: Stamp) -> String {
+        match self.options.times {
+            Times::Absolute => crate::human::clock(at, self.zone),
+            Times::Utc => crate::human::clock(at, &TimeZone::UTC),
+            Times::Relative => crate::human::span(self.now.since(at).as_secs()),
+        }
+    }
+
+    /// The zone times are shown in.
+    pub fn shown_zone(&self) -> &TimeZone {
+        match self.options.times {
+            Times::Utc => &UTC,
+            _ => self.zone,
+        }
+    }
 }
 
 /// What came of a key.
@@ -41,9 +64,16 @@ pub enum Effect {
     Run(Command),
     Open(Box<dyn View>),
     OpenTask(TaskId),
-    /// Show the list of tasks with this filter.
+    /// Show the tasks a filter selects; `Esc` leads back here.
     OpenTasks {
         filter: String,
+    },
+    /// Show the workflow a task belongs to.
+    OpenWorkflow(TaskId),
+    /// Put a text into the clipboard of whoever looks.
+    Copy {
+        what: String,
+        text: String,
     },
     /// Close the topmost layer.
     Close,
@@ -52,6 +82,8 @@ pub enum Effect {
     /// Close the topmost layer, and give what was typed or chosen to the view below.
     Answer(Answer),
     Say(String),
+    /// Go to a tab, by its place.
+    GoTab(usize),
     /// Leave for another cluster.
     Leave(Leave),
 }
@@ -67,6 +99,8 @@ pub enum Answer {
     /// The field was left without a change.
     Cancelled,
     Choice(usize),
+    /// What was chosen of many, in order.
+    Picked(Vec<String>),
 }
 
 /// Why the screen ends.
@@ -105,9 +139,6 @@ pub trait View: Send {
         Outcome::Ignored
     }
 
-    /// Shows only what a filter selects.
-    fn filter_by(&mut self, _filter: &str) {}
-
     /// Takes a click on a place it registered.
     fn click(&mut self, _target: Target, _cx: &mut Cx<'_>) -> Outcome {
         Outcome::Ignored
@@ -118,6 +149,27 @@ pub trait View: Send {
 
     /// Paints the copy.
     fn draw(&self, page: &mut Page<'_>, area: Rect);
+
+    /// Selects by a filter that came from elsewhere.
+    fn filter_by(&mut self, _filter: &str) {}
+
+    /// What it shows at the moment, for the way back to it.
+    fn filtered_by(&self) -> String {
+        String::new()
+    }
+
+    /// Gives the details below its list so many rows.
+    fn resize_details(&mut self, _rows: u16) {}
+
+    /// What can be copied from it: a name for each text.
+    fn copies(&self, _cx: &Cx<'_>) -> Vec<(String, String)> {
+        Vec::new()
+    }
+
+    /// One or two words on where one is, for the way back in the second line.
+    fn crumb(&self) -> Option<String> {
+        None
+    }
 
     /// What workers should be asked about while this is on screen.
     fn interest(&self) -> Interest {

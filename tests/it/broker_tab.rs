@@ -42,7 +42,7 @@ fn look(stage: &mut Stage) {
 
 /// The tab with the cursor on the queue `payments`, some time after the start.
 fn payments(options: &Options, width: u16, height: u16) -> Stage {
-    let mut stage = Stage::new(options, width, height, Theme::Dark);
+    let mut stage = Stage::new(options, width, height, Theme::dark());
     stage.keys("4");
     stage.draw();
     for _ in 0..6 {
@@ -171,6 +171,8 @@ fn queues_are_sorted_by_a_click_on_a_column() {
     let most = first(&mut stage);
     stage.click("READY");
     assert!(stage.text().contains("READY▲") && first(&mut stage) != most);
+    stage.keys("sj<Enter>");
+    assert!(stage.text().contains("UNACKED▼"), "{}", stage.text());
 }
 
 #[test]

@@ -5,6 +5,7 @@ mod broker_tab;
 mod fixtures;
 mod layers;
 mod ops;
+mod palette;
 mod protocol;
 mod real;
 mod screens;

@@ -11,7 +11,6 @@ use flower_tui::state::{Limits, Store, Update};
 use flower_tui::tui::Key;
 use flower_tui::tui::app::{App, Do, Options, Profile, World};
 use flower_tui::tui::theme::Theme;
-use jiff::tz::TimeZone;
 use ratatui::Terminal;
 use ratatui::backend::TestBackend;
 use ratatui::layout::Size;
@@ -36,11 +35,8 @@ impl Stage {
         let clock = Clock::manual(Stamp::from_micros(NOON));
         let options = Options {
             theme,
-            ascii: false,
-            zone: TimeZone::UTC,
             profile: Profile { name: Some("production".into()), danger: true, url: "redis://cache-1:6379/0".into() },
-            read_only: false,
-            welcome: false,
+            ..Options::default()
         };
         let mut stage = Self {
             sim: SimBroker::new(sim, clock.clone()),
@@ -145,7 +141,7 @@ impl Stage {
     }
 }
 
-fn busy() -> SimOptions {
+pub fn busy() -> SimOptions {
     SimOptions { tasks: 3_000, ..SimOptions::default() }
 }
 
@@ -154,7 +150,7 @@ const SIZES: [(u16, u16); 4] = [(40, 12), (80, 24), (120, 36), (200, 60)];
 #[test]
 fn every_tab_at_every_size() {
     for (width, height) in SIZES {
-        let mut stage = Stage::new(&busy(), width, height, Theme::Dark);
+        let mut stage = Stage::new(&busy(), width, height, Theme::dark());
         for (key, name) in [("1", "tasks"), ("2", "workers"), ("3", "monitor"), ("4", "broker")] {
             stage.keys(key);
             stage.draw();
@@ -166,7 +162,7 @@ fn every_tab_at_every_size() {
 
 #[test]
 fn a_failed_task_on_its_own_screen() {
-    let mut stage = Stage::new(&busy(), 120, 48, Theme::Dark);
+    let mut stage = Stage::new(&busy(), 120, 48, Theme::dark());
     stage.draw();
     stage.keys("/state:failure task:charge<Enter><Enter>");
     insta::assert_snapshot!("task-failed", stage.text());
@@ -176,7 +172,7 @@ fn a_failed_task_on_its_own_screen() {
 
 #[test]
 fn questions_say_what_goes_to_whom_and_no_is_the_default() {
-    let mut stage = Stage::new(&busy(), 120, 36, Theme::Dark);
+    let mut stage = Stage::new(&busy(), 120, 36, Theme::dark());
     stage.draw();
     stage.keys("/state:failure<Enter>");
     stage.draw();
@@ -203,7 +199,7 @@ fn mask_ids(text: &str) -> String {
 
 #[test]
 fn menus_help_and_log() {
-    let mut stage = Stage::new(&busy(), 100, 40, Theme::Dark);
+    let mut stage = Stage::new(&busy(), 100, 40, Theme::dark());
     stage.draw();
     stage.keys("jj.");
     insta::assert_snapshot!("menu", stage.text());
@@ -217,7 +213,7 @@ fn menus_help_and_log() {
 
 #[test]
 fn a_filter_that_does_not_parse_says_so_and_keeps_the_list() {
-    let mut stage = Stage::new(&busy(), 100, 24, Theme::Dark);
+    let mut stage = Stage::new(&busy(), 100, 24, Theme::dark());
     stage.draw();
     stage.keys("/sate:x");
     let text = stage.text();
@@ -230,13 +226,13 @@ fn a_filter_that_does_not_parse_says_so_and_keeps_the_list() {
 #[test]
 fn an_empty_cluster_says_what_would_be_here() {
     let none = SimOptions { tasks: 0, rate: 0.0, workers: 0, ..SimOptions::default() };
-    let mut stage = Stage::new(&none, 100, 24, Theme::Dark);
+    let mut stage = Stage::new(&none, 100, 24, Theme::dark());
     for (key, name) in [("1", "tasks"), ("2", "workers"), ("3", "monitor"), ("4", "broker")] {
         stage.keys(key);
         insta::assert_snapshot!(format!("empty-{name}"), stage.text());
     }
     let quiet = SimOptions { scenario: Scenario::Quiet, ..busy() };
-    let mut stage = Stage::new(&quiet, 100, 24, Theme::Dark);
+    let mut stage = Stage::new(&quiet, 100, 24, Theme::dark());
     stage.keys("/state:success<Enter><Esc>");
     stage.draw();
     stage.keys("E");
@@ -245,7 +241,7 @@ fn an_empty_cluster_says_what_would_be_here() {
 
 #[test]
 fn the_broker_is_gone() {
-    let mut stage = Stage::new(&busy(), 100, 24, Theme::Dark);
+    let mut stage = Stage::new(&busy(), 100, 24, Theme::dark());
     let now = stage.now();
     stage.link = LinkState::Down { since: now, why: "connection refused".into(), retry: now + Duration::from_secs(15) };
     stage.pass(12);
@@ -258,7 +254,7 @@ fn the_broker_is_gone() {
 fn nothing_from_the_broker_reaches_the_terminal_unescaped() {
     let hostile = SimOptions { scenario: Scenario::Hostile, tasks: 500, ..SimOptions::default() };
     for (width, height) in SIZES {
-        let mut stage = Stage::new(&hostile, width, height, Theme::Dark);
+        let mut stage = Stage::new(&hostile, width, height, Theme::dark());
         for keys in ["1", "<Enter>", "<Esc>r", "<Esc>", "2", "<Enter>", "<Esc>3", "4", "1/evil", "<Enter>.", "<Esc>?"] {
             stage.keys(keys);
             let terminal = stage.draw();
@@ -287,7 +283,7 @@ fn themes_differ_in_style_only() {
             .collect();
         (terminal.backend().to_string(), styles)
     };
-    let (dark, light, none) = (text(Theme::Dark), text(Theme::Light), text(Theme::None));
+    let (dark, light, none) = (text(Theme::dark()), text(Theme::light()), text(Theme::none()));
     assert!(dark.0 == light.0 && dark.0 == none.0);
     assert!(dark.1 != light.1);
     assert!(!none.1.contains("Rgb") && !none.1.contains("Indexed"), "no colours");
@@ -295,7 +291,7 @@ fn themes_differ_in_style_only() {
 
 #[test]
 fn ascii_means_ascii() {
-    let mut stage = Stage::new(&SimOptions { scenario: Scenario::Hostile, ..busy() }, 120, 36, Theme::Dark);
+    let mut stage = Stage::new(&SimOptions { scenario: Scenario::Hostile, ..busy() }, 120, 36, Theme::dark());
     stage.app.options.ascii = true;
     for key in ["1", "2", "3", "4"] {
         stage.keys(key);
@@ -306,7 +302,7 @@ fn ascii_means_ascii() {
 
 #[test]
 fn the_mouse_does_what_keys_do() {
-    let mut stage = Stage::new(&busy(), 120, 36, Theme::Dark);
+    let mut stage = Stage::new(&busy(), 120, 36, Theme::dark());
     stage.draw();
     stage.click("2 Workers");
     assert!(stage.text().contains("LOADAVG"));
@@ -326,7 +322,7 @@ fn the_mouse_does_what_keys_do() {
 
 #[test]
 fn pasted_text_is_typed_into_fields_and_never_read_as_keys() {
-    let mut stage = Stage::new(&busy(), 120, 36, Theme::Dark);
+    let mut stage = Stage::new(&busy(), 120, 36, Theme::dark());
     stage.draw();
     stage.paste("2Qy");
     assert!(stage.text().contains("RECEIVED"), "still on the tasks");
@@ -338,7 +334,7 @@ fn pasted_text_is_typed_into_fields_and_never_read_as_keys() {
 
 #[test]
 fn read_only_sends_nothing_and_says_so() {
-    let mut stage = Stage::new(&busy(), 120, 36, Theme::Dark);
+    let mut stage = Stage::new(&busy(), 120, 36, Theme::dark());
     stage.app.options.read_only = true;
     stage.draw();
     stage.keys("/state:failure<Enter>r");
@@ -351,8 +347,8 @@ fn read_only_sends_nothing_and_says_so() {
 
 #[test]
 fn two_sessions_live_in_one_process() {
-    let mut one = Stage::new(&busy(), 80, 24, Theme::Dark);
-    let mut two = Stage::new(&SimOptions { seed: 8, ..busy() }, 120, 36, Theme::Light);
+    let mut one = Stage::new(&busy(), 80, 24, Theme::dark());
+    let mut two = Stage::new(&SimOptions { seed: 8, ..busy() }, 120, 36, Theme::light());
     one.keys("2");
     two.keys("4");
     assert!(one.text().contains("WORKER") && two.text().contains("QUEUE"));
@@ -361,7 +357,7 @@ fn two_sessions_live_in_one_process() {
 
 #[test]
 fn the_selection_follows_the_task_and_not_the_row() {
-    let mut stage = Stage::new(&busy(), 120, 36, Theme::Dark);
+    let mut stage = Stage::new(&busy(), 120, 36, Theme::dark());
     stage.draw();
     stage.keys("jjjj");
     let selected = |text: &str| text.lines().find(|l| l.contains('▌')).map(|l| l[40..60].to_owned());
@@ -391,7 +387,7 @@ fn random_keys_resizes_and_time_never_panic_and_send_nothing_unasked() {
         names
     };
     let mut rng = fastrand::Rng::with_seed(42);
-    let mut stage = Stage::new(&SimOptions { tasks: 300, ..SimOptions::default() }, 120, 36, Theme::Dark);
+    let mut stage = Stage::new(&SimOptions { tasks: 300, ..SimOptions::default() }, 120, 36, Theme::dark());
     for step in 0..3_000 {
         match rng.u32(0..40) {
             0 => stage.size = Size { width: rng.u16(1..210), height: rng.u16(1..70) },

@@ -13,13 +13,16 @@ use crate::tui::view::{Answer, Cx, Effect, Outcome, View};
 
 /// A line to choose.
 pub struct Item {
-    pub key: Option<&'static str>,
+    /// Its key, if it has one.
+    pub key: Option<String>,
     pub text: Clean,
     /// Shown greyed, and not to be chosen, for this reason.
     pub refused: Option<Clean>,
     pub risk: Risk,
     /// Taken by the view below, when chosen; else the number of the line is given back.
     pub action: Option<Action>,
+    /// Put into the clipboard, when chosen.
+    pub copy: Option<(String, String)>,
 }
 
 /// See the module.
@@ -34,9 +37,32 @@ impl Choose {
     pub fn lines(title: &str, lines: impl IntoIterator<Item = String>, at: usize) -> Self {
         let items = lines
             .into_iter()
-            .map(|line| Item { key: None, text: clean(&line), refused: None, risk: Risk::Looks, action: None })
+            .map(|line| Item {
+                key: None,
+                text: clean(&line),
+                refused: None,
+                risk: Risk::Looks,
+                action: None,
+                copy: None,
+            })
             .collect();
         Self { title: clean(title), items, at }
+    }
+
+    /// What can be copied: the beginning of each text beside its name.
+    pub fn copies(copies: Vec<(String, String)>) -> Self {
+        let items = copies
+            .into_iter()
+            .map(|(what, text)| Item {
+                key: None,
+                text: crate::clean!("{what:<10}  {}", crate::text::cut_end(clean(&text).as_str(), 56)),
+                refused: None,
+                risk: Risk::Looks,
+                action: None,
+                copy: Some((what, text)),
+            })
+            .collect();
+        Self { title: Clean::own("copy"), items, at: 0 }
     }
 
     /// Everything the view below can do now.
@@ -44,11 +70,12 @@ impl Choose {
         let mut items: Vec<Item> = keymap::rows(view.scopes())
             .filter(|row| !row.hint.is_empty() && row.action != Action::Menu)
             .map(|row| Item {
-                key: row.keys.first().copied(),
+                key: cx.options.keys.first(row.action).map(str::to_owned),
                 text: Clean::own(row.help),
                 refused: view.refuse(row.action, cx).map(|why| clean(&why)),
                 risk: row.risk,
                 action: Some(row.action),
+                copy: None,
             })
             .collect();
         items.sort_by_key(|item| std::cmp::Reverse(item.risk > Risk::Looks));
@@ -58,6 +85,9 @@ impl Choose {
     fn choose(&self) -> Outcome {
         match self.items.get(self.at) {
             Some(Item { refused: Some(why), .. }) => Outcome::Effect(Effect::Say(why.to_string())),
+            Some(Item { copy: Some((what, text)), .. }) => {
+                Outcome::Effect(Effect::Copy { what: what.clone(), text: text.clone() })
+            }
             Some(Item { action: Some(action), .. }) => Outcome::Effect(Effect::CloseAnd(*action)),
             Some(_) => Outcome::Effect(Effect::Answer(Answer::Choice(self.at))),
             None => Outcome::Effect(Effect::Close),
@@ -82,7 +112,7 @@ impl View for Choose {
 
     /// The key of a line chooses it.
     fn type_key(&mut self, key: &Key) -> Outcome {
-        match self.items.iter().position(|item| item.key == Some(key.name())) {
+        match self.items.iter().position(|item| item.key.as_deref() == Some(key.name())) {
             Some(at) => {
                 self.at = at;
                 self.choose()
@@ -125,7 +155,7 @@ impl View for Choose {
                 (None, Risk::Destroys) => Role::Fail,
                 _ => Role::Text,
             };
-            if let Some(key) = item.key {
+            if let Some(key) = &item.key {
                 page.put(
                     x,
                     y,

@@ -8,6 +8,7 @@ use crate::clock::Stamp;
 use crate::ops::{Command, Risk};
 use crate::text::{Clean, clean};
 use crate::tui::action::{Action, Scope};
+use crate::tui::keymap;
 use crate::tui::page::{Page, Target, centered};
 use crate::tui::theme::Role;
 use crate::tui::view::{Cx, Effect, Outcome, View};
@@ -28,6 +29,19 @@ impl Confirm {
     pub fn new(command: Command) -> Self {
         Self { command, title: Clean::default(), lines: Vec::new(), shown: None }
     }
+}
+
+/// One of the answers with its keys; returns the columns it took.
+fn choice(page: &mut Page<'_>, area: Rect, action: Action, text: &str) -> u16 {
+    let mut keys = page.keys.of(action).iter().map(|key| keymap::shown(key));
+    let first = clean(&keys.next().unwrap_or_default());
+    let others: Vec<String> = keys.take(2).collect();
+    let others = if others.is_empty() { String::new() } else { format!(" (also {})", others.join(" and ")) };
+    let key = page.put(area.x, area.y, area.width, &first, Role::Accent) + 1;
+    let used =
+        page.put(area.x + key, area.y, area.width.saturating_sub(key), crate::clean!("{text}{others}"), Role::Muted);
+    page.clickable(Rect { width: key + used, ..area }, Target::Action(action));
+    key + used
 }
 
 impl View for Confirm {
@@ -77,12 +91,9 @@ impl View for Confirm {
         if box_area.height > 4 {
             page.put(x, bottom - 1, width, &line, Role::Faint);
         }
-        let yes = page.put(x, bottom, width, Clean::own("y"), Role::Accent);
-        page.put(x + yes + 1, bottom, width, Clean::own("do it"), Role::Muted);
-        page.clickable(Rect { x, y: bottom, width: 7, height: 1 }, Target::Action(Action::Yes));
-        page.put(x + 10, bottom, width, Clean::own("n"), Role::Accent);
-        page.put(x + 12, bottom, width.saturating_sub(12), Clean::own("don't (also ⏎ and Esc)"), Role::Muted);
-        page.clickable(Rect { x: x + 10, y: bottom, width: 24, height: 1 }, Target::Action(Action::No));
+        let used = choice(page, Rect { x, y: bottom, width, height: 1 }, Action::Yes, "do it");
+        let right = Rect { x: x + used + 3, y: bottom, width: width.saturating_sub(used + 3), height: 1 };
+        choice(page, right, Action::No, "don't");
     }
 
     fn is_overlay(&self) -> bool {

@@ -2,10 +2,16 @@
 
 pub mod choose;
 pub mod confirm;
+pub mod help;
 pub mod log;
+pub mod palette;
+pub mod pick;
 pub mod prompt;
 pub mod scroll;
 
 pub use choose::Choose;
 pub use confirm::Confirm;
+pub use help::Help;
+pub use palette::Palette;
+pub use pick::Pick;
 pub use prompt::Prompt;

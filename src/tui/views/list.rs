@@ -1,8 +1,15 @@
-//! Cursor and marks of a list whose rows have names: the cursor stays with its row, wherever that goes.
+//! What lists have in common: a cursor that stays with its row wherever that goes, marks, and the split between a list
+//! and its details.
 
 use std::collections::BTreeSet;
 
+use ratatui::layout::Rect;
+
+use super::task::Line;
+use crate::text::{Clean, clean};
 use crate::tui::action::Action;
+use crate::tui::page::Page;
+use crate::tui::theme::Role;
 
 /// See the module. `K` names a row.
 pub struct Cursor<K> {
@@ -96,6 +103,47 @@ impl<K: Ord + Clone> Cursor<K> {
     pub fn chosen(&self) -> Vec<K> {
         if self.marks.is_empty() { self.at.iter().cloned().collect() } else { self.marks.iter().cloned().collect() }
     }
+}
+
+/// How a screen is shared between a list and the details below it.
+#[derive(Clone, Copy, Default, Debug)]
+pub struct Split {
+    /// Rows a person gave to the details.
+    wanted: Option<u16>,
+    /// Rows they have at the moment, the rule included; none where the screen is too low.
+    below: u16,
+}
+
+impl Split {
+    /// Gives the details so many rows.
+    pub fn set(&mut self, rows: u16) {
+        self.wanted = Some(rows.max(2));
+    }
+
+    /// Rows for the details on a screen of some height: `usual`, unless a person wished otherwise, and none on a screen
+    /// lower than `tall`.
+    pub fn below(&mut self, height: u16, usual: u16, tall: u16) -> u16 {
+        self.below = if height < tall { 0 } else { self.wanted.unwrap_or(usual).min(height.saturating_sub(6)) };
+        self.below
+    }
+
+    /// Where the list is, below one line of status, and where the details are.
+    pub fn areas(&self, area: Rect) -> (Rect, Option<Rect>) {
+        let list = Rect { y: area.y + 1, height: area.height.saturating_sub(1 + self.below), ..area };
+        let pane = Rect { y: (area.y + area.height).saturating_sub(self.below), height: self.below, ..area };
+        (list, (self.below > 0 && area.height > self.below).then_some(pane))
+    }
+}
+
+/// The line above a list: what it is filtered by, and how much of it there is.
+pub fn head(page: &mut Page<'_>, area: Rect, all: &'static str, filter: &str, status: &Line) {
+    let status_width: u16 = status.iter().map(|(t, _)| t.width() as u16).sum();
+    let filter_width = area.width.saturating_sub(status_width + 4);
+    let label = page.put(area.x + 1, area.y, filter_width, Clean::own("filter  "), Role::Muted);
+    let (text, role) = if filter.is_empty() { (Clean::own(all), Role::Faint) } else { (clean(filter), Role::Text) };
+    page.put(area.x + 1 + label, area.y, filter_width.saturating_sub(label), &text, role);
+    let x = (area.x + area.width).saturating_sub(status_width + 1).max(area.x + 20);
+    page.pieces(x, area.y, (area.x + area.width).saturating_sub(x + 1), status);
 }
 
 #[cfg(test)]

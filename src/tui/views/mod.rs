@@ -1,9 +1,11 @@
 //! One file for each tab and full screen.
 
 pub mod broker;
+pub mod failures;
 pub mod list;
 pub mod monitor;
 pub mod task;
 pub mod tasks;
 pub mod welcome;
 pub mod workers;
+pub mod workflow;

@@ -10,18 +10,20 @@ use ratatui::layout::Rect;
 
 use crate::celery::TaskId;
 use crate::clock::Stamp;
-use crate::filter::{self, Filter};
+use crate::filter::{self, Filter, Word};
 use crate::human;
 use crate::state::live::Place;
-use crate::state::{LiveQuery, Scan, ScanRequest, Sort};
-use crate::text::{Clean, clean};
+use crate::state::{LiveQuery, Scan, ScanRequest, Sort, State};
+use crate::text::Clean;
 use crate::tui::action::{Action, Scope};
-use crate::tui::layers::{Choose, Prompt};
+use crate::tui::layers::pick::Choice;
+use crate::tui::layers::{Choose, Pick, Prompt};
 use crate::tui::page::{Page, Target};
 use crate::tui::theme::Role;
 use crate::tui::view::{Answer, Cx, Effect, Outcome, View};
 use crate::tui::widgets::table::Table;
 
+use super::list::Split;
 use super::task::{self, Line};
 
 /// What a layer was opened for.
@@ -31,6 +33,7 @@ enum Asking {
     Nothing,
     Filter,
     Sort,
+    Columns,
     Signal(Vec<TaskId>),
 }
 
@@ -56,6 +59,11 @@ pub struct Tasks {
     details: Option<(Line, Vec<Line>)>,
     empty: Vec<Line>,
     height: usize,
+    split: Split,
+    /// Columns a person chose.
+    chosen: Option<Vec<String>>,
+    /// Columns scrolled away to the left.
+    sideways: usize,
     arrivals: f64,
 }
 
@@ -78,6 +86,9 @@ impl Default for Tasks {
             details: None,
             empty: Vec::new(),
             height: 0,
+            split: Split::default(),
+            chosen: None,
+            sideways: 0,
             arrivals: 0.0,
         }
     }
@@ -93,7 +104,7 @@ const CALM: f64 = 10.0;
 const COUNTED: usize = 9_999;
 
 impl Tasks {
-    fn chosen(&self) -> Vec<TaskId> {
+    fn commanded(&self) -> Vec<TaskId> {
         if self.marks.is_empty() {
             self.cursor.iter().map(|(id, _)| id.clone()).collect()
         } else {
@@ -196,6 +207,24 @@ impl Tasks {
         }
         self.filter = text.to_owned();
         self.following = true;
+        self.left_at = None;
+    }
+
+    /// The columns a person chose: here, else in the config file.
+    fn chosen<'a>(&'a self, cx: &'a Cx<'_>) -> Option<&'a [String]> {
+        self.chosen.as_deref().or(cx.options.columns.as_deref())
+    }
+
+    /// The picker: chosen columns first, in their order, then the others.
+    fn pick(&self, cx: &Cx<'_>) -> Pick {
+        let shown: Vec<String> = match self.chosen(cx) {
+            Some(names) => names.to_vec(),
+            None => columns::usual(cx.size.width).iter().map(|name| (*name).to_owned()).collect(),
+        };
+        let choice = |kind: &columns::Kind, on| Choice { name: kind.name, help: kind.help, on };
+        let chosen = shown.iter().filter_map(|name| columns::kind(name)).map(|kind| choice(kind, true));
+        let others = columns::KINDS.iter().filter(|kind| !shown.iter().any(|name| name == kind.name));
+        Pick::new("columns", chosen.chain(others.map(|kind| choice(kind, false))).collect())
     }
 
     fn sync_status(&mut self, cx: &Cx<'_>) {
@@ -213,7 +242,9 @@ impl Tasks {
             false => crate::clean!("{} of {}", human::thousands(shown as u64), human::thousands(total as u64)),
         };
         line.push((counts, Role::Text));
-        if let Some((text, role)) = horizon(cx) {
+        if let Some(mark) = self.query.filter().marks().find(|name| cx.model.marks().find(name).is_none()) {
+            line.push((crate::clean!(" · no mark is named {mark}"), Role::Warn));
+        } else if let Some((text, role)) = self.beyond(cx).or_else(|| horizon(cx)) {
             line.push((crate::clean!(" · {text}"), role));
         }
         if let Some(left_at) = self.left_at.filter(|_| !self.following) {
@@ -226,11 +257,31 @@ impl Tasks {
     }
 }
 
+impl Tasks {
+    /// What is missing of a filter that reaches further back than memory.
+    fn beyond(&self, cx: &Cx<'_>) -> Option<(String, Role)> {
+        let (successes, rest) = cx.model.horizons();
+        let complete = successes.max(rest).or(cx.model.watching_since())?;
+        let find = |name: &str| cx.model.marks().find(name);
+        let since = self.query.filter().since()?.resolve(cx.now, cx.model.zone(), find)?;
+        // A little before the first event is not a gap.
+        if complete.since(since).as_secs() < 2 {
+            return None;
+        }
+        let shown = cx.time(complete);
+        Some(match (successes, rest) {
+            (Some(_), None) => (format!("before {shown} only failures"), Role::Warn),
+            (None, None) => (format!("nothing before {shown}: not watched yet"), Role::Warn),
+            _ => (format!("before {shown} not all"), Role::Warn),
+        })
+    }
+}
+
 /// Since when the list is complete.
 fn horizon(cx: &Cx<'_>) -> Option<(String, Role)> {
     let (successes, rest) = cx.model.horizons();
     let begun = cx.model.first_event()?;
-    let show = |at: Stamp| human::clock(at, cx.zone);
+    let show = |at: Stamp| cx.time(at);
     Some(match (successes.or(rest), rest) {
         (None, _) => (format!("complete since {}", show(begun)), Role::Faint),
         (Some(complete), None) => {
@@ -242,9 +293,39 @@ fn horizon(cx: &Cx<'_>) -> Option<(String, Role)> {
     })
 }
 
+/// The values a filter can be completed with, as they are known when the field opens.
+fn known(cx: &Cx<'_>) -> crate::tui::layers::prompt::Complete {
+    let mut tasks: Vec<(u32, String)> =
+        cx.model.by_name().map(|(name, stats)| (stats.total.received, name.to_owned())).collect();
+    tasks.sort_by(|a, b| b.0.cmp(&a.0).then_with(|| a.1.cmp(&b.1)));
+    let tasks: Vec<String> = tasks.into_iter().map(|(_, name)| name).take(KNOWN).collect();
+    let workers: Vec<String> = cx.model.workers().into_iter().map(|(n, _)| n.to_owned()).take(KNOWN).collect();
+    let queues: Vec<String> = cx.model.queues().into_iter().map(|(n, _)| n.to_owned()).take(KNOWN).collect();
+    let groups = cx.model.failures().groups();
+    let mut exceptions: Vec<String> =
+        groups.iter().filter_map(|g| cx.model.name(g.exception)).map(str::to_owned).collect();
+    exceptions.sort_unstable();
+    exceptions.dedup();
+    let groups: Vec<String> = groups.iter().map(|g| g.id.to_string()).take(KNOWN).collect();
+    Box::new(move |line| {
+        filter::complete(line, |word| match word {
+            Word::State => State::NAMED.iter().map(|s| s.name().to_lowercase()).collect(),
+            Word::Task => tasks.clone(),
+            Word::Worker => workers.clone(),
+            Word::Queue => queues.clone(),
+            Word::Exception => exceptions.clone(),
+            Word::Group => groups.clone(),
+            _ => Vec::new(),
+        })
+    })
+}
+
+/// Names of a kind that are offered: a field has to open at once in a cluster of any size.
+const KNOWN: usize = 2_000;
+
 impl View for Tasks {
     fn scopes(&self) -> &'static [Scope] {
-        &[Scope::Opens, Scope::Tasks, Scope::TaskList, Scope::List, Scope::Global]
+        &[Scope::Opens, Scope::Tasks, Scope::TaskList, Scope::Sorts, Scope::Marks, Scope::List, Scope::Global]
     }
 
     fn perform(&mut self, action: Action, cx: &mut Cx<'_>) -> Outcome {
@@ -259,12 +340,20 @@ impl View for Tasks {
             Action::Filter => {
                 self.asking = Asking::Filter;
                 let check = |text: &str| filter::parse(text).map(|_| ()).map_err(|e| e.to_string());
-                Outcome::Effect(Effect::Open(Box::new(Prompt::line(
-                    "filter",
-                    &self.filter,
-                    check,
-                    self.history.clone(),
-                ))))
+                let prompt = Prompt::line("filter", &self.filter, check, self.history.clone());
+                Outcome::Effect(Effect::Open(Box::new(prompt.completing(known(cx)))))
+            }
+            Action::Columns => {
+                self.asking = Asking::Columns;
+                Outcome::Effect(Effect::Open(Box::new(self.pick(cx))))
+            }
+            Action::ScrollLeft | Action::ScrollRight => {
+                let most = columns::KINDS.len() - 3;
+                self.sideways = match action {
+                    Action::ScrollLeft => self.sideways.saturating_sub(1),
+                    _ => (self.sideways + 1).min(most),
+                };
+                Outcome::Done
             }
             Action::Sort => {
                 self.asking = Asking::Sort;
@@ -292,15 +381,15 @@ impl View for Tasks {
                 Outcome::Effect(Effect::Ask(crate::ops::Command::Events { workers: Vec::new(), on: true }))
             }
             Action::TaskTerminate => {
-                self.asking = Asking::Signal(self.chosen());
+                self.asking = Asking::Signal(self.commanded());
                 Outcome::Effect(Effect::Open(Box::new(act::signals())))
             }
-            _ => act::perform(action, &self.chosen(), cx.model),
+            _ => act::perform(action, &self.commanded(), cx.model),
         }
     }
 
     fn refuse(&self, action: Action, cx: &Cx<'_>) -> Option<String> {
-        act::refuse(action, &self.chosen(), cx.model)
+        act::refuse(action, &self.commanded(), cx.model)
     }
 
     fn answer(&mut self, answer: &Answer, _cx: &mut Cx<'_>) -> Outcome {
@@ -320,14 +409,14 @@ impl View for Tasks {
                     self.following = true;
                 }
             }
+            (Asking::Columns, Answer::Picked(names)) => {
+                self.chosen = (!names.is_empty()).then(|| names.clone());
+                self.sideways = 0;
+            }
             (Asking::Signal(ids), answer) => return act::terminate(answer, ids),
             _ => {}
         }
         Outcome::Done
-    }
-
-    fn filter_by(&mut self, filter: &str) {
-        self.set_filter(filter);
     }
 
     fn click(&mut self, target: Target, cx: &mut Cx<'_>) -> Outcome {
@@ -358,12 +447,13 @@ impl View for Tasks {
         if !cx.paused {
             self.query.follow(cx.model);
         }
-        let details = cx.size.height >= TALL;
-        self.height = usize::from(cx.size.height.saturating_sub(2 + if details { DETAILS } else { 0 }));
+        let below = self.split.below(cx.size.height, cx.options.split.unwrap_or(DETAILS), TALL);
+        let details = below > 0;
+        self.height = usize::from(cx.size.height.saturating_sub(2 + below));
         let place = self.place(cx);
         self.set_cursor(place, cx);
         self.row = if self.following { 0 } else { self.row.min(self.height.saturating_sub(1)) };
-        self.table.columns = columns::for_width(cx.size.width);
+        self.table.columns = columns::for_width(cx.size.width, self.chosen(cx), self.sideways);
         self.table.sorted = columns::sorted(&self.table.columns, self.query.sort());
         self.ids.clear();
         self.table.rows.clear();
@@ -397,27 +487,37 @@ impl View for Tasks {
     }
 
     fn draw(&self, page: &mut Page<'_>, area: Rect) {
-        let status_width: u16 = self.status.iter().map(|(t, _)| t.width() as u16).sum();
-        let filter_width = area.width.saturating_sub(status_width + 4);
-        let label = page.put(area.x + 1, area.y, filter_width, Clean::own("filter  "), Role::Muted);
-        let (text, role) = match self.filter.as_str() {
-            "" => (Clean::own("all tasks"), Role::Faint),
-            text => (clean(text), Role::Text),
-        };
-        page.put(area.x + 1 + label, area.y, filter_width.saturating_sub(label), &text, role);
-        let x = (area.x + area.width).saturating_sub(status_width + 1).max(area.x + 20);
-        page.pieces(x, area.y, (area.x + area.width).saturating_sub(x + 1), &self.status);
-        let below = if area.height >= TALL { DETAILS } else { 0 };
-        let list = Rect { y: area.y + 1, height: area.height.saturating_sub(1 + below), ..area };
+        super::list::head(page, area, "all tasks", &self.filter, &self.status);
+        let (list, pane) = self.split.areas(area);
         self.table.draw(page, list);
         page.instead_of_rows(list, &self.empty);
-        if below > 0 {
-            let pane = Rect { y: area.y + area.height - below, height: below, ..area };
+        if let Some(pane) = pane {
             match &self.details {
                 Some((title, lines)) => page.pane(pane, title, lines),
                 None => page.rule(pane, &[]),
             }
+            page.clickable(Rect { height: 1, ..pane }, Target::Split);
         }
+    }
+
+    fn filter_by(&mut self, filter: &str) {
+        self.set_filter(filter);
+    }
+
+    fn filtered_by(&self) -> String {
+        self.filter.clone()
+    }
+
+    fn resize_details(&mut self, rows: u16) {
+        self.split.set(rows);
+    }
+
+    fn copies(&self, cx: &Cx<'_>) -> Vec<(String, String)> {
+        if self.marks.len() > 1 {
+            let ids: Vec<String> = self.marks.iter().map(ToString::to_string).collect();
+            return vec![(format!("{} ids", ids.len()), ids.join("\n"))];
+        }
+        self.cursor.as_ref().and_then(|(id, _)| cx.model.task(id)).map(|t| task::copies(&t)).unwrap_or_default()
     }
 
     fn wants_scan(&mut self) -> Option<ScanRequest> {

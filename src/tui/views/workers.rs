@@ -221,7 +221,7 @@ fn check_number(text: &str) -> Result<(), String> {
 
 impl View for Workers {
     fn scopes(&self) -> &'static [Scope] {
-        &[Scope::Opens, Scope::Workers, Scope::List, Scope::Global]
+        &[Scope::Opens, Scope::Workers, Scope::Marks, Scope::List, Scope::Global]
     }
 
     fn perform(&mut self, action: Action, cx: &mut Cx<'_>) -> Outcome {

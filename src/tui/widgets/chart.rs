@@ -17,12 +17,18 @@ pub struct Series {
 #[derive(Clone, Debug, Default)]
 pub struct Chart {
     pub series: Vec<Series>,
-    /// Labels of the top and the bottom of the axis.
-    pub labels: (Clean, Clean),
+    /// Labels of the top, the middle and the bottom of the axis.
+    pub labels: [Clean; 3],
     /// Value at the top.
     pub top: f64,
+    /// A value that should not be passed: a faint line.
+    pub target: Option<f64>,
     /// Labels of the left and the right end of time.
     pub times: (Clean, Clean),
+    /// Moments with a name, by the share of time that has passed until then.
+    pub marks: Vec<(f64, Clean)>,
+    /// Where the reading cursor stands, as a share of time.
+    pub cursor: Option<f64>,
 }
 
 /// Columns of the axis labels.
@@ -34,16 +40,64 @@ impl Chart {
         usize::from(width.saturating_sub(LABELS)) * 2
     }
 
+    /// Where the lines are, within the area of the whole chart.
+    pub fn plot_area(area: Rect) -> Rect {
+        Rect {
+            x: area.x + LABELS.min(area.width),
+            width: area.width.saturating_sub(LABELS),
+            height: area.height.saturating_sub(1),
+            ..area
+        }
+    }
+
     /// Paints axis, lines and times.
     pub fn draw(&self, page: &mut Page<'_>, area: Rect) {
         if area.width <= LABELS || area.height < 2 {
             return;
         }
-        let plot = Rect { x: area.x + LABELS, width: area.width - LABELS, height: area.height - 1, ..area };
-        page.put_right(area.x, plot.y, LABELS - 1, &self.labels.0, Role::Faint);
-        page.put_right(area.x, plot.y + plot.height - 1, LABELS - 1, &self.labels.1, Role::Faint);
-        page.put(plot.x, area.y + area.height - 1, plot.width, &self.times.0, Role::Faint);
-        page.put_right(plot.x, area.y + area.height - 1, plot.width, &self.times.1, Role::Faint);
+        let plot = Self::plot_area(area);
+        let rows = [plot.y, plot.y + (plot.height - 1) / 2, plot.y + plot.height - 1];
+        for (i, (label, y)) in self.labels.iter().zip(rows).enumerate() {
+            // On a low chart the middle would crowd the ends.
+            if i != 1 || plot.height >= 5 {
+                page.put_right(area.x, y, LABELS - 1, label, Role::Faint);
+            }
+        }
+        self.draw_times(page, plot);
+        self.draw_target(page, plot);
+        if let Some(share) = self.cursor {
+            let x = plot.x + column(share, plot.width);
+            for y in plot.y..plot.y + plot.height {
+                page.put(x, y, 1, Clean::own("│"), Role::Faint);
+            }
+        }
+        self.draw_lines(page, plot);
+    }
+
+    fn draw_times(&self, page: &mut Page<'_>, plot: Rect) {
+        let y = plot.y + plot.height;
+        let left = page.put(plot.x, y, plot.width, &self.times.0, Role::Faint);
+        page.put_right(plot.x, y, plot.width, &self.times.1, Role::Faint);
+        let (mut free, end) = (left + 1, plot.width.saturating_sub(self.times.1.width() as u16 + 1));
+        for (share, text) in &self.marks {
+            let x = column(*share, plot.width);
+            if x < free || x >= end {
+                continue;
+            }
+            let room = (end - x - 1).min(18);
+            page.put(plot.x + x, y, 1, Clean::own("▾"), Role::Accent);
+            let used = if room >= 6 { page.put(plot.x + x + 1, y, room, text, Role::Muted) } else { 0 };
+            free = x + used + 2;
+        }
+    }
+
+    fn draw_target(&self, page: &mut Page<'_>, plot: Rect) {
+        let Some(target) = self.target.filter(|_| self.top > 0.0) else { return };
+        let row = ((1.0 - (target / self.top).clamp(0.0, 1.0)) * f64::from(plot.height - 1)).round() as u16;
+        page.put(plot.x, plot.y + row, plot.width, Clean::repeated('┄', usize::from(plot.width)), Role::Border);
+    }
+
+    fn draw_lines(&self, page: &mut Page<'_>, plot: Rect) {
         let mut cells: Vec<(u8, Role)> = vec![(0, Role::Faint); usize::from(plot.width) * usize::from(plot.height)];
         // The first series is the most important: it is painted last, and its colour wins.
         for series in self.series.iter().rev() {
@@ -61,14 +115,13 @@ impl Chart {
 
     fn plot(&self, series: &Series, plot: Rect, cells: &mut [(u8, Role)]) {
         let (columns, rows) = (usize::from(plot.width) * 2, usize::from(plot.height) * 4);
-        let skip = series.values.len().saturating_sub(columns);
-        let offset = columns - (series.values.len() - skip);
+        let values = fit(&series.values, columns);
         let height = |v: f64| {
             let share = if self.top > 0.0 { (v / self.top).clamp(0.0, 1.0) } else { 0.0 };
             (share * (rows - 1) as f64).round() as usize
         };
         let mut before: Option<usize> = None;
-        for (i, value) in series.values.iter().skip(skip).enumerate() {
+        for (x, value) in values.into_iter().enumerate() {
             let Some(level) = value.map(height) else {
                 before = None;
                 continue;
@@ -76,11 +129,27 @@ impl Chart {
             // The line is closed between neighbours, so that a steep rise is not a cloud of dots.
             let from = before.unwrap_or(level);
             for y in from.min(level)..=from.max(level) {
-                dot(cells, plot.width, i + offset, rows - 1 - y, series.role);
+                dot(cells, plot.width, x, rows - 1 - y, series.role);
             }
             before = Some(level);
         }
     }
+}
+
+/// The column of a share of time.
+fn column(share: f64, width: u16) -> u16 {
+    ((share.clamp(0.0, 1.0) * f64::from(width)) as u16).min(width.saturating_sub(1))
+}
+
+/// Values for so many dots: the greatest of each stretch where there are more, repeated where there are fewer.
+fn fit(values: &[Option<f64>], dots: usize) -> Vec<Option<f64>> {
+    if values.len() > dots {
+        return super::spark::squeeze(values, dots);
+    }
+    if values.is_empty() {
+        return Vec::new();
+    }
+    (0..dots).map(|i| values[i * values.len() / dots]).collect()
 }
 
 fn dot(cells: &mut [(u8, Role)], width: u16, x: usize, y: usize, role: Role) {
@@ -109,5 +178,13 @@ mod tests {
         for (value, want) in [(0.0, 1.0), (1.0, 1.0), (3.2, 5.0), (51.0, 100.0), (0.07, 0.1), (200.0, 200.0)] {
             assert!((round_up(value) - want).abs() < 1e-9, "{value} {}", round_up(value));
         }
+    }
+
+    #[test]
+    fn values_are_fitted_to_the_dots_and_holes_stay() {
+        let values = [Some(1.0), None, Some(3.0)];
+        assert_eq!(fit(&values, 6), [Some(1.0), Some(1.0), None, None, Some(3.0), Some(3.0)]);
+        assert_eq!(fit(&values, 2), [Some(1.0), Some(3.0)]);
+        assert_eq!(fit(&[], 4), []);
     }
 }

@@ -3,5 +3,6 @@
 pub mod chart;
 pub mod field;
 pub mod literal;
+pub mod outline;
 pub mod spark;
 pub mod table;

@@ -8,5 +8,6 @@ mod peek;
 mod pty;
 mod reconnect;
 mod refusals;
+mod suspend;
 
 pub use cluster::flower;

@@ -108,13 +108,17 @@ impl Screen {
     pub fn end(&mut self) -> (u32, bool) {
         let status = wait_for("the end", || self.child.try_wait().expect("asked"));
         wait_for("the last output", || self.state.lock().expect("lock").ended.then_some(()));
+        (status.exit_code(), self.is_restored())
+    }
+
+    /// Whether the terminal is as it was before the program.
+    pub fn is_restored(&self) -> bool {
         let state = self.state.lock().expect("lock");
         let screen = state.parser.screen();
-        let restored = !screen.alternate_screen()
+        !screen.alternate_screen()
             && !screen.hide_cursor()
             && !screen.bracketed_paste()
-            && screen.mouse_protocol_mode() == vt100::MouseProtocolMode::None;
-        (status.exit_code(), restored)
+            && screen.mouse_protocol_mode() == vt100::MouseProtocolMode::None
     }
 }
 

@@ -127,7 +127,7 @@ fn facts(name: &str, queue: &Queue, cx: &Cx<'_>) -> Line {
 
 impl View for QueueScreen {
     fn scopes(&self) -> &'static [Scope] {
-        &[Scope::Opens, Scope::Broker, Scope::Panes, Scope::List, Scope::Global]
+        &[Scope::Opens, Scope::Broker, Scope::Panes, Scope::Marks, Scope::List, Scope::Global]
     }
 
     fn perform(&mut self, action: Action, cx: &mut Cx<'_>) -> Outcome {

@@ -11,6 +11,18 @@ use crate::tui::widgets::table::{Cell, Column};
 /// Ten-second buckets of the trend.
 const TREND: usize = 90;
 
+/// What queues can be sorted by: titles of columns, and words for a menu.
+pub const ORDERS: [(&str, &str); 8] = [
+    ("QUEUE", "name"),
+    ("READY", "waiting messages"),
+    ("UNACKED", "unacknowledged messages"),
+    ("CONSUMERS", "consumers"),
+    ("IN/s", "messages in"),
+    ("OUT/s", "messages out"),
+    ("OLDEST", "age of the oldest"),
+    ("DRAINS IN", "time until it is empty"),
+];
+
 /// Columns that fit, the least important gone first.
 pub fn columns(width: u16) -> Vec<Column> {
     let (sign, name) = (Column::left("", 1), Column::left("QUEUE", 0));

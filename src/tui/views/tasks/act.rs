@@ -49,6 +49,10 @@ pub fn perform(action: Action, ids: &[TaskId], model: &Model) -> Outcome {
             }
             Outcome::Effect(Effect::Ask(Command::Retry { tasks, refused }))
         }
+        Action::Workflow => match ids {
+            [id, ..] => Outcome::Effect(Effect::OpenWorkflow(id.clone())),
+            [] => Outcome::Done,
+        },
         Action::TaskRevoke => Outcome::Effect(Effect::Ask(Command::Revoke { ids: able(), terminate: None })),
         _ => Outcome::Ignored,
     }

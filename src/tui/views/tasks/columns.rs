@@ -1,4 +1,4 @@
-//! The columns of the task table: what each shows, and which there are at which width.
+//! The columns of the task table: what each shows, which there are at which width, and which a person chose.
 
 use crate::human;
 use crate::state::live::Column as By;
@@ -8,70 +8,131 @@ use crate::tui::theme::{self, Role};
 use crate::tui::view::Cx;
 use crate::tui::widgets::table::{Cell, Column, Row};
 
-const STATE: Column = Column::left("STATE", 11);
-const SIGN: Column = Column::left("", 1);
-const TASK: Column = Column::left("TASK", 0);
-const ID: Column = Column::left("ID", 8);
-const WORKER: Column = Column::left("WORKER", 16);
-const QUEUE: Column = Column::left("QUEUE", 12);
-const RECEIVED: Column = Column::left("RECEIVED", 9);
-const WAIT: Column = Column::right("WAIT", 8);
-const RUNTIME: Column = Column::right("RUNTIME", 8);
-const TRY: Column = Column::right("TRY", 3);
+/// A column one can choose.
+pub struct Kind {
+    /// Its name in the config file and the picker.
+    pub name: &'static str,
+    pub title: &'static str,
+    /// Cells it takes; zero takes what the others leave.
+    width: u16,
+    right: bool,
+    sort: Option<By>,
+    pub help: &'static str,
+}
+
+const fn left(name: &'static str, title: &'static str, width: u16, sort: Option<By>, help: &'static str) -> Kind {
+    Kind { name, title, width, right: false, sort, help }
+}
+
+const fn right(name: &'static str, title: &'static str, width: u16, sort: Option<By>, help: &'static str) -> Kind {
+    Kind { name, title, width, right: true, sort, help }
+}
+
+/// Every column, in the order they have where nobody chose.
+pub const KINDS: [Kind; 19] = [
+    left("state", "STATE", 11, Some(By::State), "its state"),
+    left("task", "TASK", 0, Some(By::Name), "the task's name"),
+    left("id", "ID", 8, None, "the beginning of its id"),
+    left("worker", "WORKER", 16, Some(By::Worker), "who received it"),
+    left("queue", "QUEUE", 12, Some(By::Queue), "the queue it was sent to"),
+    left("received", "RECEIVED", 9, Some(By::Received), "when it was first heard of"),
+    right("wait", "WAIT", 8, Some(By::Wait), "from sent (or its eta) to started"),
+    right("runtime", "RUNTIME", 8, Some(By::Runtime), "how long it ran"),
+    right("try", "TRY", 3, Some(By::Retries), "which try it is, where it was retried"),
+    left("sent", "SENT", 9, Some(By::Sent), "when it was sent"),
+    left("started", "STARTED", 9, Some(By::Started), "when it started"),
+    left("finished", "FINISHED", 9, Some(By::Finished), "when it ended"),
+    right("prefetch", "PREFETCH", 8, None, "from received to started"),
+    left("args", "ARGS", 30, None, "its positional arguments"),
+    left("kwargs", "KWARGS", 30, None, "its keyword arguments"),
+    left("result", "RESULT", 24, None, "what it returned"),
+    left("error", "ERROR", 30, Some(By::Exception), "the exception"),
+    right("eta", "ETA", 9, None, "how long until it may start"),
+    left("root", "ROOT", 8, None, "the first task of its workflow"),
+];
+
+/// The columns that stay where they are when one scrolls sideways.
+const FIXED: [&str; 2] = ["state", "task"];
+
+/// A column by its name.
+pub fn kind(name: &str) -> Option<&'static Kind> {
+    KINDS.iter().find(|kind| kind.name == name)
+}
 
 /// What the list can be sorted by.
-pub const SORTS: [(By, &str); 7] = [
+pub const SORTS: [(By, &str); 12] = [
     (By::Received, "received"),
+    (By::Sent, "sent"),
+    (By::Started, "started"),
+    (By::Finished, "finished"),
     (By::State, "state"),
     (By::Name, "task"),
     (By::Worker, "worker"),
     (By::Queue, "queue"),
     (By::Runtime, "runtime"),
+    (By::Wait, "wait"),
     (By::Retries, "tries"),
+    (By::Exception, "error"),
 ];
 
 /// Whether the greatest comes first when one begins to sort by a column.
 pub fn falls(by: By) -> bool {
-    matches!(by, By::Received | By::Runtime | By::Retries)
+    !matches!(by, By::State | By::Name | By::Worker | By::Queue | By::Exception)
 }
 
-/// The columns there is room for. They go in a fixed order.
-pub fn for_width(width: u16) -> Vec<Column> {
-    match width {
-        0..60 => vec![SIGN, TASK, RUNTIME],
-        60..78 => vec![STATE, TASK, ID, RUNTIME],
-        78..100 => vec![STATE, TASK, ID, Column { width: 12, ..WORKER }, RECEIVED, RUNTIME],
-        100..118 => vec![STATE, TASK, ID, Column { width: 14, ..WORKER }, RECEIVED, WAIT, RUNTIME, TRY],
-        118..150 => vec![STATE, TASK, ID, WORKER, QUEUE, RECEIVED, WAIT, RUNTIME, TRY],
-        _ => {
-            vec![
-                SIGN,
-                STATE,
-                TASK,
-                Column { width: 36, ..ID },
-                Column { width: 24, ..WORKER },
-                QUEUE,
-                RECEIVED,
-                WAIT,
-                RUNTIME,
-                TRY,
-            ]
+/// The columns for a width: those a person chose, else those there is room for, which go in a fixed order. `skip` is how
+/// many have been scrolled away to the left.
+pub fn for_width(width: u16, chosen: Option<&[String]>, skip: usize) -> Vec<Column> {
+    let names: Vec<&str> = match chosen {
+        Some(names) => names.iter().map(String::as_str).collect(),
+        None if skip > 0 => KINDS.iter().map(|kind| kind.name).collect(),
+        None => usual(width).to_vec(),
+    };
+    let (fixed, rest): (Vec<&str>, Vec<&str>) = names.iter().partition(|name| FIXED.contains(name) && skip > 0);
+    let skip = skip.min(rest.len().saturating_sub(1));
+    let mut columns: Vec<Column> = Vec::new();
+    let mut used = 3;
+    for name in fixed.into_iter().chain(rest.into_iter().skip(skip)) {
+        let Some(column) = kind(name).map(|kind| shaped(kind, width)) else { continue };
+        // A name of no fixed width wants at least this much.
+        let takes = if column.width == 0 { 16 } else { column.width } + 2;
+        if used + takes > width && !columns.is_empty() {
+            break;
         }
+        used += takes;
+        columns.push(column);
     }
+    columns
+}
+
+/// What is shown where nobody chose.
+pub fn usual(width: u16) -> &'static [&'static str] {
+    match width {
+        0..60 => &["state", "task", "runtime"],
+        60..78 => &["state", "task", "id", "runtime"],
+        78..100 => &["state", "task", "id", "worker", "received", "runtime"],
+        100..118 => &["state", "task", "id", "worker", "received", "wait", "runtime", "try"],
+        _ => &["state", "task", "id", "worker", "queue", "received", "wait", "runtime", "try"],
+    }
+}
+
+fn shaped(kind: &Kind, width: u16) -> Column {
+    let wide = match (kind.name, width) {
+        // Very narrow: the sign alone tells the state.
+        ("state", 0..60) => 1,
+        ("worker", 0..100) => 12,
+        ("worker", 100..118) => 14,
+        ("worker", 150..) => 24,
+        ("id" | "root", 150..) => 36,
+        ("args" | "kwargs" | "error", 150..) => 44,
+        _ => kind.width,
+    };
+    Column { title: kind.title, width: wide, right: kind.right }
 }
 
 /// What clicking on a header sorts by.
 pub fn sort_of(title: &str) -> Option<By> {
-    Some(match title {
-        "STATE" => By::State,
-        "TASK" => By::Name,
-        "WORKER" => By::Worker,
-        "QUEUE" => By::Queue,
-        "RECEIVED" => By::Received,
-        "RUNTIME" => By::Runtime,
-        "TRY" => By::Retries,
-        _ => return None,
-    })
+    KINDS.iter().find(|kind| kind.title == title).and_then(|kind| kind.sort)
 }
 
 /// Which header carries the arrow.
@@ -88,8 +149,14 @@ pub fn row(task: &Task<'_>, columns: &[Column], marked: bool, cx: &Cx<'_>) -> Ro
 
 fn cell(task: &Task<'_>, column: Column, cx: &Cx<'_>) -> Cell {
     let muted = |text: Option<&str>| Cell::new(clean(text.unwrap_or("")), Role::Muted);
+    let time =
+        |at: Option<crate::clock::Stamp>| Cell::new(at.map(|at| clean(&cx.time(at))).unwrap_or_default(), Role::Muted);
+    // A long text is cut before it is made safe: a screen of them is copied ten times a second.
+    let text = |text: Option<&str>, role| {
+        Cell::new(clean(&text.unwrap_or("").chars().take(usize::from(column.width) + 1).collect::<String>()), role)
+    };
     match column.title {
-        "" => Cell::new(Clean::own(theme::glyph(task.state())), theme::role(task.state())),
+        "STATE" if column.width == 1 => Cell::new(Clean::own(theme::glyph(task.state())), theme::role(task.state())),
         "STATE" => {
             let text = crate::clean!("{} {}", theme::glyph(task.state()), task.state_name());
             Cell::new(text, theme::role(task.state()))
@@ -102,15 +169,33 @@ fn cell(task: &Task<'_>, column: Column, cx: &Cx<'_>) -> Cell {
         "ID" => Cell::new(clean(&task.id().short()), Role::Faint),
         "WORKER" => muted(task.worker()),
         "QUEUE" => muted(task.queue()),
-        "RECEIVED" => {
-            Cell::new(task.seen().map(|at| clean(&human::clock(at, cx.zone))).unwrap_or_default(), Role::Muted)
-        }
+        "RECEIVED" => time(task.seen()),
+        "SENT" => time(task.sent()),
+        "STARTED" => time(task.started()),
+        "FINISHED" => time(task.finished()),
         "WAIT" => {
             let wait =
                 task.wait().map(|(secs, least)| format!("{}{}", if least { "≥" } else { "" }, human::seconds(secs)));
             Cell::new(clean(&wait.unwrap_or_default()), Role::Muted)
         }
+        "PREFETCH" => {
+            let held = task.started().zip(task.received()).map(|(s, r)| human::seconds(s.since(r).as_secs_f64()));
+            Cell::new(clean(&held.unwrap_or_default()), Role::Muted)
+        }
         "RUNTIME" => runtime(task, cx),
+        "ARGS" => text(task.args(), Role::Muted),
+        "KWARGS" => text(task.kwargs(), Role::Muted),
+        "RESULT" => text(task.result(), Role::Muted),
+        "ERROR" => text(task.exception(), Role::Fail),
+        "ETA" => {
+            let due = task.due(cx.now).map(|secs| if secs > 0.0 { human::span(secs as u64) } else { "now".into() });
+            Cell::new(clean(&due.unwrap_or_default()), Role::Muted)
+        }
+        "ROOT" => {
+            let root = task.root().filter(|root| root != task.id());
+            let shown = root.map(|root| if column.width > 8 { root.to_string() } else { root.short() });
+            Cell::new(clean(&shown.unwrap_or_default()), Role::Faint)
+        }
         _ => {
             let tries = task.retries().filter(|n| *n > 0).map(|n| (n + 1).to_string());
             Cell::new(clean(&tries.unwrap_or_default()), Role::Retry)
@@ -128,4 +213,28 @@ fn runtime(task: &Task<'_>, cx: &Cx<'_>) -> Cell {
         _ => None,
     });
     Cell::plain(clean(&ran.map(human::seconds).unwrap_or_default()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn titles(width: u16, chosen: Option<&[String]>, skip: usize) -> Vec<&'static str> {
+        for_width(width, chosen, skip).into_iter().map(|c| c.title).collect()
+    }
+
+    #[test]
+    fn columns_go_in_a_fixed_order_and_can_be_chosen() {
+        assert_eq!(titles(80, None, 0), ["STATE", "TASK", "ID", "WORKER", "RECEIVED", "RUNTIME"]);
+        assert_eq!(titles(40, None, 0), ["STATE", "TASK", "RUNTIME"]);
+        let chosen: Vec<String> = ["runtime", "task", "args"].map(str::to_owned).to_vec();
+        assert_eq!(titles(120, Some(&chosen), 0), ["RUNTIME", "TASK", "ARGS"]);
+        assert_eq!(titles(40, Some(&chosen), 0), ["RUNTIME", "TASK"], "what has no room is reached sideways");
+    }
+
+    #[test]
+    fn scrolling_sideways_keeps_state_and_task() {
+        assert_eq!(titles(80, None, 3)[..3], ["STATE", "TASK", "RECEIVED"]);
+        assert_eq!(titles(80, None, 99), ["STATE", "TASK", "ROOT"]);
+    }
 }

@@ -1,0 +1,109 @@
+//! What events add up to: rates, runtimes, waits, failures and marks. A second failure of the same run (hard time limits
+//! announce two) counts once.
+
+use crate::celery::TaskId;
+use crate::celery::event::{TaskEvent, TaskEventKind};
+use crate::clock::Stamp;
+
+use super::failure::Failure;
+use super::model::Model;
+use super::queue::Queue;
+use super::stats::NameStats;
+use super::task::State;
+
+impl Model {
+    pub(super) fn measure(&mut self, event: &TaskEvent, i: usize, old: State, new: State, late: bool) {
+        let at = event.received;
+        if new == State::Custom || (new == old && new.is_ready() && !late) {
+            return;
+        }
+        self.series.count(new, at);
+        let hot = &self.tasks.hot[i];
+        let (name, queue, worker) = (hot.name, hot.queue, hot.worker);
+        let runtime = event.runtime.value().filter(|s| s.is_finite() && *s >= 0.0 && new == State::Success);
+        if let Some(secs) = runtime {
+            self.series.runtime(secs, at);
+        }
+        if let Some(name) = name {
+            self.by_name.entry(name).or_insert_with(|| NameStats::new(at)).count(new, runtime, at);
+        }
+        if old == State::Failure && new != State::Failure && !late {
+            self.close_failure(i);
+        }
+        match new {
+            State::Started if !late => self.waited(i, at),
+            State::Success | State::Failure => {
+                if let Some(worker) = worker.and_then(|w| self.workers.get_mut(&w)) {
+                    *(if new == State::Success { &mut worker.succeeded } else { &mut worker.failed }) += 1;
+                    if let Some(done) = worker.done.at(at) {
+                        *done += 1;
+                    }
+                }
+                if new == State::Failure && !late {
+                    self.failed(&event.id, i, at);
+                }
+            }
+            State::Pending | State::Received => {
+                if let Some(queue) = queue {
+                    let sent = event.kind == TaskEventKind::Sent;
+                    let client = self.route(self.tasks.cold[i].route).client;
+                    let queue = self.queues.entry(queue).or_insert_with(Queue::new);
+                    queue.flow_known |= sent;
+                    if sent {
+                        queue.sent_by(client, at);
+                    }
+                    if let Some(flow) = queue.flow.at(at) {
+                        *(if sent { &mut flow.into } else { &mut flow.out }) += 1;
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn waited(&mut self, i: usize, at: Stamp) {
+        // Without `task-sent` the time in the queue is not known: such a wait would look better than it was.
+        let Some((secs, false)) = self.at(i as u32).wait() else { return };
+        self.series.wait(secs, at);
+        if let Some(stats) = self.tasks.hot[i].name.and_then(|name| self.by_name.get_mut(&name)) {
+            stats.wait(secs, at);
+        }
+    }
+
+    fn failed(&mut self, id: &TaskId, i: usize, at: Stamp) {
+        let (hot, cold) = (&self.tasks.hot[i], &self.tasks.cold[i]);
+        let rare = cold.rare.as_deref();
+        let group = self.failures.count(&Failure {
+            task: hot.name.map(|name| (name, self.names.name(name))),
+            exception: hot.exception,
+            text: rare.and_then(|r| r.exception.as_deref()).unwrap_or_default(),
+            traceback: rare.and_then(|r| r.traceback.as_deref()),
+            id,
+            at,
+        });
+        let rare = self.tasks.cold[i].rare.get_or_insert_default();
+        rare.group = Some(group);
+    }
+
+    fn close_failure(&mut self, i: usize) {
+        let rare = self.tasks.cold[i].rare.as_deref();
+        if let Some(group) = rare.filter(|r| r.retried_as.is_none()).and_then(|r| r.group) {
+            self.failures.close(group);
+        }
+    }
+
+    /// A second has passed.
+    pub(super) fn tick(&mut self, at: Stamp) {
+        let before = self.now;
+        self.now = before.max(at);
+        self.series.tick(at);
+        for stats in self.by_name.values_mut() {
+            stats.tick(at);
+        }
+        // Who consumes what is counted seldom: it means walking all workers.
+        if before.micros() / 5_000_000 != at.micros() / 5_000_000 {
+            let counts = self.consumers_by_queue(at);
+            self.marks.consumers(at, counts.iter().map(|(&queue, &n)| (queue, self.names.name(queue), n)));
+        }
+    }
+}

@@ -1,0 +1,73 @@
+//! When we could not see: stretches without a subscription. A chart shows them as holes, never as zero.
+
+use std::collections::VecDeque;
+
+use crate::clock::Stamp;
+
+/// How many stretches are remembered.
+const KEPT: usize = 256;
+
+/// See the module.
+#[derive(Default)]
+pub struct Outages {
+    /// From, and until; the last one may not be over.
+    spans: VecDeque<(Stamp, Option<Stamp>)>,
+    /// When the first subscription stood.
+    begun: Option<Stamp>,
+}
+
+impl Outages {
+    /// The link came up or went down. Says how long it was down, when it comes back.
+    pub(super) fn link(&mut self, live: bool, at: Stamp) -> Option<std::time::Duration> {
+        match (live, self.spans.back_mut()) {
+            (true, Some((from, until @ None))) => {
+                *until = Some(at);
+                Some(at.since(*from))
+            }
+            (true, _) => {
+                self.begun.get_or_insert(at);
+                None
+            }
+            (false, Some((_, None))) => None,
+            (false, _) => {
+                if self.begun.is_some() {
+                    self.spans.push_back((at, None));
+                    if self.spans.len() > KEPT {
+                        self.spans.pop_front();
+                    }
+                }
+                None
+            }
+        }
+    }
+
+    /// Since when the subscription has stood at all.
+    pub fn begun(&self) -> Option<Stamp> {
+        self.begun
+    }
+
+    /// Whether nothing was seen in some part of a stretch that is long enough to leave a hole.
+    pub fn touches(&self, from: Stamp, to: Stamp) -> bool {
+        self.spans.iter().any(|(begin, end)| *begin < to && end.is_none_or(|end| end > from))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stretch_without_a_link_is_a_hole() {
+        let at = Stamp::from_micros;
+        let mut outages = Outages::default();
+        outages.link(false, at(1));
+        assert!(!outages.touches(at(1), at(5)), "before the first link nothing was there to be missed");
+        outages.link(true, at(10));
+        outages.link(false, at(20));
+        outages.link(false, at(22));
+        assert!(outages.touches(at(25), at(30)) && !outages.touches(at(11), at(20)));
+        assert_eq!(outages.link(true, at(40)).map(|d| d.as_micros()), Some(20));
+        assert!(outages.touches(at(39), at(45)) && !outages.touches(at(40), at(45)));
+        assert_eq!(outages.begun(), Some(at(10)));
+    }
+}

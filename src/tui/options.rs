@@ -1,0 +1,72 @@
+//! How a person wants the screen.
+
+use std::time::Duration;
+
+use jiff::tz::TimeZone;
+
+use super::header::Profile;
+use super::keys::Keys;
+use super::theme::Theme;
+
+/// See the module.
+#[derive(Clone, Debug)]
+pub struct Options {
+    pub theme: Theme,
+    pub ascii: bool,
+    pub zone: TimeZone,
+    pub times: Times,
+    pub profile: Profile,
+    pub read_only: bool,
+    /// Show what was tried until the broker is reached for the first time.
+    pub welcome: bool,
+    pub keys: Keys,
+    /// Columns of the list of tasks, in their order, where they were chosen.
+    pub columns: Option<Vec<String>>,
+    pub filters: Vec<SavedFilter>,
+    /// Rows of the pane below a list, where they were chosen.
+    pub split: Option<u16>,
+    /// Frames a second at most.
+    pub fps: u32,
+    /// Pause between two frames that only bring new data, at least.
+    pub refresh: Option<Duration>,
+}
+
+/// How times are written.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Times {
+    /// How long ago.
+    Relative,
+    /// By the clock on the wall.
+    #[default]
+    Absolute,
+    /// By the clock in Greenwich.
+    Utc,
+}
+
+/// A filter with a name.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct SavedFilter {
+    pub name: String,
+    pub filter: String,
+    pub key: Option<String>,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            theme: Theme::default(),
+            ascii: false,
+            zone: TimeZone::UTC,
+            times: Times::default(),
+            profile: Profile::default(),
+            read_only: false,
+            welcome: false,
+            keys: Keys::default(),
+            columns: None,
+            filters: Vec::new(),
+            split: None,
+            fps: 30,
+            refresh: None,
+        }
+    }
+}

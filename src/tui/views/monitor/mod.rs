@@ -1,0 +1,324 @@
+//! Tab 3: how the cluster does over time, for all tasks or one.
+
+mod charts;
+mod top;
+mod window;
+
+use ratatui::layout::Rect;
+
+use crate::human;
+use crate::text::{Clean, clean};
+use crate::tui::action::{Action, Scope};
+use crate::tui::layers::Choose;
+use crate::tui::page::{Page, Target};
+use crate::tui::theme::Role;
+use crate::tui::view::{Answer, Cx, Effect, Outcome, View};
+use crate::tui::widgets::chart::Chart;
+use crate::tui::widgets::spark;
+use crate::tui::widgets::table::Table;
+
+use super::list::Cursor;
+use super::task::Line;
+use charts::Cutter;
+use top::By;
+use window::Window;
+
+/// See the module.
+#[derive(Default)]
+pub struct Monitor {
+    window: Window,
+    /// Only this task.
+    only: Option<String>,
+    by: By,
+    sorting: bool,
+    /// The first chart that is shown, where there is no room for all.
+    first: usize,
+    charts: Vec<(Line, Chart)>,
+    heat: Vec<(Clean, Clean, Line)>,
+    cursor: Cursor<String>,
+    names: Vec<String>,
+    top: Table,
+    head: Line,
+    empty: Vec<Line>,
+    plan: Plan,
+}
+
+/// Where everything goes on a screen of some size.
+#[derive(Clone, Copy, Default, Debug)]
+struct Plan {
+    columns: u16,
+    /// Rows of charts, and the height of each.
+    chart_rows: u16,
+    chart_height: u16,
+    heat_rows: u16,
+    top_rows: u16,
+}
+
+/// Columns of a worker's name beside its heat line.
+const NAMES: u16 = 24;
+/// Charts there are.
+const CHARTS: u16 = 6;
+
+impl Plan {
+    fn new(width: u16, height: u16, workers: usize) -> Self {
+        let columns = match width {
+            0..100 => 1,
+            100..180 => 2,
+            _ => 3,
+        };
+        let all = CHARTS.div_ceil(columns);
+        let body = height.saturating_sub(1);
+        // The table of tasks keeps at least five rows; charts are at least five high.
+        let room = body.saturating_sub(6.min(body / 2));
+        let chart_rows = (room / 6).clamp(u16::from(room >= 4), all);
+        let heat_wanted = (workers as u16).min(8) + 2;
+        let left = body.saturating_sub(chart_rows * 6 + 6);
+        let heat_rows = if chart_rows == all && left >= 3 && workers > 0 { heat_wanted.min(left) } else { 0 };
+        let spare = left.saturating_sub(heat_rows);
+        // What is left goes to the charts first, then to the table.
+        let taller = if chart_rows > 0 { (spare / 2 / chart_rows).min(6) } else { 0 };
+        let chart_height = if chart_rows > 0 { (6 + taller).min(room / chart_rows) } else { 0 };
+        let top_rows = body.saturating_sub(chart_rows * chart_height + heat_rows);
+        Self { columns, chart_rows, chart_height, heat_rows, top_rows }
+    }
+
+    fn charts(self) -> usize {
+        usize::from(self.columns * self.chart_rows)
+    }
+}
+
+impl Monitor {
+    fn sync_charts(&mut self, cx: &Cx<'_>) {
+        let width = cx.size.width.saturating_sub(2) / self.plan.columns;
+        let only = self.only.as_deref().and_then(|name| cx.model.name_stats(name));
+        let cutter = Cutter { window: &self.window, cx, only, points: Chart::points(width.saturating_sub(2)).max(1) };
+        let [rates, success] = cutter.rates();
+        let series = cx.model.series();
+        let runtimes = cutter.spread("runtime", only.map_or(&series.runtimes, |stats| &stats.runtimes));
+        let mut charts = vec![rates, runtimes, cutter.queues(), success];
+        // Waits and pools belong to all tasks together.
+        if only.is_none() {
+            charts.insert(3, cutter.spread("wait", &series.waits));
+            charts.push(cutter.busy());
+        }
+        self.first = self.first.min(charts.len().saturating_sub(self.plan.charts().max(1)));
+        self.charts = charts.into_iter().skip(self.first).take(self.plan.charts()).collect();
+    }
+
+    fn sync_heat(&mut self, cx: &Cx<'_>) {
+        let cells = usize::from(cx.size.width.saturating_sub(NAMES + 12));
+        let online = cx.model.workers().into_iter().filter(|(_, w)| w.is_online(cx.now));
+        self.heat = online
+            .map(|(name, worker)| {
+                let values = charts::shares(&self.window, worker, cells, cx.now);
+                let now = match (worker.running(), worker.pool_size()) {
+                    (Some(n), Some(size)) => crate::clean!("{n}/{size}"),
+                    (Some(n), None) => crate::clean!("{n}"),
+                    _ => Clean::default(),
+                };
+                (clean(name), now, vec![(spark::bars(&values, Some(1.0)), Role::Series1)])
+            })
+            .collect();
+    }
+
+    fn sync_head(&mut self, cx: &Cx<'_>) {
+        let length = human::span(u64::from(self.window.secs()));
+        let length = length.trim_end_matches(" 00s").trim_end_matches(" 00m").to_owned();
+        let mut head = vec![(Clean::own("window "), Role::Muted), (clean(&length), Role::Accent)];
+        if self.window.is_held() {
+            let end = human::clock(self.window.end(cx.now), cx.shown_zone());
+            head.push((crate::clean!(" until {end}"), Role::Warn));
+        }
+        head.push((Clean::own("   "), Role::Muted));
+        match &self.only {
+            Some(name) => head.push((clean(name), Role::Accent)),
+            None => head.push((Clean::own("all tasks"), Role::Text)),
+        }
+        if let Some(at) = self.window.cursor {
+            let at = human::clock(at, cx.shown_zone());
+            head.push((crate::clean!("   values at {at}, ⏎ opens its tasks"), Role::Accent));
+        }
+        self.head = head;
+    }
+
+    /// Opens the tasks of the row under the cursor, within the stretch that is read.
+    fn open(&self, cx: &Cx<'_>) -> Outcome {
+        let (from, to) = self.window.span(cx.now);
+        let time = |at: crate::clock::Stamp| human::iso(at, cx.zone);
+        let mut filter = match (&self.only, self.window.cursor) {
+            (Some(name), _) => format!("task:={}", crate::filter::quoted(name)),
+            (None, Some(_)) => String::new(),
+            (None, None) => match &self.cursor.at {
+                Some(name) => format!("task:={}", crate::filter::quoted(name)),
+                None => return Outcome::Done,
+            },
+        };
+        if self.window.cursor.is_some() || self.window.is_held() {
+            filter.push_str(&format!(" since:{} until:{}", time(from), time(to)));
+        } else {
+            filter.push_str(&format!(" since:{}", human::short_span(u64::from(self.window.secs()))));
+        }
+        Outcome::Effect(Effect::OpenTasks { filter: filter.trim().to_owned() })
+    }
+}
+
+impl View for Monitor {
+    fn scopes(&self) -> &'static [Scope] {
+        &[Scope::Opens, Scope::Monitor, Scope::Panes, Scope::Sorts, Scope::List, Scope::Global]
+    }
+
+    fn perform(&mut self, action: Action, cx: &mut Cx<'_>) -> Outcome {
+        match action {
+            Action::WindowShorter => self.window.shorter(),
+            Action::WindowLonger => self.window.longer(),
+            Action::CursorEarlier | Action::CursorLater => self.window.read(action == Action::CursorLater, cx.now),
+            Action::Zoom => self.window.zoom(cx.now),
+            Action::NextPane => self.first += 1,
+            Action::PreviousPane => self.first = self.first.saturating_sub(1),
+            Action::OnlyThis => {
+                self.only = match self.only.take() {
+                    Some(_) => None,
+                    None => self.cursor.at.clone(),
+                };
+            }
+            Action::Open => return self.open(cx),
+            Action::Sort => {
+                self.sorting = true;
+                let at = top::ORDERS.iter().position(|(by, ..)| *by == self.by).unwrap_or(0);
+                let lines = top::ORDERS.iter().map(|(_, name, _)| (*name).to_owned());
+                return Outcome::Effect(Effect::Open(Box::new(Choose::lines("sort tasks by", lines, at))));
+            }
+            Action::Back if self.window.back() || self.only.take().is_some() => {}
+            // The greatest always comes first here.
+            Action::Reverse => {}
+            _ if self.cursor.perform(action, &self.names, usize::from(self.plan.top_rows)) => {}
+            _ => return Outcome::Ignored,
+        }
+        Outcome::Done
+    }
+
+    fn answer(&mut self, answer: &Answer, _cx: &mut Cx<'_>) -> Outcome {
+        if let (true, Answer::Choice(i)) = (std::mem::take(&mut self.sorting), answer)
+            && let Some((by, ..)) = top::ORDERS.get(*i)
+        {
+            self.by = *by;
+        }
+        Outcome::Done
+    }
+
+    fn click(&mut self, target: Target, cx: &mut Cx<'_>) -> Outcome {
+        match target {
+            Target::Row(row) => {
+                let at = self.cursor.at.clone();
+                self.cursor.go(self.cursor.top + row, &self.names);
+                if at == self.cursor.at {
+                    return self.open(cx);
+                }
+            }
+            Target::Column(i) => {
+                let title = self.top.columns.get(i).map(|c| c.title);
+                if let Some((by, ..)) = top::ORDERS.iter().find(|(_, _, t)| Some(*t) == title) {
+                    self.by = *by;
+                }
+            }
+            Target::Share(share) => self.window.cursor = Some(self.window.at(f64::from(share) / 1_000.0, cx.now)),
+            _ => return Outcome::Ignored,
+        }
+        Outcome::Done
+    }
+
+    fn sync(&mut self, cx: &Cx<'_>) {
+        let (online, _) = cx.model.online(cx.now);
+        self.plan = Plan::new(cx.size.width, cx.size.height, online);
+        self.sync_head(cx);
+        self.sync_charts(cx);
+        self.sync_heat(cx);
+        self.names = top::sync(&mut self.top, self.by, self.window.secs(), cx.size.width, cx);
+        let rows = usize::from(self.plan.top_rows.saturating_sub(1));
+        let selected = self.cursor.settle(&self.names, rows);
+        self.top.selected = selected.map(|s| s - self.cursor.top);
+        self.top.rows = self.top.rows.drain(..).skip(self.cursor.top).take(rows).collect();
+        self.empty = if self.names.is_empty() {
+            vec![vec![(
+                Clean::own("No task ended in this window. Rates and runtimes appear as tasks end."),
+                Role::Muted,
+            )]]
+        } else {
+            Vec::new()
+        };
+    }
+
+    fn draw(&self, page: &mut Page<'_>, area: Rect) {
+        page.pieces(area.x + 1, area.y, area.width.saturating_sub(2), &self.head);
+        let plan = self.plan;
+        let width = area.width.saturating_sub(2) / plan.columns.max(1);
+        let mut y = area.y + 1;
+        for row in self.charts.chunks(usize::from(plan.columns.max(1))) {
+            for (i, (title, chart)) in row.iter().enumerate() {
+                let x = area.x + 1 + i as u16 * width;
+                page.pieces(x, y, width.saturating_sub(2), title);
+                let place =
+                    Rect { x, y: y + 1, width: width.saturating_sub(2), height: plan.chart_height.saturating_sub(2) };
+                chart.draw(page, place);
+                let plot = Chart::plot_area(place);
+                for column in 0..plot.width {
+                    let share = (u32::from(column) * 1_000 / u32::from(plot.width)) as u16;
+                    page.clickable(Rect { x: plot.x + column, width: 1, ..plot }, Target::Share(share));
+                }
+            }
+            y += plan.chart_height;
+        }
+        y = self.draw_heat(page, area, y);
+        let table = Rect { y, height: (area.y + area.height).saturating_sub(y), ..area };
+        self.top.draw(page, table);
+        page.instead_of_rows(table, &self.empty);
+    }
+
+    fn copies(&self, _cx: &Cx<'_>) -> Vec<(String, String)> {
+        self.cursor.at.iter().map(|name| ("task".to_owned(), name.clone())).collect()
+    }
+
+    fn pause_between(&self) -> u64 {
+        2_000
+    }
+}
+
+impl Monitor {
+    fn draw_heat(&self, page: &mut Page<'_>, area: Rect, y: u16) -> u16 {
+        let room = self.plan.heat_rows;
+        if room < 3 {
+            return y;
+        }
+        page.put(area.x + 2, y, area.width, Clean::own("WORKERS  share of the pool that is busy"), Role::Heading);
+        let shown = usize::from(room - 2).min(self.heat.len());
+        for (i, (name, now, line)) in self.heat.iter().enumerate().take(shown) {
+            let y = y + 1 + i as u16;
+            page.put_name(area.x + 2, y, NAMES - 2, name, Role::Text);
+            page.put_right(area.x + NAMES, y, 7, now, Role::Muted);
+            page.pieces(area.x + NAMES + 9, y, area.width.saturating_sub(NAMES + 11), line);
+        }
+        if shown < self.heat.len() {
+            let more = crate::clean!("and {} more", self.heat.len() - shown);
+            page.put_right(area.x, y, area.width.saturating_sub(2), &more, Role::Faint);
+        }
+        y + room
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn everything_fits_whatever_the_size() {
+        for width in [40, 80, 120, 200, 400] {
+            for height in 1..80 {
+                for workers in [0, 1, 5, 50] {
+                    let plan = Plan::new(width, height, workers);
+                    let used = 1 + plan.chart_rows * plan.chart_height + plan.heat_rows + plan.top_rows;
+                    assert!(used <= height.max(1), "{width}x{height} {workers}: {plan:?}");
+                }
+            }
+        }
+    }
+}
