@@ -143,6 +143,21 @@ pub fn cut_middle(text: &str, width: usize) -> Cow<'_, str> {
     Cow::Owned(out)
 }
 
+/// Words side by side, two columns apart, in lines of at most `width` columns; a longer word has its own line.
+pub fn pack<'a>(words: impl IntoIterator<Item = &'a str>, width: usize) -> Vec<String> {
+    let mut lines: Vec<String> = Vec::new();
+    for word in words {
+        match lines.last_mut() {
+            Some(line) if line.width() + 2 + word.width() <= width => {
+                line.push_str("  ");
+                line.push_str(word);
+            }
+            _ => lines.push(word.to_owned()),
+        }
+    }
+    lines
+}
+
 fn take_width(text: &str, width: usize) -> String {
     let mut out = String::new();
     let mut used = 0;
@@ -196,6 +211,15 @@ mod tests {
         assert_eq!(cut_middle("short", 20), "short");
         assert_eq!(cut_end("abcdef", 4), "abc…");
         assert_eq!(cut_end("abc", 0), "");
+    }
+
+    #[test]
+    fn words_are_packed_into_lines_and_none_is_lost() {
+        assert_eq!(pack(["ab", "cd", "a long word", "e"], 7), ["ab  cd", "a long word", "e"]);
+        let names: Vec<String> = (0..40).map(|n| format!("celery@export-{n}")).collect();
+        let lines = pack(names.iter().map(String::as_str), 90);
+        assert!(lines.len() < 12 && lines.iter().all(|l| l.width() <= 90));
+        assert_eq!(lines.join("  "), names.join("  "));
     }
 
     #[test]

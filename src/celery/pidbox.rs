@@ -35,6 +35,28 @@ pub enum Method {
     PoolShrink {
         n: u32,
     },
+    PoolRestart,
+    Autoscale {
+        max: u32,
+        min: u32,
+    },
+    AddConsumer {
+        queue: String,
+    },
+    CancelConsumer {
+        queue: String,
+    },
+    /// A number or a number with `/s`, `/m`, `/h`; zero lifts the limit.
+    RateLimit {
+        task: String,
+        rate: String,
+    },
+    /// Seconds; `None` is no limit.
+    TimeLimit {
+        task: String,
+        soft: Option<f64>,
+        hard: Option<f64>,
+    },
     Shutdown,
 }
 
@@ -58,6 +80,12 @@ impl Method {
             Method::Revoke { .. } => "revoke",
             Method::PoolGrow { .. } => "pool_grow",
             Method::PoolShrink { .. } => "pool_shrink",
+            Method::PoolRestart => "pool_restart",
+            Method::Autoscale { .. } => "autoscale",
+            Method::AddConsumer { .. } => "add_consumer",
+            Method::CancelConsumer { .. } => "cancel_consumer",
+            Method::RateLimit { .. } => "rate_limit",
+            Method::TimeLimit { .. } => "time_limit",
             Method::Shutdown => "shutdown",
         }
     }
@@ -73,6 +101,15 @@ impl Method {
                 "signal": terminate.as_deref().unwrap_or("SIGTERM"),
             }),
             Method::PoolGrow { n } | Method::PoolShrink { n } => json!({"n": n}),
+            Method::Registered => json!({"taskinfoitems": ["rate_limit", "time_limit", "soft_time_limit"]}),
+            Method::Autoscale { max, min } => json!({"max": max, "min": min}),
+            Method::AddConsumer { queue } | Method::CancelConsumer { queue } => json!({"queue": queue}),
+            // Workers take the text "0" for a limit, and the number for none (Celery 5.7.0, `worker/control.py`).
+            Method::RateLimit { task, rate } if rate.parse::<f64>() == Ok(0.0) => {
+                json!({"task_name": task, "rate_limit": 0})
+            }
+            Method::RateLimit { task, rate } => json!({"task_name": task, "rate_limit": rate}),
+            Method::TimeLimit { task, soft, hard } => json!({"task_name": task, "soft": soft, "hard": hard}),
             _ => json!({}),
         }
     }

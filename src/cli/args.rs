@@ -98,8 +98,16 @@ pub enum Command {
     Man,
 }
 
-const WORKER_HELP: &str = "Actions, behind the names: grow N, shrink N, shutdown, ping, enable-events, disable-events.\n\
-                           Names may be globs such as 'celery@app-*'.";
+const WORKER_HELP: &str = "\
+Actions, behind the names:
+  grow [N], shrink [N]         add processes to the pool, take idle ones away
+  autoscale MAX,MIN            the range of a pool that scales by itself
+  restart-pool                 new processes (needs worker_pool_restarts)
+  add-queue Q, cancel-queue Q  begin and end to consume a queue
+  rate-limit TASK RATE         such as 10/s, 100/m, 5/h; 0 lifts it
+  time-limit TASK SOFT HARD    such as 30s 1m; none is no limit
+  enable-events, disable-events, ping, shutdown
+Names may be globs such as 'celery@app-*'.";
 
 #[derive(Args, Debug)]
 pub struct Demo {
@@ -149,7 +157,7 @@ pub struct Format {
 #[derive(Args, Debug)]
 pub struct WorkerArgs {
     /// Names or globs, then an action
-    #[arg(value_name = "NAME… [ACTION [N]]")]
+    #[arg(value_name = "NAME… [ACTION [ARGUMENTS]]")]
     pub words: Vec<String>,
     /// Every worker
     #[arg(long)]

@@ -10,35 +10,23 @@ use super::exit::{Exit, not_so, usage};
 use super::gather::{self, Gathered};
 use super::{out, tasks};
 use crate::filter::Pattern;
-use crate::ops::{Command, PoolChange};
+use crate::ops::control::VERBS;
+use crate::ops::{Command, Control};
 use crate::state::doc::WorkerDoc;
-
-const ACTIONS: [&str; 6] = ["grow", "shrink", "shutdown", "ping", "enable-events", "disable-events"];
 
 /// Names, and what they are to do.
 #[derive(Debug, PartialEq)]
 struct Asked {
     names: Vec<String>,
-    action: Option<(&'static str, u32)>,
+    action: Option<Control>,
 }
 
 fn parse(words: &[String]) -> Result<Asked, String> {
-    let Some(at) = words.iter().position(|w| ACTIONS.contains(&w.as_str())) else {
+    let Some(at) = words.iter().position(|w| VERBS.contains(&w.as_str())) else {
         return Ok(Asked { names: words.to_vec(), action: None });
     };
-    let action = ACTIONS.into_iter().find(|a| *a == words[at]).unwrap_or("ping");
-    let (names, rest) = (words[..at].to_vec(), &words[at + 1..]);
-    let takes_number = matches!(action, "grow" | "shrink");
-    let n = match (takes_number, rest) {
-        (true, []) => 1,
-        (true, [n]) => match n.parse::<u32>() {
-            Ok(n) if n > 0 => n,
-            _ => return Err(format!("{action} takes a number above zero")),
-        },
-        (false, []) => 0,
-        _ => return Err(format!("there is too much behind {action}")),
-    };
-    Ok(Asked { names, action: Some((action, n)) })
+    let action = Control::parse(&words[at], &words[at + 1..])?;
+    Ok(Asked { names: words[..at].to_vec(), action: Some(action) })
 }
 
 pub async fn run(env: &Env, args: WorkerArgs) -> anyhow::Result<Exit> {
@@ -49,15 +37,8 @@ pub async fn run(env: &Env, args: WorkerArgs) -> anyhow::Result<Exit> {
     let cluster = gather::begin(env).await?;
     cluster.listen(env, 0.3).await;
     let names = resolve(&cluster, env, &asked.names, args.all)?;
-    let Some((action, n)) = asked.action else { return show(&cluster, env, &names, args.json) };
-    let command = match action {
-        "grow" => Command::Pool { workers: names, change: PoolChange::Grow(n) },
-        "shrink" => Command::Pool { workers: names, change: PoolChange::Shrink(n) },
-        "shutdown" => Command::Shutdown { workers: names },
-        "ping" => Command::Ping { workers: names },
-        "enable-events" => Command::Events { workers: names, on: true },
-        _ => Command::Events { workers: names, on: false },
-    };
+    let Some(what) = asked.action else { return show(&cluster, env, &names, args.json) };
+    let command = Command::Control { workers: names, what };
     let mut ops = env.ops(cluster.broker.clone(), cluster.store.clone(), env.clock.clone(), "cli", true);
     ops.wait = Duration::from_secs_f64(args.wait.min(1e6));
     tasks::print_receipt(&ops.run(&command).await, args.json)
@@ -141,8 +122,14 @@ mod tests {
     fn names_come_before_the_action_and_its_number() {
         let asked =
             |names: &[&str], action| Ok(Asked { names: names.iter().map(|n| (*n).to_owned()).collect(), action });
-        assert_eq!(words("a b grow 2"), asked(&["a", "b"], Some(("grow", 2))));
-        assert_eq!(words("a shrink"), asked(&["a"], Some(("shrink", 1))));
+        assert_eq!(words("a b grow 2"), asked(&["a", "b"], Some(Control::Grow(2))));
+        assert_eq!(words("a shrink"), asked(&["a"], Some(Control::Shrink(1))));
+        assert_eq!(words("a autoscale 8,2"), asked(&["a"], Some(Control::Autoscale { max: 8, min: 2 })));
+        assert_eq!(words("a cancel-queue grow"), asked(&["a"], Some(Control::CancelQueue("grow".into()))));
+        let limit = Control::RateLimit { task: "t".into(), rate: "10/m".into() };
+        assert_eq!(words("a* rate-limit t 10/m"), asked(&["a*"], Some(limit)));
+        let limits = Control::TimeLimit { task: "t".into(), soft: None, hard: Some(60.0) };
+        assert_eq!(words("a time-limit t none 1m"), asked(&["a"], Some(limits)));
         assert_eq!(words("a"), asked(&["a"], None));
         assert!(words("a grow 0").is_err() && words("a ping 3").is_err() && words("a grow x").is_err());
     }

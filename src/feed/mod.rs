@@ -18,6 +18,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::broker::link::Backoff;
 use crate::broker::{Broker, Health, LinkState, RawMessage};
+use crate::celery::pidbox::Method;
 use crate::clock::Clock;
 use crate::state::peek::Look;
 use crate::state::{Store, Update};
@@ -26,12 +27,14 @@ use backlog::Backlog;
 pub use looker::look;
 
 /// What is looked at, and therefore worth asking workers about.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Interest {
     /// What each worker runs, holds and is made of.
     pub workers: bool,
     /// Who consumes which queue.
     pub consumers: bool,
+    /// One worker, and the inspect method whose answer is on the screen.
+    pub inspect: Option<(String, Method)>,
     /// What of which queue.
     pub queue: Option<QueueLook>,
 }

@@ -41,6 +41,8 @@ pub(super) struct Poller {
 #[derive(Default)]
 struct Asked {
     methods: HashMap<&'static str, Instant>,
+    /// One worker at a time, about what is looked at.
+    looked_at: HashMap<(String, &'static str), Instant>,
     health: Option<Instant>,
     greeted: bool,
 }
@@ -99,6 +101,9 @@ impl Poller {
         for method in self.due(asked) {
             self.inspect(method, None).await;
         }
+        if let Some((worker, method)) = self.looked_at(asked) {
+            self.inspect(method, Some(&[worker])).await;
+        }
         self.meet_new_workers().await;
     }
 
@@ -141,6 +146,19 @@ impl Poller {
         due
     }
 
+    /// The one worker and method somebody looks at, if what it said is old.
+    fn looked_at(&self, asked: &mut Asked) -> Option<(String, Method)> {
+        let (worker, method) = self.interest.borrow().inspect.clone()?;
+        let key = (worker, method.name());
+        if asked.looked_at.get(&key).is_some_and(|at| at.elapsed() < INSPECT) {
+            return None;
+        }
+        // What was asked long ago is asked again anyhow.
+        asked.looked_at.retain(|_, at| at.elapsed() < INSPECT);
+        asked.looked_at.insert(key.clone(), Instant::now());
+        Some((key.0, method))
+    }
+
     /// Asks workers that came online since, which nobody knows anything of yet.
     async fn meet_new_workers(&self) {
         let now = self.context.clock.now();
@@ -172,7 +190,10 @@ impl Poller {
         let name = method.name();
         let request = Request { method, to: to.map(<[String]>::to_vec) };
         if let Ok(replies) = self.context.broker.control(&request, &expected, ANSWER).await {
-            self.send(Update::Inspected(self.context.clock.now(), name, replies)).await;
+            let silent = expected.into_iter().filter(|w| replies.iter().all(|r| r.worker != *w)).collect();
+            let now = self.context.clock.now();
+            self.send(Update::Inspected(now, name, replies)).await;
+            self.send(Update::Silent(now, name, silent)).await;
         }
     }
 

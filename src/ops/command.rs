@@ -1,9 +1,10 @@
 //! What can be done to a cluster, as values.
 
 use crate::celery::TaskId;
-use crate::celery::pidbox::{Method, Request, Signal};
+use crate::celery::pidbox::Signal;
 use crate::state::Model;
 
+use super::control::Control;
 use super::retry::Retry;
 
 /// How much harm a command can do. Orders from harmless to harmful.
@@ -19,13 +20,6 @@ pub enum Risk {
     Destroys,
 }
 
-/// By how much a pool changes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum PoolChange {
-    Grow(u32),
-    Shrink(u32),
-}
-
 /// An effect on the cluster.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Command {
@@ -38,20 +32,10 @@ pub enum Command {
         tasks: Vec<Retry>,
         refused: Vec<String>,
     },
-    Pool {
+    /// An order to workers; no workers named is all of them.
+    Control {
         workers: Vec<String>,
-        change: PoolChange,
-    },
-    Shutdown {
-        workers: Vec<String>,
-    },
-    Ping {
-        workers: Vec<String>,
-    },
-    /// No workers named: all of them.
-    Events {
-        workers: Vec<String>,
-        on: bool,
+        what: Control,
     },
 }
 
@@ -65,17 +49,15 @@ pub struct Preview {
 }
 
 /// Names shown before "and n more".
-const NAMED: usize = 6;
+pub(super) const NAMED: usize = 6;
 
 impl Command {
     /// How much harm it can do.
     pub fn risk(&self) -> Risk {
         match self {
-            Command::Ping { .. } => Risk::Looks,
-            Command::Events { .. } | Command::Pool { change: PoolChange::Grow(_), .. } => Risk::Changes,
             Command::Retry { .. } => Risk::Sends,
-            Command::Revoke { .. } | Command::Shutdown { .. } => Risk::Destroys,
-            Command::Pool { change: PoolChange::Shrink(_), .. } => Risk::Destroys,
+            Command::Revoke { .. } => Risk::Destroys,
+            Command::Control { what, .. } => what.risk(),
         }
     }
 
@@ -85,12 +67,7 @@ impl Command {
             Command::Revoke { terminate: None, .. } => "revoke",
             Command::Revoke { .. } => "terminate",
             Command::Retry { .. } => "retry",
-            Command::Pool { change: PoolChange::Grow(_), .. } => "grow",
-            Command::Pool { .. } => "shrink",
-            Command::Shutdown { .. } => "shutdown",
-            Command::Ping { .. } => "ping",
-            Command::Events { on: true, .. } => "enable-events",
-            Command::Events { .. } => "disable-events",
+            Command::Control { what, .. } => what.verb(),
         }
     }
 
@@ -99,54 +76,29 @@ impl Command {
         match self {
             Command::Revoke { ids, .. } => join(ids.iter().map(TaskId::to_string)),
             Command::Retry { tasks, .. } => join(tasks.iter().map(|t| t.original.to_string())),
-            Command::Pool { workers, .. } | Command::Shutdown { workers } | Command::Ping { workers } => {
-                join(workers.iter().cloned())
+            Command::Control { workers, what } => {
+                let whom = if workers.is_empty() { "all workers".into() } else { join(workers.iter().cloned()) };
+                match &what.arguments()[..] {
+                    [] => whom,
+                    arguments => format!("{whom}: {}", join(arguments.iter().cloned())),
+                }
             }
-            Command::Events { workers, .. } if workers.is_empty() => "all workers".into(),
-            Command::Events { workers, .. } => join(workers.iter().cloned()),
         }
     }
 
     /// The same thing as a command line.
     pub fn words(&self) -> String {
-        let quoted = |words: &[String]| words.iter().map(|w| quote(w)).collect::<Vec<_>>().join(" ");
+        let quoted = |ids: Vec<String>| join(ids.iter().map(|w| quote(w)));
         match self {
             Command::Revoke { ids, terminate } => {
-                let ids: Vec<String> = ids.iter().map(TaskId::to_string).collect();
+                let ids = quoted(ids.iter().map(TaskId::to_string).collect());
                 let signal = terminate.map_or(String::new(), |s| format!(" --terminate --signal {}", s.name()));
-                format!("flower-tui revoke {}{signal}", quoted(&ids))
+                format!("flower-tui revoke {ids}{signal}")
             }
             Command::Retry { tasks, .. } => {
-                let ids: Vec<String> = tasks.iter().map(|t| t.original.to_string()).collect();
-                format!("flower-tui retry {}", quoted(&ids))
+                format!("flower-tui retry {}", quoted(tasks.iter().map(|t| t.original.to_string()).collect()))
             }
-            Command::Events { workers, .. } if workers.is_empty() => {
-                format!("flower-tui worker --all {}", self.verb())
-            }
-            Command::Pool { workers, change: PoolChange::Grow(n) | PoolChange::Shrink(n) } => {
-                format!("flower-tui worker {} {} {n}", quoted(workers), self.verb())
-            }
-            Command::Shutdown { workers } | Command::Ping { workers } | Command::Events { workers, .. } => {
-                format!("flower-tui worker {} {}", quoted(workers), self.verb())
-            }
-        }
-    }
-
-    /// The requests it consists of, without those that need an answer first (pools are clamped by their size).
-    pub(super) fn request(&self) -> Option<Request> {
-        let to = |workers: &Vec<String>| (!workers.is_empty()).then(|| workers.clone());
-        match self {
-            Command::Revoke { ids, terminate } => Some(Request::to_all(Method::Revoke {
-                ids: ids.clone(),
-                terminate: terminate.map(|s| s.name().to_owned()),
-            })),
-            Command::Shutdown { workers } => Some(Request { method: Method::Shutdown, to: to(workers) }),
-            Command::Ping { workers } => Some(Request { method: Method::Ping, to: to(workers) }),
-            Command::Events { workers, on } => {
-                let method = if *on { Method::EnableEvents } else { Method::DisableEvents };
-                Some(Request { method, to: to(workers) })
-            }
-            Command::Retry { .. } | Command::Pool { .. } => None,
+            Command::Control { workers, what } => what.words(workers),
         }
     }
 
@@ -187,45 +139,7 @@ impl Command {
                 }
                 format!("Send {} again?", plural(tasks.len(), "task"))
             }
-            Command::Pool { workers, change } => {
-                lines.extend(listed(workers, |name| {
-                    let size = model.worker(name).and_then(|w| w.pool_size());
-                    match size {
-                        Some(size) => format!("{name}  {size} processes now"),
-                        None => format!("{name}  number of processes not known"),
-                    }
-                }));
-                match change {
-                    PoolChange::Grow(n) => {
-                        format!("Add {} to {}?", plural(*n as usize, "process"), plural(workers.len(), "worker"))
-                    }
-                    PoolChange::Shrink(n) => {
-                        lines.push(String::new());
-                        lines.push("Only idle processes go, and one always stays.".into());
-                        format!("Take {} from {}?", plural(*n as usize, "process"), plural(workers.len(), "worker"))
-                    }
-                }
-            }
-            Command::Shutdown { workers } => {
-                lines.extend(listed(workers, |name| match model.worker(name).and_then(|w| w.running()) {
-                    Some(0) => format!("{name}  runs nothing"),
-                    Some(n) => format!("{name}  finishes {} first", plural(n as usize, "running task")),
-                    None => name.clone(),
-                }));
-                lines.push(String::new());
-                lines.push("Nothing here can start them again.".into());
-                format!("Shut down {}?", plural(workers.len(), "worker"))
-            }
-            Command::Ping { workers } => format!("Ping {}?", plural(workers.len(), "worker")),
-            Command::Events { workers, on } => {
-                let what = if *on { "Turn on" } else { "Turn off" };
-                let whose = if workers.is_empty() { "all workers".into() } else { plural(workers.len(), "worker") };
-                lines.extend(listed(workers, Clone::clone));
-                if !*on {
-                    lines.push("Has no effect on workers that were started with -E.".into());
-                }
-                format!("{what} task events of {whose}?")
-            }
+            Command::Control { workers, what } => return what.preview(workers, model),
         };
         Preview { title, lines }
     }
@@ -253,7 +167,7 @@ fn more(total: usize, lines: &mut Vec<String>) {
     }
 }
 
-fn join(items: impl Iterator<Item = String>) -> String {
+pub(super) fn join(items: impl Iterator<Item = String>) -> String {
     items.collect::<Vec<_>>().join(" ")
 }
 
@@ -268,7 +182,7 @@ pub fn plural(n: usize, word: &str) -> String {
 }
 
 /// A word as a shell reads it back.
-fn quote(word: &str) -> String {
+pub(super) fn quote(word: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "@.-_:/+".contains(c);
     if !word.is_empty() && word.chars().all(plain) {
         word.to_owned()
@@ -285,9 +199,12 @@ mod tests {
     fn a_command_reads_as_the_line_that_does_the_same() {
         let revoke = Command::Revoke { ids: vec![TaskId::new("a b"), TaskId::new("c")], terminate: Some(Signal::Kill) };
         assert_eq!(revoke.words(), "flower-tui revoke 'a b' c --terminate --signal SIGKILL");
-        let grow = Command::Pool { workers: vec!["celery@h".into()], change: PoolChange::Grow(2) };
+        let grow = Command::Control { workers: vec!["celery@h".into()], what: Control::Grow(2) };
         assert_eq!(grow.words(), "flower-tui worker celery@h grow 2");
-        assert_eq!(Command::Events { workers: vec![], on: true }.words(), "flower-tui worker --all enable-events");
+        assert_eq!(
+            Command::Control { workers: vec![], what: Control::Events(true) }.words(),
+            "flower-tui worker --all enable-events"
+        );
         assert!(revoke.risk() > grow.risk());
         assert_eq!((plural(1, "process"), plural(1_200, "process")), ("1 process".into(), "1,200 processes".into()));
     }

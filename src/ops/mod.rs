@@ -2,12 +2,14 @@
 //! same [`Ops`], which asks the audit log first, sends, and makes a [`Receipt`].
 
 pub mod command;
+pub mod control;
 pub mod locate;
 mod receipt;
 pub mod retry;
 mod run;
 
-pub use command::{Command, PoolChange, Preview, Risk};
+pub use command::{Command, Preview, Risk};
+pub use control::Control;
 pub use receipt::{Outcome, Receipt};
 pub use run::Ops;
 

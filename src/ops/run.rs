@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::command::{Command, PoolChange, Risk};
+use super::command::{Command, Risk};
+use super::control::Control;
 use super::receipt::{Outcome, Receipt};
 use super::retry::Retry;
 use super::{Error, command};
@@ -90,11 +91,24 @@ impl Ops {
     async fn send(&self, command: &Command, replies: &mut Vec<(String, Value)>) -> Result<Outcome, Error> {
         match command {
             Command::Retry { tasks, .. } => self.publish(tasks, replies).await,
-            Command::Pool { workers, change } => self.resize(workers, *change, replies).await,
-            Command::Shutdown { workers } => self.shut_down(command, workers, replies).await,
+            Command::Control { workers, what: Control::Shrink(n) } => {
+                self.shrink(&self.addressed(workers), *n, replies).await
+            }
+            Command::Control { workers, what: Control::Shutdown } => {
+                self.shut_down(&self.addressed(workers), replies).await
+            }
+            Command::Control { workers, what } => {
+                let request = Request { method: what.method(), to: (!workers.is_empty()).then(|| workers.clone()) };
+                let asked = self.addressed(workers);
+                let answers = self.control(request, &asked).await?;
+                let outcome = judge(&asked, &answers);
+                collect(replies, answers);
+                Ok(outcome)
+            }
             Command::Revoke { ids, terminate } => {
                 let everybody = self.online();
-                let answers = self.control(command.request(), &everybody).await?;
+                let method = Method::Revoke { ids: ids.clone(), terminate: terminate.map(|s| s.name().to_owned()) };
+                let answers = self.control(Request::to_all(method), &everybody).await?;
                 let found = answers
                     .iter()
                     .any(|r| r.ok().is_some_and(|text| ids.iter().any(|id| text.contains(&id.to_string()))));
@@ -107,14 +121,12 @@ impl Ops {
                     outcome => outcome,
                 })
             }
-            Command::Ping { workers } | Command::Events { workers, .. } => {
-                let asked = if workers.is_empty() { self.online() } else { workers.clone() };
-                let answers = self.control(command.request(), &asked).await?;
-                let outcome = judge(&asked, &answers);
-                collect(replies, answers);
-                Ok(outcome)
-            }
         }
+    }
+
+    /// Nobody named is everybody online.
+    fn addressed(&self, workers: &[String]) -> Vec<String> {
+        if workers.is_empty() { self.online() } else { workers.to_vec() }
     }
 
     fn online(&self) -> Vec<String> {
@@ -123,8 +135,7 @@ impl Ops {
             .read(|m| m.workers().into_iter().filter(|(_, w)| w.is_online(now)).map(|(n, _)| n.to_owned()).collect())
     }
 
-    async fn control(&self, request: Option<Request>, expected: &[String]) -> Result<Vec<Reply>, Error> {
-        let Some(request) = request else { return Ok(Vec::new()) };
+    async fn control(&self, request: Request, expected: &[String]) -> Result<Vec<Reply>, Error> {
         self.broker.control(&request, expected, self.answer).await.map_err(|e| Error::Broker(e.to_string()))
     }
 
@@ -155,7 +166,7 @@ impl Ops {
         let mut answers = Vec::new();
         for method in [Method::Stats, Method::Active] {
             let request = Request { method, to: Some(vec![worker.clone()]) };
-            let replies = self.control(Some(request), expected).await?;
+            let replies = self.control(request, expected).await?;
             let Some(reply) = replies.into_iter().find(|r| r.worker == *worker) else { return Ok(None) };
             answers.push(reply.value);
         }
@@ -169,33 +180,25 @@ impl Ops {
         }))
     }
 
-    async fn resize(
-        &self,
-        workers: &[String],
-        change: PoolChange,
-        replies: &mut Vec<(String, Value)>,
-    ) -> Result<Outcome, Error> {
+    async fn shrink(&self, workers: &[String], n: u32, replies: &mut Vec<(String, Value)>) -> Result<Outcome, Error> {
         let mut failed = None;
         let mut silent = Vec::new();
         for worker in workers {
-            let to = Some(vec![worker.clone()]);
             let expected = std::slice::from_ref(worker);
-            let method = match change {
-                PoolChange::Grow(n) => Method::PoolGrow { n },
-                PoolChange::Shrink(n) => match self.can_spare(worker).await? {
-                    None => {
-                        silent.push(worker.clone());
-                        continue;
-                    }
-                    Some(Err(why)) => {
-                        replies.push((worker.clone(), json!({"error": why})));
-                        failed = Some(format!("{worker}: {why}"));
-                        continue;
-                    }
-                    Some(Ok(most)) => Method::PoolShrink { n: n.min(most) },
-                },
+            let most = match self.can_spare(worker).await? {
+                None => {
+                    silent.push(worker.clone());
+                    continue;
+                }
+                Some(Err(why)) => {
+                    replies.push((worker.clone(), json!({"error": why})));
+                    failed = Some(format!("{worker}: {why}"));
+                    continue;
+                }
+                Some(Ok(most)) => most,
             };
-            let answers = self.control(Some(Request { method, to }), expected).await?;
+            let request = Request { method: Method::PoolShrink { n: n.min(most) }, to: Some(vec![worker.clone()]) };
+            let answers = self.control(request, expected).await?;
             match judge(expected, &answers) {
                 Outcome::Failed(why) => failed = Some(why),
                 Outcome::Unconfirmed(_) => silent.push(worker.clone()),
@@ -211,13 +214,12 @@ impl Ops {
     }
 
     /// A worker never answers a shutdown: its goodbye, or silence past its heartbeat, confirms it.
-    async fn shut_down(
-        &self,
-        command: &Command,
-        workers: &[String],
-        replies: &mut Vec<(String, Value)>,
-    ) -> Result<Outcome, Error> {
-        self.control(command.request(), &[]).await?;
+    async fn shut_down(&self, workers: &[String], replies: &mut Vec<(String, Value)>) -> Result<Outcome, Error> {
+        // An empty list would reach every worker there is.
+        if workers.is_empty() {
+            return Err(Error::Refused("no worker is online".into()));
+        }
+        self.control(Request { method: Method::Shutdown, to: Some(workers.to_vec()) }, &[]).await?;
         let begun = self.clock.now();
         let deadline = tokio::time::Instant::now() + self.wait;
         let gone = |name: &String| {

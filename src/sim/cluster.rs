@@ -24,6 +24,8 @@ use super::workload::{self, Kind};
 const PAST: Duration = Duration::from_secs(900);
 /// Seconds between heartbeats.
 const BEAT: Duration = Duration::from_secs(2);
+/// How long a failed call waits for its next try.
+const PAUSE: Duration = Duration::from_secs(4);
 
 #[derive(PartialEq, Eq, PartialOrd, Ord, Debug)]
 enum Happening {
@@ -42,7 +44,8 @@ pub(super) struct Cluster {
     workers: Vec<Worker>,
     queues: BTreeMap<String, VecDeque<Call>>,
     agenda: BinaryHeap<Reverse<(Stamp, u64, Happening)>>,
-    waiting_again: BTreeMap<u64, Call>,
+    /// Calls that wait for their next try, with the worker where they failed and the time.
+    waiting_again: BTreeMap<u64, (usize, Stamp, Call)>,
     out: Vec<RawMessage>,
     now: Stamp,
     born: Stamp,
@@ -124,7 +127,7 @@ impl Cluster {
                 Happening::Beat(worker) => self.beat(worker),
                 Happening::Finish(worker, id) => self.finish(worker, &id),
                 Happening::Again(key) => {
-                    if let Some(call) = self.waiting_again.remove(&key) {
+                    if let Some((_, _, call)) = self.waiting_again.remove(&key) {
                         self.send(call);
                     }
                 }
@@ -312,8 +315,9 @@ impl Cluster {
         if run.call.retries < kind.retries {
             self.task_event(index, "task-retried", error);
             let key = self.seq;
-            self.waiting_again.insert(key, Call { retries: run.call.retries + 1, ..run.call });
-            self.plan(Duration::from_secs(4), Happening::Again(key));
+            let again = Call { retries: run.call.retries + 1, ..run.call };
+            self.waiting_again.insert(key, (index, self.now + PAUSE, again));
+            self.plan(PAUSE, Happening::Again(key));
         } else {
             self.task_event(index, "task-failed", error);
         }
@@ -407,12 +411,13 @@ impl Cluster {
             "stats" => self.workers[index].stats(now),
             "active_queues" => self.workers[index].active_queues(),
             "active" | "reserved" => self.held(index, method == "active"),
-            "scheduled" => json!([]),
-            "registered" => json!(self.kinds.iter().map(|k| k.name).collect::<Vec<_>>()),
-            "revoked" => json!(self.workers[index].revoked),
-            "conf" => {
-                json!({"broker_url": "redis://cache-1:6379/0", "task_default_queue": "default", "worker_prefetch_multiplier": 4})
+            "scheduled" => self.scheduled(index),
+            "registered" => {
+                let names: Vec<&str> = self.kinds.iter().map(|k| k.name).collect();
+                self.workers[index].registered(&names, arguments)
             }
+            "revoked" => json!(self.workers[index].revoked),
+            "conf" => self.workers[index].conf(),
             "report" => json!({"ok": "software -> celery:5.7.0 (simulated)"}),
             "query_task" => self.query(index, arguments),
             "heartbeat" => {
@@ -424,13 +429,14 @@ impl Cluster {
             "revoke" => self.revoke(index, arguments),
             "pool_grow" => self.workers[index].grow(n),
             "pool_shrink" => self.workers[index].shrink(n),
-            "autoscale" => json!({"error": "ValueError('Autoscale not enabled')"}),
-            "pool_restart" => json!({"error": "ValueError('Pool restarts not enabled')"}),
-            "rate_limit" if self.kinds.iter().any(|k| arguments["task_name"] == k.name) => {
-                json!({"ok": "new rate limit set successfully"})
-            }
-            "time_limit" if self.kinds.iter().any(|k| arguments["task_name"] == k.name) => {
-                json!({"ok": "time limits set successfully"})
+            "autoscale" => self.workers[index].set_autoscale(arguments["max"].as_u64(), arguments["min"].as_u64()),
+            "pool_restart" => self.workers[index].restart_pool(),
+            "rate_limit" | "time_limit" if self.kinds.iter().any(|k| arguments["task_name"] == k.name) => {
+                let task = arguments["task_name"].as_str().unwrap_or_default();
+                match method {
+                    "rate_limit" => self.workers[index].set_rate_limit(task, &arguments["rate_limit"]),
+                    _ => self.workers[index].set_time_limit(task, arguments),
+                }
             }
             "rate_limit" | "time_limit" => json!({"error": "unknown task"}),
             "add_consumer" | "cancel_consumer" => self.consume(index, method == "add_consumer", arguments),
@@ -452,6 +458,18 @@ impl Cluster {
             return worker.running.iter().map(|run| request(&run.call, Some(run))).collect();
         }
         worker.reserved.iter().map(|call| request(call, None)).collect()
+    }
+
+    /// Retries whose time has not come, at the worker where they failed.
+    fn scheduled(&self, index: usize) -> Value {
+        let worker = &self.workers[index];
+        let mine = self.waiting_again.values().filter(|(at, _, _)| *at == index);
+        mine.map(|(_, eta, call)| {
+            let kind = &self.kinds[call.kind];
+            let eta = crate::human::date(*eta, &jiff::tz::TimeZone::UTC).replace(' ', "T") + "+00:00";
+            json!({"eta": eta, "priority": 6, "request": worker.request(call, kind.name, kind.queue, None)})
+        })
+        .collect()
     }
 
     fn query(&self, index: usize, arguments: &Value) -> Value {

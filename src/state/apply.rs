@@ -15,12 +15,14 @@ use super::model::Model;
 use super::queue::Queue;
 use super::task::{Attempt, LONG_RUNTIME, NO_RUNTIME, Rare, Route, RouteId, State, flag, pack};
 use super::tasks::text_size;
-use super::worker::Worker;
+use super::worker::{Presence, Worker};
 
 /// Names beyond which the interner is swept.
 pub(super) const SWEEP_AT: usize = 65_536;
 /// Messages that could not be read and are kept to be shown.
 const KEPT_UNDECODABLE: usize = 16;
+/// How long a worker is remembered that ended.
+const REMEMBERED: std::time::Duration = std::time::Duration::from_secs(3_600);
 
 impl Model {
     pub(super) fn apply(&mut self, update: &Update) {
@@ -47,7 +49,17 @@ impl Model {
                 }
                 self.peeks.put(peeked.clone());
             }
-            Update::Tick(at) => self.tick(*at),
+            Update::Silent(at, method, names) => {
+                for name in names {
+                    if let Some(worker) = self.names.find(name).and_then(|name| self.workers.get_mut(&name)) {
+                        worker.was_silent(method, *at);
+                    }
+                }
+            }
+            Update::Tick(at) => {
+                self.tick(*at);
+                self.forget_ended(*at);
+            }
             Update::Link(at, live) => {
                 if let Some(down) = self.outages.link(*live, *at) {
                     let text = format!("our link was down for {}", crate::human::span(down.as_secs()));
@@ -96,6 +108,22 @@ impl Model {
             self.worker_order.push_back(name);
         }
         self.workers.entry(name).or_insert_with(|| Worker::new(now))
+    }
+
+    /// Forgets workers that ended more than an hour ago: pods come and go without end. Where everybody is silent, it is
+    /// more likely that we hear nothing.
+    fn forget_ended(&mut self, now: Stamp) {
+        let Some(heard) = self.workers.values().map(|w| w.last_seen).max() else { return };
+        let over = |w: &Worker| {
+            let at = if w.said_offline { now } else { heard };
+            at.since(w.last_seen) > REMEMBERED && w.presence(now) == Presence::Ended
+        };
+        let (workers, order) = (&mut self.workers, &mut self.worker_order);
+        let before = workers.len();
+        workers.retain(|_, worker| !over(worker));
+        if workers.len() < before {
+            order.retain(|name| workers.contains_key(name));
+        }
     }
 
     fn worker_event(&mut self, batch: &Batch, event: &WorkerEvent) {

@@ -53,6 +53,8 @@ pub enum Update {
     Inspected(Stamp, &'static str, Vec<Reply>),
     /// A look into a queue.
     Peeked(Arc<peek::Peeked>),
+    /// Workers that were asked for one inspect method and gave no answer in time.
+    Silent(Stamp, &'static str, Vec<String>),
     /// Nothing but the time: closes rate buckets and notices silent workers.
     Tick(Stamp),
     /// The subscription stands, or has ended.

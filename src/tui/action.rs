@@ -12,15 +12,15 @@ pub enum Scope {
     /// Rows that can be opened.
     Opens,
     Tasks,
-    /// Tasks in a list, with its order.
+    /// Tasks in a list.
     TaskList,
+    /// Lists that can be put in another order.
+    Sorts,
+    /// Panes and inner tabs that follow each other.
+    Panes,
     Workers,
     Monitor,
     Broker,
-    /// Lists with an order of their own.
-    Sorts,
-    /// Screens of several panes.
-    Panes,
     /// Lines that can be folded.
     Folds,
     /// A tree of tasks.
@@ -35,6 +35,8 @@ pub enum Scope {
     Pick,
     /// A field takes the typed characters.
     Field,
+    /// Several fields below each other.
+    Form,
     Welcome,
 }
 
@@ -48,11 +50,11 @@ impl Scope {
             Scope::Opens => "rows",
             Scope::Tasks => "tasks",
             Scope::TaskList => "the list of tasks",
+            Scope::Sorts => "order",
+            Scope::Panes => "panes",
             Scope::Workers => "workers",
             Scope::Monitor => "monitor",
             Scope::Broker => "broker",
-            Scope::Sorts => "order",
-            Scope::Panes => "panes",
             Scope::Folds => "folding",
             Scope::Tree => "the tree",
             Scope::Failures => "failures",
@@ -61,6 +63,7 @@ impl Scope {
             Scope::Choose => "a menu",
             Scope::Pick => "choosing",
             Scope::Field => "a field",
+            Scope::Form => "a form",
             Scope::Welcome => "no broker",
         }
     }
@@ -102,6 +105,15 @@ actions! {
     WorkerPing    Workers ["i"]                      Looks    "ping"     "ping"
     WorkerEvents  Workers ["E"]                      Changes  "events"   "turn task events on or off"
     WorkerQuit    Workers ["Q"]                      Destroys "shut down" "shut the worker down"
+    QueueAdd      Workers ["a"]                      Changes  "add queue" "begin to consume a queue"
+    QueueCancel   Workers ["d"]                      Changes  "cancel queue" "no longer consume a queue"
+    PoolRestart   Workers ["R"]                      Changes  "restart"  "restart the pool: new processes"
+    PoolAutoscale Workers ["A"]                      Changes  "autoscale" "set the range of a pool that scales by itself"
+    RateLimit     Workers []                         Changes  "rate limit" "limit how often a task may start"
+    TimeLimit     Workers []                         Changes  "time limits" "limit how long a task may run"
+
+    NextPane      Panes   ["]" "Tab"]                Looks    "pane"     "next pane"
+    PreviousPane  Panes   ["[" "BackTab"]            Looks    ""         "previous pane"
 
     WindowShorter Monitor ["<"]                      Looks    "shorter"  "a shorter window of time"
     WindowLonger  Monitor [">"]                      Looks    "longer"   "a longer window of time"
@@ -147,8 +159,6 @@ actions! {
     SearchNext    Text    ["n"]                      Looks    ""         "next match"
     SearchBefore  Text    ["N"]                      Looks    ""         "match before"
 
-    NextPane      Panes   ["]" "Tab"]                Looks    "pane"     "next pane"
-    PreviousPane  Panes   ["[" "BackTab"]            Looks    ""         "previous pane"
 
     Fold          Folds   ["Enter" "Space"]          Looks    "fold"     "fold or unfold what is under the cursor"
     TreeFold      Tree    ["Space"]                  Looks    "fold"     "fold or unfold what it called"
@@ -156,6 +166,9 @@ actions! {
 
     Yes           Confirm ["y"]                      Destroys "yes"      "do it"
     No            Confirm ["n" "Enter" "Esc" "q"]    Looks    "no"       "don't"
+
+    ConfirmDown   Confirm ["j" "Down"]               Looks    ""         "what is further down"
+    ConfirmUp     Confirm ["k" "Up"]                 Looks    ""         "what is further up"
 
     ChooseDown    Choose  ["j" "Down"]               Looks    ""         "next"
     ChooseUp      Choose  ["k" "Up"]                 Looks    ""         "previous"
@@ -171,6 +184,9 @@ actions! {
     FieldOlder    Field   ["Up"]                     Looks    ""         "what was typed before"
     FieldNewer    Field   ["Down"]                   Looks    ""         "what was typed after that"
     FieldComplete Field   ["Tab"]                    Looks    "complete" "complete, or the next candidate"
+
+    FormNext      Form    ["Tab" "Down"]             Looks    "complete, next" "complete what is typed, else the next field"
+    FormPrevious  Form    ["BackTab" "Up"]           Looks    ""         "the field before"
 
     WelcomeDemo   Welcome ["d"]                      Looks    "demo"     "look around in the simulated cluster"
     WelcomeBroker Welcome ["b"]                      Looks    "broker"   "type a broker URL"
@@ -194,7 +210,9 @@ actions! {
 pub const TOGETHER: &[&[Scope]] = &[
     &[Scope::Opens, Scope::Tasks, Scope::TaskList, Scope::Sorts, Scope::Marks, Scope::List, Scope::Global],
     &[Scope::Opens, Scope::Failures, Scope::Panes, Scope::Sorts, Scope::Marks, Scope::List, Scope::Global],
-    &[Scope::Opens, Scope::Workers, Scope::Marks, Scope::List, Scope::Global],
+    &[Scope::Opens, Scope::Workers, Scope::Panes, Scope::Sorts, Scope::Marks, Scope::List, Scope::Global],
+    &[Scope::Opens, Scope::Tasks, Scope::Panes, Scope::List, Scope::Global],
+    &[Scope::Form, Scope::Field],
     &[Scope::Opens, Scope::Broker, Scope::Panes, Scope::Sorts, Scope::Marks, Scope::List, Scope::Global],
     &[Scope::Opens, Scope::Monitor, Scope::Panes, Scope::Sorts, Scope::List, Scope::Global],
     &[Scope::Opens, Scope::Tasks, Scope::Tree, Scope::List, Scope::Global],

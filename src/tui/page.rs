@@ -16,13 +16,13 @@ pub enum Target {
     Tab(usize),
     Row(usize),
     Column(usize),
-    /// One of the panes that share a place.
-    Pane(usize),
     Action(Action),
     /// A point of a chart: thousandths of its time.
     Share(u16),
     /// The edge between a list and its details.
     Split,
+    /// An inner tab.
+    Pane(usize),
 }
 
 /// See the module.

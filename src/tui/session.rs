@@ -139,6 +139,8 @@ impl<W: Write> Session<W> {
                 },
                 Some(receipt) = self.receipts.1.recv() => {
                     self.app.done(receipt, self.wiring.ops.clock.now());
+                    // What a command changed is seen at once, not with the next round of questions.
+                    self.wiring.feed.refresh();
                     self.key_dirty = true;
                     None
                 }

@@ -40,6 +40,14 @@ impl Cx<'_> {
         }
     }
 
+    /// As it was when the link broke, if it is broken: who is silent then, is silent because we hear nothing.
+    pub fn last_heard(&self) -> Self {
+        match self.link {
+            LinkState::Down { since, .. } => Self { now: self.now.min(*since), ..*self },
+            _ => Self { ..*self },
+        }
+    }
+
     /// The zone times are shown in.
     pub fn shown_zone(&self) -> &TimeZone {
         match self.options.times {
@@ -101,6 +109,8 @@ pub enum Answer {
     Choice(usize),
     /// What was chosen of many, in order.
     Picked(Vec<String>),
+    /// What stands in the fields of a form, when all of it can be read.
+    Fields(Vec<String>),
 }
 
 /// Why the screen ends.

@@ -10,3 +10,4 @@ mod protocol;
 mod real;
 mod screens;
 mod state;
+mod workers;

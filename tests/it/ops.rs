@@ -10,7 +10,7 @@ use flower_tui::clock::{Clock, Stamp};
 use flower_tui::feed::apply_messages;
 use flower_tui::history::audit::{Audit, Origin};
 use flower_tui::ops::retry::{Refusal, Retry};
-use flower_tui::ops::{Command, Error, Ops, Outcome, PoolChange, Risk};
+use flower_tui::ops::{Command, Control, Error, Ops, Outcome, Risk};
 use flower_tui::sim::{Options, SimBroker};
 use flower_tui::state::{Limits, State, Store, Update};
 
@@ -40,19 +40,25 @@ async fn ops(audit: Result<Option<Audit>, String>) -> (Ops, SimBroker) {
 
 /// One of each kind.
 fn every_command(ops: &Ops) -> Vec<Command> {
-    let worker = || vec!["celery@app-1".to_owned()];
+    let order = |what| Command::Control { workers: vec!["celery@app-1".to_owned()], what };
     let failed = ops.store.read(|m| m.all_tasks().find(|t| t.state() == State::Failure).map(|t| t.id().clone()));
     let retry = ops.store.read(|m| Retry::prepare(m, &failed.expect("a failure"), None)).expect("literal");
     vec![
         Command::Revoke { ids: vec![TaskId::new("x")], terminate: None },
         Command::Revoke { ids: vec![TaskId::new("x")], terminate: Some(Signal::Kill) },
         Command::Retry { tasks: vec![retry], refused: vec![] },
-        Command::Pool { workers: worker(), change: PoolChange::Grow(1) },
-        Command::Pool { workers: worker(), change: PoolChange::Shrink(1) },
-        Command::Shutdown { workers: worker() },
-        Command::Ping { workers: worker() },
-        Command::Events { workers: vec![], on: true },
-        Command::Events { workers: worker(), on: false },
+        order(Control::Grow(1)),
+        order(Control::Shrink(1)),
+        order(Control::RestartPool),
+        order(Control::Autoscale { max: 9, min: 3 }),
+        order(Control::AddQueue("extra".into())),
+        order(Control::CancelQueue("media".into())),
+        order(Control::RateLimit { task: "mail.send".into(), rate: "10/m".into() }),
+        order(Control::TimeLimit { task: "mail.send".into(), soft: Some(5.0), hard: Some(9.0) }),
+        order(Control::Shutdown),
+        order(Control::Ping),
+        Command::Control { workers: vec![], what: Control::Events(true) },
+        order(Control::Events(false)),
     ]
 }
 
@@ -87,10 +93,10 @@ async fn every_worker_s_reply_is_in_the_receipt() {
     assert_eq!(receipt.replies.len(), 5);
     let receipt = ops.run(&Command::Revoke { ids: vec![TaskId::new("x")], terminate: Some(Signal::Term) }).await;
     assert_eq!(receipt.outcome, Outcome::Failed("no worker runs or holds it".into()));
-    let receipt = ops.run(&Command::Ping { workers: vec!["nobody@nowhere".into()] }).await;
+    let receipt = ops.run(&Command::Control { workers: vec!["nobody@nowhere".into()], what: Control::Ping }).await;
     assert_eq!(receipt.outcome, Outcome::Unconfirmed("no worker answered".into()));
     // A threads pool can't grow, and says so.
-    let receipt = ops.run(&Command::Pool { workers: vec!["celery@app-4".into()], change: PoolChange::Grow(1) }).await;
+    let receipt = ops.run(&Command::Control { workers: vec!["celery@app-4".into()], what: Control::Grow(1) }).await;
     assert!(matches!(receipt.outcome, Outcome::Failed(_)), "{receipt:?}");
 }
 
@@ -98,7 +104,7 @@ async fn every_worker_s_reply_is_in_the_receipt() {
 async fn a_pool_keeps_one_process_whatever_is_asked() {
     let (ops, sim) = ops(Ok(None)).await;
     let worker = vec!["celery@app-2".to_owned()];
-    let receipt = ops.run(&Command::Pool { workers: worker.clone(), change: PoolChange::Shrink(99) }).await;
+    let receipt = ops.run(&Command::Control { workers: worker.clone(), what: Control::Shrink(99) }).await;
     assert_eq!(receipt.outcome, Outcome::Confirmed, "{receipt:?}");
     let stats =
         sim.control(&Request { method: Method::Stats, to: Some(worker) }, &[], Duration::ZERO).await.expect("stats");
@@ -126,4 +132,43 @@ async fn a_retried_task_runs_again_with_the_same_arguments() {
         assert_eq!(new.root(), old.root());
         assert_eq!(Retry::prepare(m, &TaskId::new("unknown"), None), Err(Refusal::Unknown));
     });
+}
+
+/// What a worker answers to one method.
+async fn ask(sim: &SimBroker, worker: &str, method: Method) -> serde_json::Value {
+    let request = Request { method, to: Some(vec![worker.to_owned()]) };
+    sim.control(&request, &[], Duration::ZERO).await.expect("replies").remove(0).value
+}
+
+#[tokio::test]
+async fn orders_change_the_worker_that_took_them() {
+    let (ops, sim) = ops(Ok(None)).await;
+    let tell = async |worker: &str, what: Control| {
+        ops.run(&Command::Control { workers: vec![worker.to_owned()], what }).await.outcome
+    };
+    let has = |queues: &serde_json::Value, name: &str| queues.as_array().unwrap().iter().any(|q| q["name"] == name);
+    assert_eq!(tell("celery@app-1", Control::AddQueue("extra".into())).await, Outcome::Confirmed);
+    assert!(has(&ask(&sim, "celery@app-1", Method::ActiveQueues).await, "extra"));
+    assert_eq!(tell("celery@app-1", Control::CancelQueue("media".into())).await, Outcome::Confirmed);
+    assert!(!has(&ask(&sim, "celery@app-1", Method::ActiveQueues).await, "media"));
+    let limit = |task: &str| Control::RateLimit { task: task.into(), rate: "10/m".into() };
+    assert_eq!(tell("celery@app-1", limit("mail.send")).await, Outcome::Confirmed);
+    let times = Control::TimeLimit { task: "mail.send".into(), soft: Some(5.0), hard: Some(9.0) };
+    assert_eq!(tell("celery@app-1", times).await, Outcome::Confirmed);
+    let registered = ask(&sim, "celery@app-1", Method::Registered).await;
+    let mail = "mail.send [rate_limit=10/m time_limit=9.0 soft_time_limit=5.0]";
+    assert!(registered.as_array().unwrap().iter().any(|t| t == mail), "{registered}");
+    let failed = |outcome, why: &str| assert_eq!(outcome, Outcome::Failed(why.to_owned()));
+    failed(tell("celery@app-1", limit("nobody.knows")).await, "celery@app-1: unknown task");
+    failed(tell("celery@app-1", Control::RestartPool).await, "celery@app-1: ValueError('Pool restarts not enabled')");
+    let range = Control::Autoscale { max: 12, min: 9 };
+    failed(tell("celery@app-1", range.clone()).await, "celery@app-1: ValueError('Autoscale not enabled')");
+    assert_eq!(tell("celery@app-5", range).await, Outcome::Confirmed);
+    let stats = ask(&sim, "celery@app-5", Method::Stats).await;
+    assert_eq!((stats["autoscaler"]["max"].as_u64(), stats["autoscaler"]["min"].as_u64()), (Some(12), Some(9)));
+    assert_eq!(stats["pool"]["processes"].as_array().map(Vec::len), Some(9));
+    assert!(matches!(tell("celery@app-5", Control::Grow(1)).await, Outcome::Failed(_)));
+    let before = ask(&sim, "celery@app-3", Method::Stats).await["pool"]["processes"].clone();
+    assert_eq!(tell("celery@app-3", Control::RestartPool).await, Outcome::Confirmed);
+    assert_ne!(ask(&sim, "celery@app-3", Method::Stats).await["pool"]["processes"], before);
 }

@@ -68,6 +68,12 @@ impl Stage {
                 let replies = self.sim.control(&Request::to_all(method), &[], Duration::ZERO).await.expect("replies");
                 self.store.apply(&[Update::Inspected(now, name, replies)]);
             }
+            if let Some((worker, method)) = self.app.interest().inspect {
+                let name = method.name();
+                let request = Request { method, to: Some(vec![worker]) };
+                let replies = self.sim.control(&request, &[], Duration::ZERO).await.expect("replies");
+                self.store.apply(&[Update::Inspected(now, name, replies)]);
+            }
             let depths = self.sim.queues(&[]).await.expect("depths");
             self.store.apply(&[Update::Queues(now, depths), Update::Tick(now)]);
             self.health = Some(self.sim.health().await.expect("health"));
@@ -78,6 +84,11 @@ impl Stage {
     pub fn pass(&mut self, secs: u64) {
         self.clock.set(self.now() + Duration::from_secs(secs));
         self.catch_up();
+    }
+
+    /// Lets time pass in which nothing is heard.
+    pub fn wait(&mut self, secs: u64) {
+        self.clock.set(self.now() + Duration::from_secs(secs));
     }
 
     /// Types keys: single characters, and names in angle brackets.
@@ -374,8 +385,7 @@ fn the_selection_follows_the_task_and_not_the_row() {
 
 #[test]
 fn random_keys_resizes_and_time_never_panic_and_send_nothing_unasked() {
-    let keys =
-        "jkgGvu*sSf./?pLE+-iQrxX1234 <Enter><Esc><Up><Down><Backspace><ctrl-d><ctrl-u>yn<PageDown><End><Home>:,a<Tab>";
+    let keys = "jkgGvu*sSf./?pLE+-iQRAad[]rxX1234 <Enter><Esc><Up><Down><Backspace><ctrl-d><ctrl-u>yn<PageDown><End><Home>:,a<Tab>";
     let names: Vec<&str> = {
         let mut names = Vec::new();
         let mut rest = keys;

@@ -16,6 +16,8 @@ use crate::tui::widgets::literal;
 
 /// A `y` typed sooner than this was not an answer.
 const READING: Duration = Duration::from_millis(300);
+/// Columns of the widest question.
+const WIDEST: u16 = 100;
 
 /// See the module.
 pub struct Confirm {
@@ -23,11 +25,15 @@ pub struct Confirm {
     title: Clean,
     lines: Vec<Clean>,
     shown: Option<Stamp>,
+    /// First line that is seen, and the last it can be.
+    top: usize,
+    last_top: usize,
 }
 
 impl Confirm {
     pub fn new(command: Command) -> Self {
-        Self { command, title: Clean::default(), lines: Vec::new(), shown: None }
+        let (title, lines) = (Clean::default(), Vec::new());
+        Self { command, title, lines, shown: None, top: 0, last_top: 0 }
     }
 }
 
@@ -55,6 +61,14 @@ impl View for Confirm {
                 Some(shown) if cx.now.since(shown) >= READING => Outcome::Effect(Effect::Run(self.command.clone())),
                 _ => Outcome::Done,
             },
+            Action::ConfirmDown => {
+                self.top = (self.top + 1).min(self.last_top);
+                Outcome::Done
+            }
+            Action::ConfirmUp => {
+                self.top = self.top.saturating_sub(1);
+                Outcome::Done
+            }
             _ => Outcome::Effect(Effect::Close),
         }
     }
@@ -70,22 +84,29 @@ impl View for Confirm {
         self.shown.get_or_insert(cx.now);
         let preview = self.command.preview(cx.model);
         self.title = clean(&preview.title);
-        self.lines = preview.lines.iter().map(|line| clean(line)).collect();
+        let width = usize::from(cx.size.width.min(WIDEST).saturating_sub(6));
+        self.lines = preview.lines.iter().flat_map(|line| literal::wrap(&clean(line), width)).collect();
+        self.last_top = self.lines.len().saturating_sub(usize::from(cx.size.height.saturating_sub(6)));
+        self.top = self.top.min(self.last_top);
     }
 
     fn draw(&self, page: &mut Page<'_>, area: Rect) {
         let words = clean(&self.command.words());
         let line = crate::clean!("= {words}");
-        let room = usize::from(area.width.min(100).saturating_sub(6));
-        let lines: Vec<Clean> = self.lines.iter().flat_map(|l| literal::wrap(l, room)).collect();
         let wanted = self.lines.iter().chain([&self.title, &line]).map(Clean::width).max().unwrap_or(0) + 6;
-        let box_area = centered(area, wanted.clamp(44, 100) as u16, lines.len() as u16 + 6);
+        let box_area =
+            centered(area, wanted.clamp(44, usize::from(WIDEST)) as u16, self.lines.len().min(999) as u16 + 6);
         let destroys = self.command.risk() == Risk::Destroys;
         page.frame(box_area, &self.title, if destroys { Role::Fail } else { Role::Accent });
         let (x, width) = (box_area.x + 3, box_area.width.saturating_sub(6));
-        let room = box_area.height.saturating_sub(6);
-        for (i, text) in lines.iter().take(usize::from(room)).enumerate() {
-            page.put(x, box_area.y + 2 + i as u16, width, text, Role::Text);
+        let room = usize::from(box_area.height.saturating_sub(6));
+        for (text, y) in self.lines.iter().skip(self.top).take(room).zip(box_area.y + 2..) {
+            page.put(x, y, width, text, Role::Text);
+        }
+        if self.lines.len() > room {
+            let below = self.lines.len().saturating_sub(self.top + room);
+            let text = if below > 0 { crate::clean!(" ↓ {below} more lines ") } else { Clean::own(" ↑ ") };
+            page.put_right(x, box_area.y + box_area.height.saturating_sub(1), width, &text, Role::Muted);
         }
         let bottom = (box_area.y + box_area.height).saturating_sub(2);
         if box_area.height > 4 {

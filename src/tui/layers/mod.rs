@@ -2,6 +2,7 @@
 
 pub mod choose;
 pub mod confirm;
+pub mod form;
 pub mod help;
 pub mod log;
 pub mod palette;
@@ -11,6 +12,7 @@ pub mod scroll;
 
 pub use choose::Choose;
 pub use confirm::Confirm;
+pub use form::Form;
 pub use help::Help;
 pub use palette::Palette;
 pub use pick::Pick;

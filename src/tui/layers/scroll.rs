@@ -53,7 +53,7 @@ impl Scroll {
                 self.find(self.top);
             }
             Answer::Cancelled => self.search.clear(),
-            Answer::Choice(_) | Answer::Picked(_) => {}
+            Answer::Choice(_) | Answer::Picked(_) | Answer::Fields(_) => {}
         }
     }
 

@@ -378,7 +378,8 @@ impl View for Tasks {
                 Outcome::Done
             }
             Action::EventsOn => {
-                Outcome::Effect(Effect::Ask(crate::ops::Command::Events { workers: Vec::new(), on: true }))
+                let what = crate::ops::Control::Events(true);
+                Outcome::Effect(Effect::Ask(crate::ops::Command::Control { workers: Vec::new(), what }))
             }
             Action::TaskTerminate => {
                 self.asking = Asking::Signal(self.commanded());

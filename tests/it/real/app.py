@@ -8,6 +8,7 @@ app = Celery("app", broker=os.environ["BROKER"], backend=os.environ["BROKER"])
 app.conf.task_send_sent_event = True
 app.conf.worker_prefetch_multiplier = 2
 app.conf.broker_connection_retry_on_startup = True
+app.conf.worker_pool_restarts = True
 
 
 @app.task(name="demo.add")

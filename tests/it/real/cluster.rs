@@ -94,12 +94,18 @@ pub const WORKER: &str = "w1@test";
 
 impl Cluster {
     pub fn start() -> Self {
+        Self::start_with(&["-c", "2"])
+    }
+
+    /// With a worker that is started so.
+    pub fn start_with(arguments: &[&str]) -> Self {
         let redis = Redis::start(&[]);
         let folder = tempfile::tempdir().expect("temp");
         std::fs::copy(root().join("tests/it/real/app.py"), folder.path().join("app.py")).expect("copied");
         let log = std::fs::File::create(folder.path().join("worker.log")).expect("log");
         let worker = Command::new(venv("celery"))
-            .args(["-A", "app", "worker", "-E", "-c", "2", "-n", WORKER, "--loglevel", "INFO"])
+            .args(["-A", "app", "worker", "-E", "-n", WORKER, "--loglevel", "INFO"])
+            .args(arguments)
             .current_dir(folder.path())
             .env("BROKER", redis.url())
             .env("C_FORCE_ROOT", "1")

@@ -9,5 +9,6 @@ mod pty;
 mod reconnect;
 mod refusals;
 mod suspend;
+mod workers;
 
 pub use cluster::flower;

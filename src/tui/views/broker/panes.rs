@@ -139,6 +139,7 @@ impl Panes {
             workers: self.pane == Pane::Consumers,
             consumers: true,
             queue: self.pane.look().map(|what| QueueLook { name: queue.to_owned(), what }),
+            ..Interest::default()
         }
     }
 

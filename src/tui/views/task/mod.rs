@@ -65,7 +65,7 @@ pub fn searched(outline: &mut Outline, answer: &Answer) {
     match answer {
         Answer::Text { text, .. } => outline.search(text),
         Answer::Cancelled => outline.search(""),
-        Answer::Choice(_) | Answer::Picked(_) => {}
+        Answer::Choice(_) | Answer::Picked(_) | Answer::Fields(_) => {}
     }
 }
 
