@@ -84,9 +84,9 @@ pub fn normalise(message: &str) -> String {
             (c.len_utf8(), "")
         };
         if put.is_empty() {
-            out.push(if c.is_control() { ' ' } else { c })
+            out.push(if c.is_control() { ' ' } else { c });
         } else {
-            out.push_str(put)
+            out.push_str(put);
         }
         before = Some(if put.is_empty() { c } else { '>' });
         rest = &rest[taken..];

@@ -127,7 +127,6 @@ actions! {
 
     GroupBy       Broker  ["o"]                      Looks    "group"    "group what waits: by task, origin, priority, age"
 
-
     EventsOn      TaskList  ["E"]                      Changes  ""         "turn task events on at every worker"
 
     Down          List    ["j" "Down"]               Looks    ""         "next row"
@@ -243,7 +242,16 @@ pub const TOGETHER: &[&[Scope]] = &[
     ],
     &[Scope::Opens, Scope::Tasks, Scope::Panes, Scope::Filters, Scope::List, Scope::Global],
     &[Scope::Form, Scope::Field],
-    &[Scope::Opens, Scope::Broker, Scope::Panes, Scope::Filters, Scope::Marks, Scope::List, Scope::Global],
+    &[
+        Scope::Opens,
+        Scope::Broker,
+        Scope::Panes,
+        Scope::Sorts,
+        Scope::Filters,
+        Scope::Marks,
+        Scope::List,
+        Scope::Global,
+    ],
     &[Scope::Opens, Scope::Monitor, Scope::Panes, Scope::Sorts, Scope::List, Scope::Global],
     &[Scope::Opens, Scope::Tasks, Scope::Tree, Scope::List, Scope::Global],
     &[Scope::Tasks, Scope::Folds, Scope::Text, Scope::Global],

@@ -15,9 +15,9 @@ use crate::text::{Clean, cut_end, cut_middle};
 pub enum Target {
     Tab(usize),
     Row(usize),
-    Column(usize),
-    /// One of the panes that share a place.
+    /// A pane or inner tab.
     Pane(usize),
+    Column(usize),
     Action(Action),
     /// A point of a chart: thousandths of its time.
     Share(u16),

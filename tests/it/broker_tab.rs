@@ -171,6 +171,8 @@ fn queues_are_sorted_by_a_click_on_a_column() {
     let most = first(&mut stage);
     stage.click("READY");
     assert!(stage.text().contains("READY▲") && first(&mut stage) != most);
+    stage.keys("sj<Enter>");
+    assert!(stage.text().contains("UNACKED▼"), "{}", stage.text());
 }
 
 #[test]

@@ -188,7 +188,7 @@ impl View for Palette {
         match action {
             Action::FieldOlder => self.at = self.at.saturating_sub(1),
             Action::FieldNewer | Action::FieldComplete => {
-                self.at = (self.at + 1).min(self.found.len().saturating_sub(1))
+                self.at = (self.at + 1).min(self.found.len().saturating_sub(1));
             }
             Action::FieldDone => return self.choose(),
             _ => return Outcome::Effect(Effect::Close),

@@ -205,7 +205,7 @@ impl Prompt {
                 page.select(line);
             }
             page.put_name(x, y, column, &clean(text), Role::Accent);
-            page.put(x + column, y, (area.x + area.width).saturating_sub(x + column + 1), &clean(help), Role::Muted);
+            page.put(x + column, y, (area.x + area.width).saturating_sub(x + column + 1), clean(help), Role::Muted);
         }
         if all.len() > first + rows && rows > 0 {
             let more = crate::clean!(" {} more, Tab steps through ", all.len() - first - rows);

@@ -14,13 +14,13 @@ use crate::human;
 use crate::state::queue::Queue;
 use crate::text::Clean;
 use crate::tui::action::{Action, Scope};
-use crate::tui::layers::Prompt;
+use crate::tui::layers::{Choose, Prompt};
 use crate::tui::page::{Page, Target};
 use crate::tui::theme::Role;
 use crate::tui::view::{Answer, Cx, Effect, Outcome, View};
 use crate::tui::widgets::table::{Row, Table};
 
-use super::list::Cursor;
+use super::list::{Cursor, Split};
 use super::task::Line;
 use panes::Panes;
 use queue::QueueScreen;
@@ -33,10 +33,13 @@ pub struct BrokerView {
     table: Table,
     /// Title of the column it is sorted by, and whether downwards; else it is by name.
     sort: Option<(&'static str, bool)>,
+    /// The menu of orders is open.
+    sorting: bool,
     filter: String,
     health: Line,
     note: Line,
     panes: Panes,
+    split: Split,
     /// Rows of the panes below the table; none where there is no room.
     below: u16,
     height: usize,
@@ -50,9 +53,6 @@ const ABOVE: u16 = 2;
 
 /// Rows for the panes: what the queues leave, but at least half.
 fn below(height: u16, queues: usize) -> u16 {
-    if height < TALL {
-        return 0;
-    }
     let left = height.saturating_sub(ABOVE + 2 + queues.min(1_000) as u16);
     left.max(height / 2)
 }
@@ -70,6 +70,7 @@ impl BrokerView {
         let mut queues: Vec<(&str, &Queue)> =
             cx.model.queues().into_iter().filter(|(name, _)| pattern.matches(name)).collect();
         let Some((title, down)) = self.sort else { return queues };
+        // By name they are sorted already; the sort is stable, and names break ties.
         let value = |(name, queue): &(&str, &Queue)| table::measure(title, name, queue, cx).unwrap_or(0.0);
         queues.sort_by(|a, b| value(a).total_cmp(&value(b)));
         if down {
@@ -101,7 +102,16 @@ impl BrokerView {
 
 impl View for BrokerView {
     fn scopes(&self) -> &'static [Scope] {
-        &[Scope::Opens, Scope::Broker, Scope::Panes, Scope::Filters, Scope::Marks, Scope::List, Scope::Global]
+        &[
+            Scope::Opens,
+            Scope::Broker,
+            Scope::Panes,
+            Scope::Sorts,
+            Scope::Filters,
+            Scope::Marks,
+            Scope::List,
+            Scope::Global,
+        ]
     }
 
     fn perform(&mut self, action: Action, _cx: &mut Cx<'_>) -> Outcome {
@@ -117,8 +127,24 @@ impl View for BrokerView {
             Action::Filter => {
                 Outcome::Effect(Effect::Open(Box::new(Prompt::line("filter", &self.filter, |_| Ok(()), Vec::new()))))
             }
+            Action::Sort => {
+                self.sorting = true;
+                let sorted = self.sort.map_or("QUEUE", |(title, _)| title);
+                let at = table::ORDERS.iter().position(|(title, _)| *title == sorted).unwrap_or(0);
+                let lines = table::ORDERS.iter().map(|(_, words)| (*words).to_owned());
+                Outcome::Effect(Effect::Open(Box::new(Choose::lines("sort queues by", lines, at))))
+            }
+            Action::Reverse => {
+                let (title, down) = self.sort.unwrap_or(("QUEUE", false));
+                self.sort = Some((title, !down));
+                Outcome::Done
+            }
             Action::Back if !self.filter.is_empty() => {
                 self.filter.clear();
+                Outcome::Done
+            }
+            Action::Back if !self.cursor.marks.is_empty() => {
+                self.cursor.marks.clear();
                 Outcome::Done
             }
             _ => Outcome::Ignored,
@@ -131,9 +157,13 @@ impl View for BrokerView {
     }
 
     fn answer(&mut self, answer: &Answer, _cx: &mut Cx<'_>) -> Outcome {
-        match answer {
-            Answer::Text { text, .. } => self.filter = text.clone(),
-            _ => self.filter.clear(),
+        match (std::mem::take(&mut self.sorting), answer) {
+            (true, Answer::Choice(i)) => {
+                self.sort = table::ORDERS.get(*i).map(|(title, _)| (*title, *title != "QUEUE"));
+            }
+            (true, _) => {}
+            (false, Answer::Text { text, .. }) => self.filter = text.clone(),
+            (false, _) => self.filter.clear(),
         }
         Outcome::Done
     }
@@ -161,7 +191,8 @@ impl View for BrokerView {
     fn sync(&mut self, cx: &Cx<'_>) {
         let queues = self.sorted(cx);
         self.names = queues.iter().map(|(name, _)| (*name).to_owned()).collect();
-        self.below = below(cx.size.height, self.names.len());
+        let usual = cx.options.split.unwrap_or_else(|| below(cx.size.height, self.names.len()));
+        self.below = self.split.below(cx.size.height, usual, TALL);
         self.height = usize::from(cx.size.height.saturating_sub(ABOVE + 1 + self.below));
         let selected = self.cursor.settle(&self.names, self.height);
         if self.names.is_empty() {
@@ -208,8 +239,13 @@ impl View for BrokerView {
         page.instead_of_rows(list, &self.empty);
         if let (Some(name), true) = (&self.cursor.at, below > 0) {
             let pane = Rect { y: area.y + area.height - below, height: below, ..area };
+            page.clickable(Rect { height: 1, ..pane }, Target::Split);
             self.panes.draw_below(page, pane, name);
         }
+    }
+
+    fn resize_details(&mut self, rows: u16) {
+        self.split.set(rows);
     }
 
     fn interest(&self) -> Interest {
@@ -230,7 +266,6 @@ mod tests {
 
     #[test]
     fn the_panes_take_what_the_queues_leave_and_at_least_half() {
-        assert_eq!(below(19, 4), 0);
         assert_eq!(below(21, 4), 13);
         assert_eq!(below(21, 400), 10);
         assert_eq!(below(57, 4), 49);

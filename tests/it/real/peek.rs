@@ -1,16 +1,22 @@
 //! Looking into a real Redis: what real clients put there, read in the order workers would take it.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use flower_tui::broker::{self, Broker, BrokerUrl, TransportOptions};
 use flower_tui::celery::queue::{Delivered, Waiting};
+use flower_tui::clock::Clock;
+use flower_tui::feed::{self, Context, QueueLook};
+use flower_tui::state::peek::{By, Found, Look, Peeked};
+use flower_tui::state::{Limits, Store, Update};
 use redis::Commands;
 use serde_json::Value;
 
 use super::cluster::{Redis, flower};
+use super::pty::Screen;
 use crate::fixtures::rows;
 
-fn open(redis: &Redis) -> std::sync::Arc<dyn Broker> {
+fn open(redis: &Redis) -> Arc<dyn Broker> {
     let url = BrokerUrl::parse(&redis.url()).expect("url");
     broker::open(&url, TransportOptions::default()).expect("opened")
 }
@@ -140,4 +146,79 @@ fn a_queue_is_told_of_on_the_command_line() {
     let (code, text) = ask(&["queue", "parked", "--peek", "30"]);
     assert!(code == Some(0) && text.contains("waiting    22") && text.contains("capture.echo"), "{text}");
     assert_eq!(ask(&["queue", "no-such-queue"]).0, Some(1));
+}
+
+/// What is told of a look for groups that somebody wants for as long as `still` says.
+fn groups(redis: &Redis, still: &(dyn Fn() -> bool + Send + Sync)) -> (bool, Vec<Arc<Peeked>>) {
+    let context = Context {
+        broker: open(redis),
+        store: Store::new(Limits::default()),
+        clock: Clock::system(),
+        stop: Default::default(),
+    };
+    let wanted = QueueLook { name: "many".into(), what: Look::Groups };
+    let (sender, mut receiver) = tokio::sync::mpsc::channel(64);
+    run(async {
+        let whole = feed::look(&context, &wanted, still, &sender).await;
+        drop(sender);
+        let mut told = Vec::new();
+        while let Some(update) = receiver.recv().await {
+            if let Update::Peeked(peeked) = update {
+                told.push(peeked);
+            }
+        }
+        (whole, told)
+    })
+}
+
+#[test]
+fn of_a_long_queue_a_sample_is_folded_and_shown_while_it_is_made() {
+    let redis = Redis::start(&[]);
+    let recorded = rows("redis-queue-messages.jsonl");
+    let mut pipe = redis::pipe();
+    for n in 0..10_100 {
+        pipe.lpush("many", recorded[n % 2 + 5]["data"].as_str().expect("data")).ignore();
+    }
+    pipe.exec(&mut redis.connection()).expect("pushed");
+    let (whole, told) = groups(&redis, &|| true);
+    assert!(whole && told.len() > 10, "{}", told.len());
+    let Ok(Found::Groups(sample)) = &told.last().expect("told").found else { panic!("no sample") };
+    assert_eq!((sample.looked, sample.done), (10_000, true));
+    let groups = sample.groups(By::Task);
+    assert_eq!((groups.len(), groups[0].count, groups[0].key.as_str()), (1, 10_000, "capture.add"));
+    assert!(told.iter().all(|peeked| peeked.canvases.len() <= 500 && !peeked.canvases.is_empty()));
+    let (whole, told) = self::groups(&redis, &|| false);
+    assert!(!whole && told.len() == 1, "who looks elsewhere ends it");
+    let left: i64 = redis.connection().llen("many").expect("length");
+    assert_eq!(left, 10_100);
+}
+
+#[test]
+fn by_keys_one_looks_into_a_queue() {
+    let redis = Redis::start(&[]);
+    fill(&redis, "parked");
+    let mut connection = redis.connection();
+    let _: i64 = connection.sadd("_kombu.binding.parked", "parked\u{6}\u{16}\u{6}\u{16}parked").expect("bound");
+    let home = tempfile::tempdir().expect("temp");
+    let mut command = flower(&[], home.path());
+    command.env("CELERY_BROKER_URL", redis.url());
+    let mut screen = Screen::start(&command, 120, 36);
+    screen.wait("22 queued");
+    screen.wait("No task was seen yet");
+    screen.keys("4");
+    let text = screen.wait("all 22, next first");
+    assert!(text.contains("capture.echo") && text.contains("gen2848"), "{text}");
+    screen.keys("o");
+    screen.wait("by task");
+    screen.keys("]");
+    screen.wait("Nothing is delivered and unacknowledged");
+    screen.keys("]");
+    screen.wait("No worker has said yet");
+    screen.keys("]]\r");
+    screen.wait("[Waiting]");
+    screen.keys("\r");
+    let text = screen.wait("a message, looked at in its queue");
+    assert!(text.contains("c89aea30-352a-4c4c-b842-3f2aef2f604f"), "{text}");
+    screen.signal("-TERM");
+    assert_eq!(screen.end(), (0, true));
 }

@@ -11,18 +11,31 @@ use crate::tui::widgets::table::{Cell, Column};
 /// Ten-second buckets of the trend.
 const TREND: usize = 90;
 
+/// What queues can be sorted by: titles of columns, and words for a menu.
+pub const ORDERS: [(&str, &str); 8] = [
+    ("QUEUE", "name"),
+    ("READY", "waiting messages"),
+    ("UNACKED", "unacknowledged messages"),
+    ("CONSUMERS", "consumers"),
+    ("IN/s", "messages in"),
+    ("OUT/s", "messages out"),
+    ("OLDEST", "age of the oldest"),
+    ("DRAINS IN", "time until it is empty"),
+];
+
 /// Columns that fit, the least important gone first.
 pub fn columns(width: u16) -> Vec<Column> {
+    // Wide enough for the sign of the order behind each title.
     let (sign, name) = (Column::left("", 1), Column::left("QUEUE", 0));
     let (ready, trend) = (Column::right("READY", 7), Column::left("TREND 15m", 15));
-    let (unacked, consumers) = (Column::right("UNACKED", 7), Column::right("CONSUMERS", 9));
+    let (unacked, consumers) = (Column::right("UNACKED", 8), Column::right("CONSUMERS", 10));
     let (into, out) = (Column::right("IN/s", 6), Column::right("OUT/s", 6));
-    let (oldest, drains) = (Column::right("OLDEST", 8), Column::right("DRAINS IN", 9));
+    let (oldest, drains) = (Column::right("OLDEST", 8), Column::right("DRAINS IN", 10));
     let priorities = Column::left("BY PRIORITY", if width < 140 { 16 } else { 24 });
     match width {
         0..60 => vec![sign, name, ready, unacked],
         60..100 => {
-            vec![sign, name, ready, Column { width: 9, title: "TREND", ..trend }, unacked, consumers, oldest, drains]
+            vec![sign, name, ready, Column { width: 7, title: "TREND", ..trend }, unacked, consumers, oldest, drains]
         }
         100..112 => vec![sign, name, ready, trend, unacked, consumers, into, out, oldest, drains],
         _ => vec![sign, name, ready, trend, unacked, consumers, into, out, oldest, drains, priorities],

@@ -76,8 +76,8 @@ impl Plan {
         let heat_rows = if chart_rows == all && left >= 3 && workers > 0 { heat_wanted.min(left) } else { 0 };
         let spare = left.saturating_sub(heat_rows);
         // What is left goes to the charts first, then to the table.
-        let taller = if chart_rows > 0 { (spare / 2 / chart_rows).min(6) } else { 0 };
-        let chart_height = if chart_rows > 0 { (6 + taller).min(room / chart_rows) } else { 0 };
+        let taller = (spare / 2).checked_div(chart_rows).unwrap_or(0).min(6);
+        let chart_height = room.checked_div(chart_rows).unwrap_or(0).min(6 + taller);
         let top_rows = body.saturating_sub(chart_rows * chart_height + heat_rows);
         Self { columns, chart_rows, chart_height, heat_rows, top_rows }
     }

@@ -11,6 +11,7 @@ use crate::clock::Stamp;
 use crate::human;
 use crate::state::peek::{Found, Look};
 use crate::state::task::parse_iso;
+use crate::state::worker::{KEPT, Worker};
 use crate::text::{Clean, clean, cut_end};
 use crate::tui::theme::Role;
 use crate::tui::view::Cx;
@@ -217,11 +218,20 @@ pub(super) fn unacked(queue: &str, cx: &Cx<'_>) -> Rows {
     Rows { columns, items, note: vec![shown, as_of(peeked.at, cx), (kept, Role::Faint)], empty }
 }
 
+/// The methods whose lists together name all that a worker holds.
+const LISTS: [&str; 3] = ["active", "reserved", "scheduled"];
+
+/// When a worker told of a list, if all of it is kept.
+fn whole(worker: &Worker, list: &str) -> Option<Stamp> {
+    let told = &worker.inspected;
+    told.answered(list).filter(|_| told.total(list).is_some_and(|n| n <= KEPT))
+}
+
 /// Whether the workers' lists are new enough to say that none of them holds a message: what was given out since they
 /// were made can't be in them, and what is done by now is in them no more.
 fn is_orphan(delivered: Option<Stamp>, seen: Stamp, cx: &Cx<'_>) -> bool {
-    let lists = cx.model.workers().into_iter().filter(|(_, w)| w.is_online(cx.now));
-    let told = lists.map(|(_, w)| w.inspected.at.filter(|_| w.inspected.reserved.is_some()));
+    let online = cx.model.workers().into_iter().filter(|(_, w)| w.is_online(cx.now));
+    let told = online.map(|(_, w)| LISTS.into_iter().map(|list| whole(w, list)).min().flatten());
     // With nobody online nobody can hold it; with one that has not told, it may.
     let Some(oldest) = told.min() else { return true };
     let Some(oldest) = oldest else { return false };

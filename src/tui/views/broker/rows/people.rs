@@ -94,7 +94,7 @@ fn consumer(title: &str, name: &str, worker: &Worker, queue: &str, cx: &Cx<'_>) 
             }
             None => Cell::default(),
         },
-        "RESERVED" => found.reserved.as_ref().map_or(blank(), |held| muted(&human::count(held.len() as u64))),
+        "RESERVED" => found.total("reserved").map_or(blank(), |n| muted(&human::count(n as u64))),
         "FROM HERE" => {
             let lists = [&found.active, &found.reserved];
             let held = lists.into_iter().flatten().flatten().filter(|held| held.queue.as_deref() == Some(queue));
