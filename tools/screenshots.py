@@ -19,34 +19,53 @@ FONTS = "/usr/share/fonts/truetype/dejavu/"
 CELL = (10, 20)
 TOUR_CELL = (7, 14)
 TOUR_COLORS = 32
-GROUNDS = {"dark": ("#16181d", "#c8ccd4"), "light": ("#ffffff", "#24292f"), "none": ("#16181d", "#d0d0d0")}
+GROUNDS = {"dark": ("#16181d", "#c8ccd4"), "light": ("#ffffff", "#24292f"), "none": ("#16181d", "#d0d0d0"),
+           "high-contrast": ("#000000", "#ffffff")}
 
 # Name, size, theme, keys (None waits a second), options of the demo.
 SHOTS = [
     ("tasks", (120, 36), "dark", "jjjj", []),
     ("tasks-80x24", (80, 24), "dark", "jj", []),
     ("tasks-200x60", (200, 60), "dark", "jjj", []),
+    ("tasks-40x12", (40, 12), "dark", "jj", []),
     ("tasks-light", (120, 36), "light", "jjjj", []),
     ("tasks-no-color", (120, 36), "none", "jjjj", []),
-    ("failures", (120, 36), "dark", ["/state:failure,retry\r"], []),
-    ("task", (120, 40), "dark", ["/state:failure task:charge\r", None, "\r"], []),
-    ("task-light", (120, 40), "light", ["/state:failure task:charge\r", None, "\r"], []),
+    ("filter", (120, 36), "dark", ["/state:failure task:"], []),
+    ("columns", (120, 36), "dark", ["c"], []),
+    ("task", (120, 40), "dark", ["/state:failure task:charge tries:>1\r", None, "\r"], []),
+    ("task-80x24", (80, 24), "dark", ["/state:failure task:charge tries:>1\r", None, "\r"], []),
+    ("task-light", (120, 40), "light", ["/state:failure task:charge tries:>1\r", None, "\r"], []),
+    ("workflow", (120, 36), "dark", ["/task:reports.render\r", None, "W", None], []),
+    ("workflow-80x24", (80, 24), "dark", ["/task:reports.render\r", None, "W", None], []),
     ("retry", (120, 36), "dark", ["/state:failure task:charge\r", None, "r"], []),
     ("menu", (120, 36), "dark", ["jjj", "."], []),
+    ("palette", (120, 36), "dark", [":", "work"], []),
     ("help", (120, 36), "dark", ["?"], []),
     ("workers", (120, 36), "dark", ["2", None, None, None], []),
     ("workers-80x24", (80, 24), "dark", ["2", None, None, None], []),
     ("workers-200x60", (200, 60), "dark", ["2", None, None, None], ["--workers", "24", "--rate", "60"]),
+    ("workers-folded", (120, 36), "dark", ["2", None, None, None], ["--workers", "60", "--rate", "60"]),
     ("workers-light", (120, 36), "light", ["2", None, None, None], []),
+    ("worker", (120, 36), "dark", ["2", None, "jj\r", None, "]]", None, None], []),
+    ("autoscale", (120, 36), "dark", ["2", None, "G", "A"], []),
     ("monitor", (120, 36), "dark", ["3", None], []),
     ("monitor-80x24", (80, 24), "dark", ["3", None], []),
     ("monitor-200x60", (200, 60), "dark", ["3", None], []),
     ("monitor-light", (120, 36), "light", ["3", None], []),
+    ("monitor-no-color", (120, 36), "none", ["3", None], []),
+    ("monitor-read", (120, 36), "dark", ["3", None, "{{{{{{{{", None], []),
     ("broker", (120, 36), "dark", ["4"] + [None] * 12, ["--scenario", "backlog"]),
     ("broker-80x24", (80, 24), "dark", ["4"] + [None] * 12, ["--scenario", "backlog"]),
     ("broker-200x60", (200, 60), "dark", ["4"] + [None] * 12, ["--scenario", "backlog"]),
+    ("broker-light", (120, 36), "light", ["4"] + [None] * 6, ["--scenario", "backlog"]),
+    ("queue", (120, 36), "dark", ["4"] + [None] * 3 + ["jj\r"] + [None] * 4, ["--scenario", "backlog"]),
+    ("failures", (120, 36), "dark", ["5", None], []),
+    ("failures-80x24", (80, 24), "dark", ["5", None], []),
+    ("failures-200x60", (200, 60), "dark", ["5", None], []),
+    ("failures-light", (120, 36), "light", ["5", None], []),
     ("empty", (120, 36), "dark", [], ["--tasks", "0", "--rate", "0", "--workers", "0"]),
-    ("hundred-thousand", (120, 36), "dark", [None, None, None, "jjjj"], ["--tasks", "100000"]),
+    ("hundred-thousand", (120, 36), "dark", [None] * 6 + ["jjjj"], ["--tasks", "100000"]),
+    ("high-contrast", (120, 36), "high-contrast", "jjjj", []),
 ]
 
 # The animated tour: what is typed, and how many seconds that is looked at. Several keys in one string are typed one after
@@ -61,9 +80,12 @@ TOUR = [
     ("\r", 3),
     ("\x1b", 0.5),
     ("\x1b", 1),
+    ("5", 2.5),
     ("2", 2.5),
     ("j", 1),
-    ("3", 3),
+    ("]]", 2),
+    ("3", 2.5),
+    ("{{{{{{", 2),
     ("4", 2.5),
     ("1", 1.5),
 ]

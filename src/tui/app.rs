@@ -83,6 +83,8 @@ pub struct App {
     round_trip: Option<Duration>,
 }
 
+/// Columns and rows below which nothing can be shown that is of use.
+const LEAST: (u16, u16) = (16, 5);
 /// The tab that lists tasks.
 const TASKS: usize = 0;
 /// How long a message stays in the last line.
@@ -363,6 +365,10 @@ impl App {
                 return vec![Do::Run(command)];
             }
             Effect::Open(view) => self.layers.push(view),
+            Effect::Replace(view) => {
+                self.layers.pop();
+                self.layers.push(view);
+            }
             Effect::OpenTask(id) => self.layers.push(Box::new(TaskScreen::new(id))),
             Effect::OpenTasks { filter } => self.open_tasks(&filter),
             Effect::OpenWorkflow(id) => self.layers.push(Box::new(WorkflowScreen::new(id))),
@@ -560,6 +566,12 @@ impl App {
         let (theme, zone, keys) = (self.options.theme, self.options.zone.clone(), self.options.keys.clone());
         buffer.set_style(area, theme.background());
         let mut page = Page { buffer, theme, now, zone: &zone, keys: &keys, clicks: Vec::new(), cursor: None };
+        if area.width < LEAST.0 || area.height < LEAST.1 {
+            let text = crate::clean!("at least {}x{}", LEAST.0, LEAST.1);
+            page.put(area.x, area.y + area.height / 2, area.width, &text, Role::Muted);
+            self.clicks.clear();
+            return None;
+        }
         let line = |y: u16| Rect { x: area.x, y, width: area.width, height: u16::from(y < area.y + area.height) };
         self.header.draw(&mut page, line(area.y));
         if area.height > 1 {

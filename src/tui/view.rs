@@ -85,6 +85,8 @@ pub enum Effect {
         what: String,
         text: String,
     },
+    /// Put another screen in the place of the topmost one.
+    Replace(Box<dyn View>),
     /// Close the topmost layer.
     Close,
     /// Close the topmost layer, and let the view below take this action.

@@ -238,3 +238,25 @@ fn a_filter_that_reaches_beyond_memory_says_so() {
     stage.keys("/<ctrl-u>since:deploy<Enter>");
     assert!(!stage.text().contains("no mark"), "{}", stage.text());
 }
+
+#[test]
+fn one_goes_round_from_the_list_to_the_task_to_its_workflow() {
+    let mut stage = stage(120, 36);
+    stage.keys("/task:reports.render<Enter>");
+    stage.draw();
+    stage.keys("<Tab>");
+    assert!(stage.text().contains("› task "), "{}", stage.text());
+    stage.keys("<Tab>");
+    assert!(stage.text().contains("› workflow"), "{}", stage.text());
+    stage.keys("<BackTab>");
+    assert!(stage.text().contains("› task "), "{}", stage.text());
+    stage.keys("<Tab><Tab>");
+    assert!(stage.text().contains("filter  task:reports.render"), "{}", stage.text());
+}
+
+#[test]
+fn a_screen_of_no_use_says_what_it_takes() {
+    let mut stage = stage(120, 36);
+    stage.size = ratatui::layout::Size { width: 15, height: 4 };
+    assert!(stage.text().contains("at least 16x5"), "{}", stage.text());
+}

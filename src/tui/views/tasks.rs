@@ -329,6 +329,7 @@ impl View for Tasks {
             Scope::Opens,
             Scope::Tasks,
             Scope::TaskList,
+            Scope::Panes,
             Scope::Sorts,
             Scope::Filters,
             Scope::Marks,
@@ -352,6 +353,11 @@ impl View for Tasks {
                 let prompt = Prompt::line("filter", &self.filter, check, self.history.clone());
                 Outcome::Effect(Effect::Open(Box::new(prompt.completing(known(cx)))))
             }
+            Action::NextPane | Action::PreviousPane => match &self.cursor {
+                Some((id, _)) if action == Action::NextPane => Outcome::Effect(Effect::OpenTask(id.clone())),
+                Some((id, _)) => Outcome::Effect(Effect::OpenWorkflow(id.clone())),
+                None => Outcome::Done,
+            },
             Action::Columns => {
                 self.asking = Asking::Columns;
                 Outcome::Effect(Effect::Open(Box::new(self.pick(cx))))

@@ -373,12 +373,15 @@ fn bar(task: &Task<'_>, width: usize, (from, to): (Stamp, Stamp), now: Stamp) ->
 
 impl View for WorkflowScreen {
     fn scopes(&self) -> &'static [Scope] {
-        &[Scope::Opens, Scope::Tasks, Scope::Tree, Scope::List, Scope::Global]
+        &[Scope::Opens, Scope::Tasks, Scope::Tree, Scope::Panes, Scope::List, Scope::Global]
     }
 
     fn perform(&mut self, action: Action, cx: &mut Cx<'_>) -> Outcome {
         match action {
-            Action::Back | Action::Workflow => return Outcome::Effect(Effect::Close),
+            Action::Back | Action::Workflow | Action::NextPane => return Outcome::Effect(Effect::Close),
+            Action::PreviousPane => {
+                return Outcome::Effect(Effect::Replace(Box::new(task::TaskScreen::new(self.id.clone()))));
+            }
             Action::Open => {
                 return self.cursor.at.clone().map_or(Outcome::Done, |id| Outcome::Effect(Effect::OpenTask(id)));
             }

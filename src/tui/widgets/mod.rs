@@ -6,3 +6,4 @@ pub mod literal;
 pub mod outline;
 pub mod spark;
 pub mod table;
+pub mod tabs;

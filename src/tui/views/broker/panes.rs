@@ -13,6 +13,7 @@ use crate::tui::view::Cx;
 use crate::tui::views::list::Cursor;
 use crate::tui::views::task::Line;
 use crate::tui::widgets::table::{Row, Table};
+use crate::tui::widgets::tabs;
 
 use super::rows::{self, Opens, Rows};
 
@@ -177,7 +178,7 @@ impl Panes {
     /// Paints the panes below the table of queues. A click on a row opens them.
     pub fn draw_below(&self, page: &mut Page<'_>, area: Rect, queue: &str) {
         let title = vec![(clean(&cut_middle(clean(queue).as_str(), usize::from(area.width / 4).max(8))), Role::Text)];
-        self.draw_titles(page, area, title);
+        self.draw_titles(page, area, &title);
         let rows = Rect { y: area.y + 1, height: area.height.saturating_sub(1), ..area };
         let clicks = page.clicks.len();
         self.draw_rows(page, rows);
@@ -186,35 +187,22 @@ impl Panes {
     }
 
     /// A rule with the name of the queue, the panes there are, and how what is shown was come by.
-    pub fn draw_titles(&self, page: &mut Page<'_>, area: Rect, mut pieces: Line) {
-        let sign = |pieces: &mut Line, text: &'static str| pieces.push((Clean::own(text), Role::Border));
-        if !pieces.is_empty() {
-            sign(&mut pieces, " ── ");
-        }
-        let width = |pieces: &Line| pieces.iter().map(|(text, _)| text.width() as u16).sum::<u16>();
-        let whole: u16 = Pane::ALL.iter().map(|pane| pane.title().len() as u16 + 2).sum();
-        // Where they don't all fit, the one that is shown stands for itself.
-        let all = width(&pieces) + whole + 6 <= area.width;
-        let mut places = Vec::new();
-        for (i, pane) in Pane::ALL.into_iter().enumerate().filter(|(_, pane)| all || *pane == self.pane) {
-            let x = area.x + 2 + width(&pieces);
-            let (text, role) = match (pane == self.pane, all) {
-                (true, true) => (crate::clean!("[{}]", pane.title()), Role::Accent),
-                (true, false) => (crate::clean!("[{}] {}/{}", pane.title(), i + 1, Pane::ALL.len()), Role::Accent),
-                (false, _) => (crate::clean!(" {} ", pane.title()), Role::Muted),
-            };
-            places.push((Rect { x, y: area.y, width: text.width() as u16, height: 1 }, Target::Pane(i)));
-            pieces.push((text, role));
-        }
-        // A blank, the sign, and two columns at the end.
-        let left = area.width.saturating_sub(width(&pieces) + 9);
-        let note = if area.width < WIDE { Vec::new() } else { fitting(&self.note, left) };
+    pub fn draw_titles(&self, page: &mut Page<'_>, area: Rect, name: &Line) {
+        page.rule(area, name);
+        let named: u16 = name.iter().map(|(text, _)| text.width() as u16).sum();
+        let x = area.x + if named > 0 { named + 6 } else { 2 };
+        let end = area.x + area.width;
+        let room = Rect { x, width: end.saturating_sub(x + 2), ..area };
+        let titles = Pane::ALL.map(Pane::title);
+        page.put(x.saturating_sub(1), area.y, 1, Clean::own(" "), Role::Text);
+        let used = tabs::draw(page, room, &titles, Pane::ALL.iter().position(|pane| *pane == self.pane).unwrap_or(0));
+        let x = x + used;
+        let note = if area.width < WIDE { Vec::new() } else { fitting(&self.note, end.saturating_sub(x + 6)) };
         if !note.is_empty() {
-            sign(&mut pieces, " ── ");
-            pieces.extend(note);
+            page.put(x + 2, area.y, 1, Clean::own(" "), Role::Text);
+            let used = page.pieces(x + 3, area.y, end.saturating_sub(x + 5), &note);
+            page.put(x + 3 + used, area.y, 1, Clean::own(" "), Role::Text);
         }
-        page.rule(area, &pieces);
-        places.into_iter().for_each(|(place, target)| page.clickable(place, target));
     }
 
     /// Paints the rows, or what is said instead of them.

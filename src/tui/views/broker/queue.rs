@@ -181,7 +181,7 @@ impl View for QueueScreen {
         if area.height < 3 {
             return;
         }
-        self.panes.draw_titles(page, Rect { y: area.y + 1, height: 1, ..area }, Vec::new());
+        self.panes.draw_titles(page, Rect { y: area.y + 1, height: 1, ..area }, &Vec::new());
         let rows = Rect { y: area.y + ABOVE, height: area.height.saturating_sub(ABOVE), ..area };
         self.panes.draw_rows(page, rows);
     }

@@ -161,6 +161,11 @@ pub fn events(task: &Task<'_>, cx: &Cx<'_>) -> Vec<Item> {
         let at = task.outcome(state);
         events.extend(at.map(|at| (at, past(state).to_owned(), theme::role(state), "overridden".to_owned())));
     }
+    // What happened to the cluster meanwhile may be the reason.
+    if let (Some(from), Some(to)) = (events.iter().map(|e| e.0).min(), events.iter().map(|e| e.0).max()) {
+        let meanwhile = cx.model.marks().all().filter(|mark| mark.at > from && mark.at < to);
+        events.extend(meanwhile.map(|mark| (mark.at, "▾".to_owned(), Role::Accent, mark.text.clone())));
+    }
     events.sort_by_key(|(at, ..)| *at);
     let mut before: Option<Stamp> = None;
     events

@@ -71,7 +71,7 @@ pub fn searched(outline: &mut Outline, answer: &Answer) {
 
 impl View for TaskScreen {
     fn scopes(&self) -> &'static [Scope] {
-        &[Scope::Tasks, Scope::Folds, Scope::Text, Scope::Global]
+        &[Scope::Tasks, Scope::Folds, Scope::Text, Scope::Panes, Scope::Global]
     }
 
     fn perform(&mut self, action: Action, cx: &mut Cx<'_>) -> Outcome {
@@ -81,6 +81,11 @@ impl View for TaskScreen {
         match action {
             Action::Back => Outcome::Effect(Effect::Close),
             Action::Workflow => Outcome::Effect(Effect::OpenWorkflow(self.id.clone())),
+            // The list, the task, its workflow: one goes round.
+            Action::NextPane => {
+                Outcome::Effect(Effect::Replace(Box::new(super::workflow::WorkflowScreen::new(self.id.clone()))))
+            }
+            Action::PreviousPane => Outcome::Effect(Effect::Close),
             Action::TaskTerminate => {
                 self.choosing_signal = true;
                 Outcome::Effect(Effect::Open(Box::new(act::signals())))

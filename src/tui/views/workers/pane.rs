@@ -218,16 +218,23 @@ fn cut(name: &str, width: usize) -> Clean {
 /// How long a task runs, and how much of its usual time that is.
 fn runs<'a>(held: &'a Held, cx: &Cx<'_>, known: &mut Usual<'a>) -> Line {
     let Some(started) = held.started else { return vec![(Clean::own("               "), Role::Faint)] };
-    let ran = cx.now.since(started).as_secs_f64();
+    // The list is seconds old: what has ended since ran until then, and quietly.
+    let ended = cx.model.task(&held.id).filter(|task| task.state().is_ready()).and_then(|task| task.finished());
+    let ran = ended.unwrap_or(cx.now).since(started).as_secs_f64();
     let p = usual(&held.name, cx, known);
     let share = if p.samples > 0 { ran / f64::from(p.p95).max(0.001) } else { 0.0 };
     let (on, off) = spark::gauge(share, 8);
     let late = p.samples > 0 && ran > f64::from(p.p99);
-    let time = (crate::clean!("{:>8} ", human::span(ran as u64)), if late { Role::Warn } else { Role::Running });
+    let role = match (ended, late) {
+        (Some(_), _) => Role::Faint,
+        (None, true) => Role::Warn,
+        (None, false) => Role::Running,
+    };
+    let time = (crate::clean!("{:>8} ", human::span(ran as u64)), role);
     if p.samples == 0 {
         return vec![time, (Clean::own("         "), Role::Faint)];
     }
-    vec![time, (on, if late { Role::Warn } else { Role::Running }), (off, Role::Faint), (Clean::own(" "), Role::Faint)]
+    vec![time, (on, role), (off, Role::Faint), (Clean::own(" "), Role::Faint)]
 }
 
 fn pool(worker: &Worker, cx: &Cx<'_>, width: usize, content: &mut Content) {

@@ -13,6 +13,7 @@ use crate::tui::view::{Answer, Cx, Effect, Outcome, View};
 use crate::tui::views::list::Cursor;
 use crate::tui::views::task::Line;
 use crate::tui::views::tasks::act;
+use crate::tui::widgets::tabs;
 
 use super::columns;
 use super::forms::{self, Forms, Meant};
@@ -263,26 +264,8 @@ impl View for WorkerScreen {
     }
 }
 
-/// The titles of the inner tabs; where not all fit, those around the chosen one.
+/// The titles of the inner tabs.
 pub fn inner_tabs(page: &mut Page<'_>, area: Rect, chosen: Inner) {
-    let titles: u16 = Inner::ALL.iter().map(|(_, title)| title.len() as u16).sum();
-    let gap = if titles + 2 * Inner::ALL.len() as u16 <= area.width { 2 } else { 1 };
-    let wide = |(_, title): &(Inner, &str)| title.len() as u16 + gap;
-    let place = chosen.place();
-    let mut first = 0;
-    while first < place && Inner::ALL.iter().take(place + 1).skip(first).map(wide).sum::<u16>() > area.width {
-        first += 1;
-    }
-    let mut x = area.x;
-    for (i, (inner, title)) in Inner::ALL.iter().enumerate().skip(first) {
-        let width = title.len() as u16;
-        if x + width > area.x + area.width {
-            break;
-        }
-        let role = if *inner == chosen { Role::Accent } else { Role::Muted };
-        page.put(x, area.y, width, Clean::own(title), role);
-        page.put(x + width, area.y, gap, Clean::repeated(' ', usize::from(gap)), Role::Text);
-        page.clickable(Rect { x, y: area.y, width, height: 1 }, Target::Pane(i));
-        x += width + gap;
-    }
+    let titles = Inner::ALL.map(|(_, title)| title);
+    tabs::draw(page, area, &titles, chosen.place());
 }
