@@ -26,7 +26,10 @@ impl Model {
     pub(super) fn apply(&mut self, update: &Update) {
         match update {
             Update::Events(batch) => self.apply_events(batch, 0..batch.events.len()),
-            Update::Missed(n) => self.counters.missed += n,
+            Update::Missed(at, n) => {
+                self.counters.missed += n;
+                self.last_missed = Some(*at);
+            }
             Update::Queues(at, depths) => {
                 for depth in depths {
                     let name = self.names.intern(&depth.name);

@@ -9,7 +9,6 @@ use std::collections::BTreeSet;
 use ratatui::layout::Rect;
 
 use crate::celery::TaskId;
-use crate::clock::Stamp;
 use crate::filter::{self, Filter, Word};
 use crate::human;
 use crate::state::live::Place;
@@ -261,7 +260,8 @@ impl Tasks {
     /// What is missing of a filter that reaches further back than memory.
     fn beyond(&self, cx: &Cx<'_>) -> Option<(String, Role)> {
         let (successes, rest) = cx.model.horizons();
-        let complete = successes.max(rest).or(cx.model.watching_since())?;
+        let gap = cx.model.last_gap();
+        let complete = successes.max(rest).max(gap).or(cx.model.watching_since())?;
         let find = |name: &str| cx.model.marks().find(name);
         let since = self.query.filter().since()?.resolve(cx.now, cx.model.zone(), find)?;
         // A little before the first event is not a gap.
@@ -270,6 +270,7 @@ impl Tasks {
         }
         let shown = cx.time(complete);
         Some(match (successes, rest) {
+            _ if gap >= Some(complete) => (format!("before {shown} events were missed"), Role::Warn),
             (Some(_), None) => (format!("before {shown} only failures"), Role::Warn),
             (None, None) => (format!("nothing before {shown}: not watched yet"), Role::Warn),
             _ => (format!("before {shown} not all"), Role::Warn),
@@ -281,16 +282,21 @@ impl Tasks {
 fn horizon(cx: &Cx<'_>) -> Option<(String, Role)> {
     let (successes, rest) = cx.model.horizons();
     let begun = cx.model.first_event()?;
-    let show = |at: Stamp| cx.time(at);
-    Some(match (successes.or(rest), rest) {
-        (None, _) => (format!("complete since {}", show(begun)), Role::Faint),
-        (Some(complete), None) => {
-            (format!("complete since {} · failures since {}", show(complete), show(begun)), Role::Faint)
-        }
-        (Some(complete), Some(rest)) => {
-            (format!("complete since {} · failures since {}", show(complete.max(rest)), show(rest)), Role::Faint)
-        }
-    })
+    let failures = rest.unwrap_or(begun);
+    let complete = successes.map_or(failures, |since| since.max(failures));
+    // What was missed before may have been anything, failures too.
+    if let Some(gap) = cx.model.last_gap().filter(|gap| *gap > complete) {
+        let missed = match cx.model.counters().missed {
+            0 => "the link was down before".to_owned(),
+            n => format!("{} events missed before", human::count(n)),
+        };
+        return Some((format!("complete since {} ({missed})", cx.time(gap)), Role::Warn));
+    }
+    let mut text = format!("complete since {}", cx.time(complete));
+    if successes.or(rest).is_some() {
+        text += &format!(" · failures since {}", cx.time(failures));
+    }
+    Some((text, Role::Faint))
 }
 
 /// The values a filter can be completed with, as they are known when the field opens.
