@@ -131,7 +131,11 @@ impl Model {
             worker.freq = freq;
         }
         event.active.apply(&mut worker.active);
+        let before = worker.processed;
         event.processed.apply(&mut worker.processed);
+        if before.is_some() && worker.processed > before {
+            worker.untold = worker.untold.saturating_add(1);
+        }
         event.loadavg.apply(&mut worker.loadavg);
         for (text, slot) in [
             (event.sw_ident, &mut worker.sw_ident),
@@ -217,6 +221,7 @@ impl Model {
         self.tasks.hot[i].worker = Some(name);
         let worker = self.worker_mut(name, event.received);
         worker.last_seen = worker.last_seen.max(event.received);
+        worker.untold = 0;
         // The event's own stamp, not the time of arrival: so does Celery.
         worker.beat(event.stamp);
     }

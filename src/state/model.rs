@@ -188,6 +188,11 @@ impl Model {
         (self.workers.values().filter(|w| w.is_online(now)).count(), self.workers.len())
     }
 
+    /// How many online workers run tasks and send no events of them.
+    pub fn mute(&self, now: Stamp) -> usize {
+        self.workers.values().filter(|w| w.is_mute() && w.is_online(now)).count()
+    }
+
     /// A queue by its name.
     pub fn queue(&self, name: &str) -> Option<&Queue> {
         self.queues.get(&self.names.find(name)?)

@@ -15,6 +15,7 @@ use crate::state::live::Place;
 use crate::state::{LiveQuery, Scan, ScanRequest, Sort, State};
 use crate::text::Clean;
 use crate::tui::action::{Action, Scope};
+use crate::tui::keymap;
 use crate::tui::layers::pick::Choice;
 use crate::tui::layers::{Choose, Pick, Prompt};
 use crate::tui::page::{Page, Target};
@@ -64,6 +65,8 @@ pub struct Tasks {
     /// Columns scrolled away to the left.
     sideways: usize,
     arrivals: f64,
+    /// Workers run tasks and send no events of them.
+    mute: bool,
 }
 
 impl Default for Tasks {
@@ -89,6 +92,7 @@ impl Default for Tasks {
             chosen: None,
             sideways: 0,
             arrivals: 0.0,
+            mute: false,
         }
     }
 }
@@ -99,6 +103,8 @@ const DETAILS: u16 = 6;
 const TALL: u16 = 26;
 /// New tasks a second above which the list moves once a second only.
 const CALM: f64 = 10.0;
+/// Marked tasks that are looked at to say why an action can't be taken.
+const JUDGED: usize = 1_000;
 /// Rows above the cursor that are counted; more are not told apart.
 const COUNTED: usize = 9_999;
 
@@ -243,7 +249,7 @@ impl Tasks {
         line.push((counts, Role::Text));
         if let Some(mark) = self.query.filter().marks().find(|name| cx.model.marks().find(name).is_none()) {
             line.push((crate::clean!(" · no mark is named {mark}"), Role::Warn));
-        } else if let Some((text, role)) = self.beyond(cx).or_else(|| horizon(cx)) {
+        } else if let Some((text, role)) = silence(cx).or_else(|| self.beyond(cx)).or_else(|| horizon(cx)) {
             line.push((crate::clean!(" · {text}"), role));
         }
         if let Some(left_at) = self.left_at.filter(|_| !self.following) {
@@ -276,6 +282,17 @@ impl Tasks {
             _ => (format!("before {shown} not all"), Role::Warn),
         })
     }
+}
+
+/// That workers send no events of the tasks they run, and what helps.
+fn silence(cx: &Cx<'_>) -> Option<(String, Role)> {
+    let whose = match (cx.model.mute(cx.now), cx.model.online(cx.now).0) {
+        (0, _) => return None,
+        (mute, online) if mute >= online => "workers".to_owned(),
+        (mute, online) => format!("{mute} of {online} workers"),
+    };
+    let key = cx.options.keys.first(Action::EventsOn).map(|key| format!(": {} turns them on", keymap::shown(key)));
+    Some((format!("{whose} send no task events{}", key.unwrap_or_default()), Role::Warn))
 }
 
 /// Since when the list is complete.
@@ -405,7 +422,16 @@ impl View for Tasks {
     }
 
     fn refuse(&self, action: Action, cx: &Cx<'_>) -> Option<String> {
-        act::refuse(action, &self.commanded(), cx.model)
+        match action {
+            Action::Open | Action::Mark if self.cursor.is_none() => Some("no task is chosen".into()),
+            // Of so many, the question says what can't be done.
+            _ if !act::needs_task(action) || self.marks.len() > JUDGED => None,
+            _ => act::refuse(action, &self.commanded(), cx.model),
+        }
+    }
+
+    fn urges(&self) -> Option<(Action, &'static str)> {
+        self.mute.then_some((Action::EventsOn, "events"))
     }
 
     fn answer(&mut self, answer: &Answer, _cx: &mut Cx<'_>) -> Outcome {
@@ -496,6 +522,7 @@ impl View for Tasks {
             let task = cx.model.task(id)?;
             Some((task::title(&task), task::brief(&task, cx, usize::from(cx.size.width.saturating_sub(4)))))
         });
+        self.mute = cx.model.mute(cx.now) > 0;
         self.arrivals = f64::from(cx.model.series().recent(5, cx.now).received) / 5.0;
         self.empty =
             if self.ids.is_empty() { empty::lines(cx, &self.filter, self.query.is_stale()) } else { Vec::new() };
