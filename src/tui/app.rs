@@ -267,6 +267,7 @@ impl App {
             health: world.health,
             receipts: &receipts,
             paused: self.paused.is_some(),
+            round_trip: self.round_trip,
         };
         let result = act(self.focus(), &mut cx);
         self.options = options;
@@ -499,6 +500,7 @@ impl App {
             health: world.health,
             receipts: &receipts,
             paused: self.paused.is_some(),
+            round_trip: self.round_trip,
         };
         self.header.sync(&options.profile, self.round_trip, &Cx { now: world.now, ..cx });
         let first = self.layers.iter().rposition(|l| !l.is_overlay());

@@ -26,6 +26,8 @@ pub struct Cx<'a> {
     pub health: Option<&'a Health>,
     pub receipts: &'a [Receipt],
     pub paused: bool,
+    /// How long the terminal takes to answer, once that is known.
+    pub round_trip: Option<std::time::Duration>,
 }
 
 static UTC: TimeZone = TimeZone::UTC;

@@ -6,6 +6,7 @@ mod fixtures;
 mod layers;
 mod ops;
 mod palette;
+mod paths;
 mod protocol;
 mod real;
 mod screens;

@@ -120,9 +120,13 @@ impl Stage {
         let (y, line) = screen.lines().enumerate().find(|(_, l)| l.contains(text)).expect("on the screen");
         // The dump puts a quote in front of each line.
         let x = line[..line.find(text).expect("found")].chars().count() - 1;
+        self.click_at(x as u16, y as u16);
+    }
+
+    pub fn click_at(&mut self, x: u16, y: u16) {
         let store = self.store.clone();
         let world = World { now: self.now(), link: &self.link, health: self.health.as_ref(), size: self.size };
-        let done = store.read(|m| self.app.click(x as u16, y as u16, m, &world));
+        let done = store.read(|m| self.app.click(x, y, m, &world));
         self.done.extend(done);
     }
 
@@ -385,34 +389,41 @@ fn the_selection_follows_the_task_and_not_the_row() {
 
 #[test]
 fn random_keys_resizes_and_time_never_panic_and_send_nothing_unasked() {
-    let keys = "jkgGvu*sSf./?pLE+-iQRAad[]rxX1234 <Enter><Esc><Up><Down><Backspace><ctrl-d><ctrl-u>yn<PageDown><End><Home>:,a<Tab>";
-    let names: Vec<&str> = {
+    let keys = "jkhlgGvu*sSfcoztTWNJKR./?pLE+-iQAad[]{}rxXy12345 <Enter><Esc><Up><Down><Backspace><ctrl-d><ctrl-u>yn\
+                <PageDown><End><Home>:,a<Tab><BackTab><lt>>";
+    let names: Vec<String> = {
         let mut names = Vec::new();
         let mut rest = keys;
         while !rest.is_empty() {
             let end = if rest.starts_with('<') { rest.find('>').expect("closed") + 1 } else { 1 };
-            names.push(&rest[..end]);
+            names.push(rest[..end].replace("<lt>", "<"));
             rest = &rest[end..];
         }
         names
     };
     let mut rng = fastrand::Rng::with_seed(42);
     let mut stage = Stage::new(&SimOptions { tasks: 300, ..SimOptions::default() }, 120, 36, Theme::dark());
-    for step in 0..3_000 {
+    let mut before = stage.draw();
+    for step in 0..20_000 {
         match rng.u32(0..40) {
             0 => stage.size = Size { width: rng.u16(1..210), height: rng.u16(1..70) },
             1 => stage.pass(rng.u64(0..2)),
-            _ => {
-                let asked = stage.text().contains("do it");
-                stage.keys(names[rng.usize(0..names.len())]);
-                for what in stage.done.drain(..) {
-                    if let Do::Run(command) = what {
-                        let harmless = command.risk() == flower_tui::ops::Risk::Looks;
-                        assert!(harmless || asked, "step {step}: {command:?} without a question");
-                    }
-                }
+            2 => {
+                let (x, y) = (rng.u16(0..stage.size.width), rng.u16(0..stage.size.height));
+                stage.click_at(x, y);
+            }
+            _ => match names[rng.usize(0..names.len())].as_str() {
+                "<" => stage.key("<"),
+                name => stage.keys(name),
+            },
+        }
+        for what in stage.done.drain(..) {
+            if let Do::Run(command) = what {
+                let harmless = command.risk() == flower_tui::ops::Risk::Looks;
+                let asked = before.backend().to_string().contains("do it");
+                assert!(harmless || asked, "step {step}: {command:?} without a question");
             }
         }
-        stage.draw();
+        before = stage.draw();
     }
 }

@@ -19,6 +19,9 @@ const READING: Duration = Duration::from_millis(300);
 /// Columns of the widest question.
 const WIDEST: u16 = 100;
 
+/// Columns and rows below which a question can't be read.
+const LEAST: (u16, u16) = (30, 7);
+
 /// See the module.
 pub struct Confirm {
     command: Command,
@@ -58,7 +61,9 @@ impl View for Confirm {
     fn perform(&mut self, action: Action, cx: &mut Cx<'_>) -> Outcome {
         match action {
             Action::Yes => match self.shown {
-                Some(shown) if cx.now.since(shown) >= READING => Outcome::Effect(Effect::Run(self.command.clone())),
+                Some(shown) if cx.now.since(shown) >= READING.max(cx.round_trip.unwrap_or_default()) => {
+                    Outcome::Effect(Effect::Run(self.command.clone()))
+                }
                 _ => Outcome::Done,
             },
             Action::ConfirmDown => {
@@ -81,7 +86,12 @@ impl View for Confirm {
     }
 
     fn sync(&mut self, cx: &Cx<'_>) {
-        self.shown.get_or_insert(cx.now);
+        // What can't be read can't be answered either.
+        if cx.size.width < LEAST.0 || cx.size.height < LEAST.1 {
+            self.shown = None;
+        } else {
+            self.shown.get_or_insert(cx.now);
+        }
         let preview = self.command.preview(cx.model);
         self.title = clean(&preview.title);
         let width = usize::from(cx.size.width.min(WIDEST).saturating_sub(6));

@@ -5,6 +5,7 @@ use std::collections::{HashMap, HashSet};
 use ratatui::layout::Rect;
 
 use crate::celery::TaskId;
+use crate::celery::canvas::CanvasStep;
 use crate::clock::Stamp;
 use crate::filter;
 use crate::human;
@@ -41,10 +42,20 @@ pub struct WorkflowScreen {
 /// One task of the tree.
 struct Node {
     id: TaskId,
+    depth: u16,
+    /// A task that is yet to come, as the message of another told.
+    ghost: Option<Ghost>,
     /// Lines of the tree that stand before its name.
     branch: String,
     /// Tasks below it, all of them.
     below: usize,
+}
+
+/// A task that has not been sent.
+struct Ghost {
+    name: String,
+    /// What it waits for.
+    note: String,
 }
 
 /// The tree from the top, each task behind the one that called it.
@@ -125,7 +136,7 @@ impl Tree {
             };
             if hidden.is_none() {
                 open.push((step.depth, self.nodes.len()));
-                self.nodes.push(Node { id: task.id().clone(), branch, below: 0 });
+                self.nodes.push(Node { id: task.id().clone(), depth: step.depth, ghost: None, branch, below: 0 });
                 if folded.contains(task.id()) {
                     hidden = Some(step.depth);
                 }
@@ -140,6 +151,51 @@ impl Tree {
                 let last = i + 1 == children[step.task].len();
                 stack.push(Step { task: child, depth: step.depth.saturating_add(1), last, before: before.clone() });
             }
+        }
+    }
+}
+
+impl Tree {
+    /// Adds what is yet to come, as far as a message that was looked at told: the rest of chains, chords, callbacks.
+    fn add_ghosts(&mut self, model: &Model) {
+        let mut groups: HashMap<&str, (usize, usize)> = HashMap::new();
+        for node in &self.nodes {
+            if let Some(group) = model.canvas(&node.id).and_then(|canvas| canvas.group.as_deref()) {
+                let ended = model.task(&node.id).is_some_and(|task| task.state().is_ready());
+                let (left, all) = groups.entry(group).or_default();
+                *left += usize::from(!ended);
+                *all += 1;
+            }
+        }
+        let mut announced: HashSet<TaskId> = HashSet::new();
+        let mut found: Vec<(usize, Ghost, TaskId)> = Vec::new();
+        for (i, node) in self.nodes.iter().enumerate() {
+            let Some(canvas) = model.canvas(&node.id) else { continue };
+            let mut add = |step: &CanvasStep, note: String| {
+                let id = step.id.clone().unwrap_or_else(|| TaskId::new(&format!("{} after {}", step.task, node.id)));
+                if model.task(&id).is_none() && announced.insert(id.clone()) {
+                    found.push((i, Ghost { name: step.task.clone(), note }, id));
+                }
+            };
+            for (n, step) in canvas.chain.iter().enumerate() {
+                add(step, if n == 0 { "runs next".into() } else { "runs after that".into() });
+            }
+            if let Some(step) = &canvas.chord {
+                let waits = canvas.group.as_deref().and_then(|group| groups.get(group));
+                add(
+                    step,
+                    waits.map_or("waits for its group".into(), |(left, all)| format!("waits for {left} of {all}")),
+                );
+            }
+            canvas.callbacks.iter().for_each(|step| add(step, "runs if that succeeds".into()));
+            canvas.errbacks.iter().for_each(|step| add(step, "runs if that fails".into()));
+        }
+        // From the end, so that the places of those before stay true.
+        for (i, ghost, id) in found.into_iter().rev() {
+            let (depth, branch) = (self.nodes[i].depth, &self.nodes[i].branch);
+            let branch = format!("{}└┄ ", branch.replace("├─ ", "│  ").replace("└─ ", "   "));
+            let end = self.nodes[i + 1..].iter().position(|n| n.depth <= depth).map_or(self.nodes.len(), |n| i + 1 + n);
+            self.nodes.insert(end, Node { id, depth: depth.saturating_add(1), ghost: Some(ghost), branch, below: 0 });
         }
     }
 }
@@ -255,6 +311,21 @@ fn row(node: &Node, task: &Task<'_>, columns: &[Column], span: (Stamp, Stamp), f
     Row { cells, marked: false, role: None }
 }
 
+fn ghost_row(node: &Node, ghost: &Ghost, columns: &[Column]) -> Row {
+    let has_note = columns.iter().any(|column| column.title == "NOTE");
+    let cells = columns
+        .iter()
+        .map(|column| match column.title {
+            "" => Cell::new(Clean::own("○"), Role::Faint),
+            "TASK" if has_note => Cell::plain(crate::clean!("{}{}", node.branch, ghost.name)),
+            "TASK" => Cell::plain(crate::clean!("{}{}  {}", node.branch, ghost.name, ghost.note)),
+            "NOTE" => Cell::new(clean(&ghost.note), Role::Muted),
+            _ => Cell::default(),
+        })
+        .collect();
+    Row { cells, marked: false, role: Some(Role::Faint) }
+}
+
 fn took(task: &Task<'_>, cx: &Cx<'_>) -> Clean {
     let ran = task.runtime().or_else(|| Some(task.finished()?.since(task.started()?).as_secs_f64()));
     match task.running(cx.now) {
@@ -355,6 +426,7 @@ impl View for WorkflowScreen {
         let version = self.query.version();
         if self.built != version || self.tree.nodes.is_empty() {
             self.tree = Tree::build(&self.tasks(cx.model), &self.folded);
+            self.tree.add_ghosts(cx.model);
             self.built = version;
             self.rows = self.tree.nodes.iter().map(|node| node.id.clone()).collect();
         }
@@ -368,9 +440,10 @@ impl View for WorkflowScreen {
         let span = self.tree.span.map_or((cx.now, cx.now), |(begin, end)| (begin, end.unwrap_or(cx.now)));
         let shown = self.tree.nodes.iter().skip(self.cursor.top).take(self.height);
         self.table.rows = shown
-            .map(|node| match cx.model.task(&node.id) {
-                Some(task) => row(node, &task, &self.table.columns, span, self.folded.contains(&node.id), cx),
-                None => Row {
+            .map(|node| match (cx.model.task(&node.id), &node.ghost) {
+                (_, Some(ghost)) => ghost_row(node, ghost, &self.table.columns),
+                (Some(task), None) => row(node, &task, &self.table.columns, span, self.folded.contains(&node.id), cx),
+                (None, None) => Row {
                     cells: vec![Cell::default(), Cell::new(clean(&node.id.to_string()), Role::Faint)],
                     ..Row::default()
                 },
