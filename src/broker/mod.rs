@@ -63,6 +63,8 @@ pub struct Capabilities {
     pub unacked: bool,
     /// Messages can be looked at without taking them.
     pub peek: bool,
+    /// Its events wait until they are taken. Of others, what we are too slow for is lost.
+    pub waits: bool,
 }
 
 /// An event message as it came.

@@ -170,7 +170,7 @@ impl Broker for RedisBroker {
     }
 
     fn capabilities(&self) -> Capabilities {
-        Capabilities { priorities: true, unacked: true, peek: true }
+        Capabilities { priorities: true, unacked: true, peek: true, waits: false }
     }
 
     async fn events(&self) -> Result<EventStream> {

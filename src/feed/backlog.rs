@@ -1,4 +1,4 @@
-//! A queue bounded in bytes. Full, it drops what comes and counts it.
+//! A queue bounded in bytes. Full, it drops what comes and counts it; or it makes a source wait that can.
 
 use std::collections::VecDeque;
 
@@ -12,6 +12,7 @@ pub(super) const LIMIT: usize = 64 << 20;
 pub(super) struct Backlog<T> {
     inner: Mutex<Inner<T>>,
     filled: Notify,
+    taken: Notify,
     limit: usize,
 }
 
@@ -24,7 +25,7 @@ struct Inner<T> {
 impl<T> Backlog<T> {
     pub fn new(limit: usize) -> Self {
         let inner = Inner { items: VecDeque::new(), bytes: 0, dropped: 0 };
-        Self { inner: Mutex::new(inner), filled: Notify::new(), limit }
+        Self { inner: Mutex::new(inner), filled: Notify::new(), taken: Notify::new(), limit }
     }
 
     /// Adds an item of so many bytes, or drops it.
@@ -40,11 +41,29 @@ impl<T> Backlog<T> {
         self.filled.notify_one();
     }
 
+    /// Waits for room, and adds an item of so many bytes. An empty queue has room for anything.
+    pub async fn push_when_room(&self, bytes: usize, item: T) {
+        loop {
+            {
+                let mut inner = self.inner.lock();
+                if inner.items.is_empty() || inner.bytes + bytes <= self.limit {
+                    inner.bytes += bytes;
+                    inner.items.push_back((bytes, item));
+                    break;
+                }
+            }
+            // What was taken since the look above is remembered: this does not wait for ever.
+            self.taken.notified().await;
+        }
+        self.filled.notify_one();
+    }
+
     /// Waits for items, and takes at most `n` with the number of those dropped meanwhile.
     pub async fn take(&self, n: usize) -> (Vec<T>, u64) {
         loop {
             let taken = self.try_take(n);
             if !taken.0.is_empty() || taken.1 > 0 {
+                self.taken.notify_one();
                 return taken;
             }
             self.filled.notified().await;
@@ -77,5 +96,27 @@ mod tests {
         assert_eq!(backlog.take(2).await, (vec![0, 1], 7));
         backlog.push(30, 10);
         assert_eq!(backlog.take(10).await, (vec![2, 10], 0));
+    }
+
+    #[tokio::test]
+    async fn a_source_that_can_wait_loses_nothing() {
+        let backlog = Backlog::new(100);
+        let push = async {
+            for n in 0..100 {
+                backlog.push_when_room(30, n).await;
+            }
+            backlog.push_when_room(1_000, 100).await;
+        };
+        let take = async {
+            let mut all = Vec::new();
+            while all.len() < 101 {
+                let (taken, dropped) = backlog.take(2).await;
+                assert_eq!(dropped, 0);
+                all.extend(taken);
+            }
+            all
+        };
+        let ((), all) = tokio::join!(push, take);
+        assert_eq!(all, (0..=100).collect::<Vec<_>>());
     }
 }

@@ -27,7 +27,7 @@ pub(super) async fn run(context: Context, backlog: Arc<Backlog<RawMessage>>, mut
                 }
                 let mut applied = Vec::with_capacity(2);
                 if dropped > 0 {
-                    applied.push(Update::Missed(dropped));
+                    applied.push(Update::Missed(context.clock.now(), dropped));
                 }
                 applied.push(Update::Events(Arc::new(batch)));
                 context.store.apply(&applied);

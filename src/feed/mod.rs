@@ -1,7 +1,7 @@
 //! From the broker into the model: subscribing, decoding, polling. The model's only writer is the ingest task here.
 //!
 //! The subscription is drained at once into a queue bounded in bytes, because a Redis server disconnects a reader that
-//! is slow; what does not fit is dropped there and counted as missed.
+//! is slow; what does not fit is dropped there and counted as missed. A source that can wait is made to.
 
 mod backlog;
 mod ingest;
@@ -117,6 +117,7 @@ async fn subscribe(
     updates: mpsc::Sender<Update>,
     backlog: Arc<Backlog<RawMessage>>,
 ) {
+    let waits = context.broker.capabilities().waits;
     let mut backoff = Backoff::default();
     let mut down_since = None;
     loop {
@@ -133,12 +134,19 @@ async fn subscribe(
                 // Fails only when ingest has stopped, and then all stops.
                 let _ = updates.send(Update::Link(now, true)).await;
                 loop {
+                    let message = tokio::select! {
+                        () = context.stop.cancelled() => return,
+                        message = stream.next() => message,
+                    };
+                    let Some(message) = message else { break };
+                    let bytes = message.data.len() + 96;
+                    if !waits {
+                        backlog.push(bytes, message);
+                        continue;
+                    }
                     tokio::select! {
                         () = context.stop.cancelled() => return,
-                        message = stream.next() => match message {
-                            Some(message) => backlog.push(message.data.len() + 96, message),
-                            None => break,
-                        }
+                        () = backlog.push_when_room(bytes, message) => {}
                     }
                 }
                 "the connection ended".to_owned()

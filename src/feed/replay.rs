@@ -80,7 +80,7 @@ impl Broker for ReplayBroker {
     }
 
     fn capabilities(&self) -> Capabilities {
-        Capabilities { priorities: false, unacked: false, peek: false }
+        Capabilities { priorities: false, unacked: false, peek: false, waits: true }
     }
 
     async fn events(&self) -> Result<EventStream> {

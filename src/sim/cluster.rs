@@ -154,7 +154,9 @@ impl Cluster {
             let call = self.call(kind, None, None);
             self.send(call);
             let pause = -self.rng.f64().max(1e-9).ln() / rate;
-            self.plan(Duration::from_secs_f64(pause.min(60.0)), Happening::Arrival);
+            // At the start another rate begins, which a long pause must not keep waiting.
+            let most = if self.now < self.start { self.start.since(self.now).as_secs_f64().max(60.0) } else { 1e9 };
+            self.plan(Duration::from_secs_f64(pause.min(most)), Happening::Arrival);
         } else if self.now < self.start {
             let wait = self.start.since(self.now);
             self.plan(wait, Happening::Arrival);

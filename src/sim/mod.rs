@@ -70,7 +70,7 @@ impl Broker for SimBroker {
     }
 
     fn capabilities(&self) -> Capabilities {
-        Capabilities { priorities: true, unacked: true, peek: true }
+        Capabilities { priorities: true, unacked: true, peek: true, waits: true }
     }
 
     async fn events(&self) -> Result<EventStream> {

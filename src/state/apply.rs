@@ -26,7 +26,10 @@ impl Model {
     pub(super) fn apply(&mut self, update: &Update) {
         match update {
             Update::Events(batch) => self.apply_events(batch, 0..batch.events.len()),
-            Update::Missed(n) => self.counters.missed += n,
+            Update::Missed(at, n) => {
+                self.counters.missed += n;
+                self.last_missed = Some(*at);
+            }
             Update::Queues(at, depths) => {
                 for depth in depths {
                     let name = self.names.intern(&depth.name);
@@ -128,7 +131,11 @@ impl Model {
             worker.freq = freq;
         }
         event.active.apply(&mut worker.active);
+        let before = worker.processed;
         event.processed.apply(&mut worker.processed);
+        if before.is_some() && worker.processed > before {
+            worker.untold = worker.untold.saturating_add(1);
+        }
         event.loadavg.apply(&mut worker.loadavg);
         for (text, slot) in [
             (event.sw_ident, &mut worker.sw_ident),
@@ -214,6 +221,7 @@ impl Model {
         self.tasks.hot[i].worker = Some(name);
         let worker = self.worker_mut(name, event.received);
         worker.last_seen = worker.last_seen.max(event.received);
+        worker.untold = 0;
         // The event's own stamp, not the time of arrival: so does Celery.
         worker.beat(event.stamp);
     }

@@ -46,8 +46,8 @@ pub type Version = u64;
 #[derive(Debug, Clone)]
 pub enum Update {
     Events(Arc<Batch>),
-    /// Messages dropped because we could not keep up.
-    Missed(u64),
+    /// Messages dropped because we could not keep up, at a time.
+    Missed(Stamp, u64),
     /// Depths read from the broker, at a time.
     Queues(Stamp, Vec<queue::Depth>),
     /// Workers' answers to one inspect method, at a time.

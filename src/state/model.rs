@@ -70,6 +70,7 @@ pub struct Model {
     pub(super) counters: Counters,
     pub(super) undecodable: VecDeque<Undecodable>,
     pub(super) first_event: Option<Stamp>,
+    pub(super) last_missed: Option<Stamp>,
     pub(super) now: Stamp,
     /// Names at which the interner is swept next.
     pub(super) sweep_at: usize,
@@ -99,6 +100,7 @@ impl Model {
             counters: Counters::default(),
             undecodable: VecDeque::new(),
             first_event: None,
+            last_missed: None,
             now: Stamp::EPOCH,
             sweep_at: super::apply::SWEEP_AT,
             peeks: Peeks::default(),
@@ -129,6 +131,11 @@ impl Model {
     /// When the first event came.
     pub fn first_event(&self) -> Option<Stamp> {
         self.first_event
+    }
+
+    /// When events were last missed, because we could not keep up or the link was down: nothing is complete before.
+    pub fn last_gap(&self) -> Option<Stamp> {
+        self.last_missed.max(self.outages.last_end())
     }
 
     /// How many tasks are in memory.
@@ -179,6 +186,11 @@ impl Model {
     /// How many workers are online at `now`, and how many are known.
     pub fn online(&self, now: Stamp) -> (usize, usize) {
         (self.workers.values().filter(|w| w.is_online(now)).count(), self.workers.len())
+    }
+
+    /// How many online workers run tasks and send no events of them.
+    pub fn mute(&self, now: Stamp) -> usize {
+        self.workers.values().filter(|w| w.is_mute() && w.is_online(now)).count()
     }
 
     /// A queue by its name.

@@ -46,6 +46,11 @@ impl Outages {
         self.begun
     }
 
+    /// When the last stretch ended that is over.
+    pub fn last_end(&self) -> Option<Stamp> {
+        self.spans.iter().rev().find_map(|(_, end)| *end)
+    }
+
     /// Whether nothing was seen in some part of a stretch that is long enough to leave a hole.
     pub fn touches(&self, from: Stamp, to: Stamp) -> bool {
         self.spans.iter().any(|(begin, end)| *begin < to && end.is_none_or(|end| end > from))
@@ -68,6 +73,6 @@ mod tests {
         assert!(outages.touches(at(25), at(30)) && !outages.touches(at(11), at(20)));
         assert_eq!(outages.link(true, at(40)).map(|d| d.as_micros()), Some(20));
         assert!(outages.touches(at(39), at(45)) && !outages.touches(at(40), at(45)));
-        assert_eq!(outages.begun(), Some(at(10)));
+        assert_eq!((outages.begun(), outages.last_end()), (Some(at(10)), Some(at(40))));
     }
 }

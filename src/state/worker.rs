@@ -17,6 +17,8 @@ pub struct Worker {
     pub active: Option<i64>,
     pub processed: Option<i64>,
     pub loadavg: Option<[f64; 3]>,
+    /// Heartbeats that told of new tasks since it last sent an event of a task.
+    pub(super) untold: u8,
     pub sw_ident: Option<String>,
     pub sw_ver: Option<String>,
     pub sw_sys: Option<String>,
@@ -46,6 +48,7 @@ impl Worker {
             active: None,
             processed: None,
             loadavg: None,
+            untold: 0,
             sw_ident: None,
             sw_ver: None,
             sw_sys: None,
@@ -101,6 +104,12 @@ impl Worker {
     pub fn running(&self) -> Option<u64> {
         let listed = self.inspected.active.as_ref().map(|a| a.len() as u64);
         self.active.and_then(|n| u64::try_from(n).ok()).or(listed)
+    }
+
+    /// Whether it runs tasks and says nothing of them: its task events are off. A few heartbeats make it certain, since
+    /// events may come a little after the heartbeat that counts their task.
+    pub fn is_mute(&self) -> bool {
+        self.untold >= 3
     }
 
     /// Places in its pool, where it told.

@@ -5,10 +5,11 @@ use std::time::Duration;
 use ratatui::buffer::Buffer;
 use ratatui::layout::{Rect, Size};
 
-use super::action::{Action, Row, Scope};
+use super::action::{Action, Scope};
 use super::header::{self, Header};
+use super::hints::Hints;
 use super::keymap::{self, Key, Keymap, Resolved};
-use super::keys::{ALWAYS_QUITS, Keys};
+use super::keys::ALWAYS_QUITS;
 use super::layers::{Choose, Confirm, Help, Palette, log};
 use super::options::Times;
 use super::page::{Page, Target};
@@ -77,6 +78,8 @@ pub struct App {
     /// Something changed since the views copied what they show: keys may arrive before the next frame.
     unsynced: bool,
     notes: Vec<(Clean, Role)>,
+    /// What the last line says can be done now, and what stays in it to the last.
+    hints: Hints,
     clicks: Vec<(Rect, Target)>,
     /// The mouse holds the edge above the details.
     dragging: bool,
@@ -112,6 +115,7 @@ impl App {
             paused: None,
             unsynced: true,
             notes: Vec::new(),
+            hints: Hints::default(),
             clicks: Vec::new(),
             dragging: false,
             round_trip: None,
@@ -517,6 +521,7 @@ impl App {
         self.options = options;
         self.sync_notes(model, world);
         self.sync_crumbs();
+        self.sync_hints(model, world);
     }
 
     /// The way that led here: where tasks were opened from, and the screens that lie on each other.
@@ -616,25 +621,16 @@ impl App {
             page.put(area.x + 1, area.y, area.width.saturating_sub(2), text, *role);
             return;
         }
-        let scopes = self.focus().scopes();
-        let mut x = area.x + 1;
-        let right = area.x + area.width;
-        // Room for the last one, which says where all others are.
-        let help = if scopes.contains(&Scope::Global) { 8 } else { 0 };
-        let keys = page.keys;
-        let live = |row: &&'static Row| !row.hint.is_empty() && keys.first(row.action).is_some();
-        let rows: Vec<_> = keymap::rows(scopes).filter(live).filter(|r| r.action != Action::Help).collect();
-        let help_row = keymap::rows(scopes).filter(live).find(|r| r.action == Action::Help);
-        for row in rows {
-            let width = hint_width(page.keys, row);
-            if x + width + 2 + help > right {
-                continue;
-            }
-            x = hint(page, x, area.y, row);
-        }
-        if let Some(row) = help_row {
-            hint(page, x, area.y, row);
-        }
+        self.hints.draw(page, area);
+    }
+
+    /// What can be done now. The way back, out, and to all other keys keep their places.
+    fn sync_hints(&mut self, model: &Model, world: &World<'_>) {
+        let leads_back = match self.layers.last() {
+            Some(layer) => !layer.is_overlay(),
+            None => !self.returns.is_empty(),
+        };
+        self.hints = self.with_cx(model, world, |view, cx| Hints::new(view, leads_back, cx));
     }
 
     /// Scans the views want done, each with the place of its view: tabs first, then layers.
@@ -654,21 +650,4 @@ impl App {
 /// Room for a view: two lines above and one below are the app's.
 fn content(size: Size) -> Size {
     Size { width: size.width, height: size.height.saturating_sub(3) }
-}
-
-fn hint_key(keys: &Keys, action: Action) -> Clean {
-    keys.first(action).map(|key| clean(&keymap::shown(key))).unwrap_or_default()
-}
-
-fn hint_width(keys: &Keys, row: &Row) -> u16 {
-    (hint_key(keys, row.action).width() + 1 + row.hint.chars().count()) as u16
-}
-
-fn hint(page: &mut Page<'_>, x: u16, y: u16, row: &Row) -> u16 {
-    // `put` cuts at the buffer's own edge.
-    let room = u16::MAX - x;
-    let used = page.put(x, y, room, hint_key(page.keys, row.action), Role::Accent);
-    let used = used + 1 + page.put(x + used + 1, y, room, Clean::own(row.hint), Role::Muted);
-    page.clickable(Rect { x, y, width: used, height: 1 }, Target::Action(row.action));
-    x + used + 2
 }

@@ -24,6 +24,21 @@ struct Part {
     text: Clean,
     role: Role,
     goes: u8,
+    /// What it can be cut down to before others go for it.
+    short: Option<Clean>,
+}
+
+impl Part {
+    fn new(text: Clean, role: Role, goes: u8) -> Self {
+        Self { text, role, goes, short: None }
+    }
+}
+
+/// What tells one broker from another: host, port and database of its URL.
+fn place(url: &str) -> &str {
+    let Some((_, rest)) = url.split_once("://") else { return url };
+    let rest = rest.split(['?', '#']).next().unwrap_or(rest);
+    rest.rsplit_once('@').map_or(rest, |(_, place)| place)
 }
 
 /// What the first line says.
@@ -36,18 +51,19 @@ pub struct Header {
 impl Header {
     /// Copies what is shown.
     pub fn sync(&mut self, profile: &Profile, round_trip: Option<std::time::Duration>, cx: &Cx<'_>) {
-        let mut parts = vec![Part { text: Clean::own("flower-tui"), role: Role::Faint, goes: 9 }];
-        if let Some(name) = &profile.name {
-            parts.push(Part {
-                text: clean(name),
-                role: if profile.danger { Role::Danger } else { Role::Accent },
-                goes: 1,
-            });
+        let mut parts = vec![Part::new(Clean::own("flower-tui"), Role::Faint, 9)];
+        // Which cluster it is stays to the last: its name, or where it is when it has none.
+        let mut url = Part::new(clean(&profile.url), Role::Muted, 7);
+        match &profile.name {
+            Some(name) => {
+                parts.push(Part::new(clean(name), if profile.danger { Role::Danger } else { Role::Accent }, 1));
+            }
+            None => url = Part { role: Role::Text, goes: 1, short: Some(clean(place(&profile.url))), ..url },
         }
-        parts.push(Part { text: clean(&profile.url), role: Role::Muted, goes: 7 });
+        parts.push(url);
         parts.push(link(cx));
         if let Some(slow) = round_trip.filter(|rtt| rtt.as_millis() >= 150) {
-            parts.push(Part { text: crate::clean!("link {} ms", slow.as_millis()), role: Role::Muted, goes: 4 });
+            parts.push(Part::new(crate::clean!("link {} ms", slow.as_millis()), Role::Muted, 4));
         }
         self.numbers(&mut parts, cx);
         self.parts = parts;
@@ -59,34 +75,27 @@ impl Header {
         let five = series.recent(5, cx.now);
         let events =
             five.sent + five.received + five.started + five.succeeded + five.failed + five.retried + five.revoked;
-        parts.push(Part {
-            text: crate::clean!("{} ev/s", human::rate(f64::from(events) / 5.0)),
-            role: Role::Muted,
-            goes: 6,
-        });
+        parts.push(Part::new(crate::clean!("{} ev/s", human::rate(f64::from(events) / 5.0)), Role::Muted, 6));
         let (online, known) = cx.model.online(cx.now);
         let gone = cx.model.workers().iter().filter(|(_, w)| !w.is_online(cx.now) && !w.said_offline).count();
         let text = crate::clean!("{online}/{known} workers");
-        parts.push(Part { text, role: if gone > 0 { Role::Warn } else { Role::Text }, goes: 2 });
+        parts.push(Part::new(text, if gone > 0 { Role::Warn } else { Role::Text }, 2));
         let queued: u64 = cx.model.queues().iter().map(|(_, q)| q.depth.ready).sum();
         let grows = cx.model.queues().iter().filter_map(|(_, q)| q.slope(cx.now)).sum::<f64>() * 300.0 > 10.0;
         let text = crate::clean!("{} queued{}", human::count(queued), if grows && queued > 0 { " ▲" } else { "" });
-        parts.push(Part { text, role: if grows && queued > 0 { Role::Warn } else { Role::Text }, goes: 2 });
+        parts.push(Part::new(text, if grows && queued > 0 { Role::Warn } else { Role::Text }, 2));
         if let Some(ok) = series.recent(60, cx.now).success() {
             let role = if ok < 0.95 { Role::Fail } else { Role::Text };
-            parts.push(Part { text: crate::clean!("{} ok", human::percent(ok)), role, goes: 3 });
+            parts.push(Part::new(crate::clean!("{} ok", human::percent(ok)), role, 3));
         }
         let p = series.runtimes.recent.percentiles();
         if p.samples > 0 {
-            parts.push(Part {
-                text: crate::clean!("p95 {}", human::seconds(f64::from(p.p95))),
-                role: Role::Muted,
-                goes: 8,
-            });
+            let text = crate::clean!("p95 {}", human::seconds(f64::from(p.p95)));
+            parts.push(Part::new(text, Role::Muted, 8));
         }
         let missed = cx.model.counters().missed;
         if missed > 0 {
-            parts.push(Part { text: crate::clean!("{} missed", human::count(missed)), role: Role::Warn, goes: 3 });
+            parts.push(Part::new(crate::clean!("{} missed", human::count(missed)), Role::Warn, 3));
         }
     }
 
@@ -94,15 +103,22 @@ impl Header {
     pub fn draw(&self, page: &mut Page<'_>, area: Rect) {
         let clock = if area.width >= 70 { self.clock.width() as u16 + 3 } else { 0 };
         let room = area.width.saturating_sub(clock + 1);
-        let mut shown: Vec<&Part> = self.parts.iter().collect();
-        let width = |parts: &[&Part]| parts.iter().map(|p| p.text.width() as u16 + 3).sum::<u16>().saturating_sub(2);
-        while shown.len() > 1 && width(&shown) > room {
-            let Some(last) = shown.iter().enumerate().max_by_key(|(i, p)| (p.goes, *i)).map(|(i, _)| i) else { break };
+        let mut shown: Vec<(&Part, &Clean)> = self.parts.iter().map(|part| (part, &part.text)).collect();
+        let wide = |shown: &[(&Part, &Clean)]| {
+            shown.iter().map(|(_, text)| text.width() as u16 + 3).sum::<u16>().saturating_sub(2) > room
+        };
+        if wide(&shown) {
+            shown = self.parts.iter().map(|part| (part, part.short.as_ref().unwrap_or(&part.text))).collect();
+        }
+        while shown.len() > 1 && wide(&shown) {
+            let Some(last) = shown.iter().enumerate().max_by_key(|(i, (p, _))| (p.goes, *i)).map(|(i, _)| i) else {
+                break;
+            };
             shown.remove(last);
         }
         let mut x = area.x + 1;
-        for part in shown {
-            x += page.put(x, area.y, (area.x + area.width).saturating_sub(x), &part.text, part.role) + 3;
+        for (part, text) in shown {
+            x += page.put(x, area.y, (area.x + area.width).saturating_sub(x), text, part.role) + 3;
         }
         if clock > 0 {
             page.put_right(area.x, area.y, area.width - 1, &self.clock, Role::Muted);
@@ -112,13 +128,14 @@ impl Header {
 
 fn link(cx: &Cx<'_>) -> Part {
     match cx.link {
-        LinkState::Connecting => Part { text: Clean::own("○ connecting"), role: Role::Muted, goes: 0 },
-        LinkState::Live { .. } => Part { text: Clean::own("● live"), role: Role::Ok, goes: 0 },
+        LinkState::Connecting => Part::new(Clean::own("○ connecting"), Role::Muted, 0),
+        LinkState::Live { .. } => Part::new(Clean::own("● live"), Role::Ok, 0),
         LinkState::Down { since, retry, .. } => {
             let down = human::span(cx.now.since(*since).as_secs());
             let next = retry.since(cx.now).as_secs();
             let next = if next == 0 { "now".into() } else { format!("in {next}s") };
-            Part { text: crate::clean!("○ down {down}, trying again {next}"), role: Role::Fail, goes: 0 }
+            let text = crate::clean!("○ down {down}, trying again {next}");
+            Part { short: Some(crate::clean!("○ down {down}")), ..Part::new(text, Role::Fail, 0) }
         }
     }
 }
@@ -128,9 +145,12 @@ pub fn tabs(page: &mut Page<'_>, area: Rect, current: usize, crumbs: &Clean, not
     let width: u16 = notes.iter().map(|(t, _)| t.width() as u16 + 2).sum();
     let mut x = area.x + 1;
     let right = (area.x + area.width).saturating_sub(width);
+    // Where not all titles fit, the numbers stay and say how many tabs there are.
+    let titles: u16 = TABS.iter().map(|tab| tab.title.len() as u16 + 5).sum();
+    let all = x + titles <= right + 3;
     for (i, tab) in TABS.iter().enumerate() {
         let active = i == current;
-        let title = crate::clean!("{} {}", i + 1, tab.title);
+        let title = if all || active { crate::clean!("{} {}", i + 1, tab.title) } else { crate::clean!("{}", i + 1) };
         let room = right.saturating_sub(x);
         let used = page.put(x, area.y, room, &title, if active { Role::Accent } else { Role::Muted });
         let place = Rect { x, y: area.y, width: used, height: 1 };
@@ -148,5 +168,17 @@ pub fn tabs(page: &mut Page<'_>, area: Rect, current: usize, crumbs: &Clean, not
     let mut x = right;
     for (text, role) in notes {
         x += page.put(x, area.y, (area.x + area.width).saturating_sub(x), text, *role) + 2;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_broker_is_told_from_another_by_host_port_and_database() {
+        assert_eq!(place("rediss://ops:***@queue.example:6380/2?ssl_cert_reqs=none"), "queue.example:6380/2");
+        assert_eq!(place("redis://localhost:6379/0"), "localhost:6379/0");
+        assert_eq!(place("demo: simulated"), "demo: simulated");
     }
 }

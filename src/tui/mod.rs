@@ -4,6 +4,7 @@
 pub mod action;
 pub mod app;
 mod header;
+mod hints;
 mod keymap;
 pub mod keys;
 mod layers;

@@ -138,6 +138,11 @@ pub trait View: Send {
         None
     }
 
+    /// An action that the moment asks for, with a word for it: it leads the hint line.
+    fn urges(&self) -> Option<(Action, &'static str)> {
+        None
+    }
+
     /// Takes a key that is no action: for fields.
     fn type_key(&mut self, _key: &Key) -> Outcome {
         Outcome::Ignored

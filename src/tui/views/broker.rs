@@ -152,7 +152,7 @@ impl View for BrokerView {
     }
 
     fn refuse(&self, action: Action, _cx: &Cx<'_>) -> Option<String> {
-        let needs_queue = matches!(action, Action::Open | Action::GroupBy);
+        let needs_queue = matches!(action, Action::Open | Action::GroupBy | Action::Mark);
         (needs_queue && self.cursor.at.is_none()).then(|| "no queue is chosen".into())
     }
 

@@ -250,6 +250,10 @@ impl View for Failures {
     }
 
     fn refuse(&self, action: Action, cx: &Cx<'_>) -> Option<String> {
+        let needs_group = matches!(action, Action::Open | Action::Mark | Action::GroupTrace | Action::GroupRetry);
+        if needs_group && self.cursor.at.is_none() {
+            return Some("no group is chosen".into());
+        }
         if action != Action::GroupRetry {
             return None;
         }

@@ -135,15 +135,28 @@ impl Split {
     }
 }
 
-/// The line above a list: what it is filtered by, and how much of it there is.
+/// Below this width the line above a list has no room for a word that explains it.
+const NARROW: u16 = 60;
+
+/// The line above a list: what it is filtered by, and how much of it there is. A filter in force is never left out.
 pub fn head(page: &mut Page<'_>, area: Rect, all: &'static str, filter: &str, status: &Line) {
-    let status_width: u16 = status.iter().map(|(t, _)| t.width() as u16).sum();
-    let filter_width = area.width.saturating_sub(status_width + 4);
-    let label = page.put(area.x + 1, area.y, filter_width, Clean::own("filter  "), Role::Muted);
+    let wanted: u16 = status.iter().map(|(t, _)| t.width() as u16).sum();
     let (text, role) = if filter.is_empty() { (Clean::own(all), Role::Faint) } else { (clean(filter), Role::Text) };
-    page.put(area.x + 1 + label, area.y, filter_width.saturating_sub(label), &text, role);
-    let x = (area.x + area.width).saturating_sub(status_width + 1).max(area.x + 20);
-    page.pieces(x, area.y, (area.x + area.width).saturating_sub(x + 1), status);
+    let narrow = area.width < NARROW;
+    let label = Clean::own(if narrow { "" } else { "filter  " });
+    let least = match (filter.is_empty(), narrow) {
+        (false, _) => ((label.width() + text.width()) as u16).min(area.width / 2),
+        (true, false) => label.width() as u16,
+        (true, true) => 0,
+    };
+    let status_width = wanted.min(area.width.saturating_sub(least + 4));
+    let room = area.width.saturating_sub(status_width + 4);
+    let used = page.put(area.x + 1, area.y, room, &label, Role::Muted);
+    // Half a word that says there is none says nothing.
+    if !filter.is_empty() || room >= used + text.width() as u16 {
+        page.put(area.x + 1 + used, area.y, room.saturating_sub(used), &text, role);
+    }
+    page.pieces((area.x + area.width).saturating_sub(status_width + 1), area.y, status_width, status);
 }
 
 #[cfg(test)]

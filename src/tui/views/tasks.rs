@@ -9,13 +9,13 @@ use std::collections::BTreeSet;
 use ratatui::layout::Rect;
 
 use crate::celery::TaskId;
-use crate::clock::Stamp;
 use crate::filter::{self, Filter, Word};
 use crate::human;
 use crate::state::live::Place;
 use crate::state::{LiveQuery, Scan, ScanRequest, Sort, State};
 use crate::text::Clean;
 use crate::tui::action::{Action, Scope};
+use crate::tui::keymap;
 use crate::tui::layers::pick::Choice;
 use crate::tui::layers::{Choose, Pick, Prompt};
 use crate::tui::page::{Page, Target};
@@ -65,6 +65,8 @@ pub struct Tasks {
     /// Columns scrolled away to the left.
     sideways: usize,
     arrivals: f64,
+    /// Workers run tasks and send no events of them.
+    mute: bool,
 }
 
 impl Default for Tasks {
@@ -90,6 +92,7 @@ impl Default for Tasks {
             chosen: None,
             sideways: 0,
             arrivals: 0.0,
+            mute: false,
         }
     }
 }
@@ -100,6 +103,8 @@ const DETAILS: u16 = 6;
 const TALL: u16 = 26;
 /// New tasks a second above which the list moves once a second only.
 const CALM: f64 = 10.0;
+/// Marked tasks that are looked at to say why an action can't be taken.
+const JUDGED: usize = 1_000;
 /// Rows above the cursor that are counted; more are not told apart.
 const COUNTED: usize = 9_999;
 
@@ -244,7 +249,7 @@ impl Tasks {
         line.push((counts, Role::Text));
         if let Some(mark) = self.query.filter().marks().find(|name| cx.model.marks().find(name).is_none()) {
             line.push((crate::clean!(" · no mark is named {mark}"), Role::Warn));
-        } else if let Some((text, role)) = self.beyond(cx).or_else(|| horizon(cx)) {
+        } else if let Some((text, role)) = silence(cx).or_else(|| self.beyond(cx)).or_else(|| horizon(cx)) {
             line.push((crate::clean!(" · {text}"), role));
         }
         if let Some(left_at) = self.left_at.filter(|_| !self.following) {
@@ -261,7 +266,8 @@ impl Tasks {
     /// What is missing of a filter that reaches further back than memory.
     fn beyond(&self, cx: &Cx<'_>) -> Option<(String, Role)> {
         let (successes, rest) = cx.model.horizons();
-        let complete = successes.max(rest).or(cx.model.watching_since())?;
+        let gap = cx.model.last_gap();
+        let complete = successes.max(rest).max(gap).or(cx.model.watching_since())?;
         let find = |name: &str| cx.model.marks().find(name);
         let since = self.query.filter().since()?.resolve(cx.now, cx.model.zone(), find)?;
         // A little before the first event is not a gap.
@@ -270,6 +276,7 @@ impl Tasks {
         }
         let shown = cx.time(complete);
         Some(match (successes, rest) {
+            _ if gap >= Some(complete) => (format!("before {shown} events were missed"), Role::Warn),
             (Some(_), None) => (format!("before {shown} only failures"), Role::Warn),
             (None, None) => (format!("nothing before {shown}: not watched yet"), Role::Warn),
             _ => (format!("before {shown} not all"), Role::Warn),
@@ -277,20 +284,36 @@ impl Tasks {
     }
 }
 
+/// That workers send no events of the tasks they run, and what helps.
+fn silence(cx: &Cx<'_>) -> Option<(String, Role)> {
+    let whose = match (cx.model.mute(cx.now), cx.model.online(cx.now).0) {
+        (0, _) => return None,
+        (mute, online) if mute >= online => "workers".to_owned(),
+        (mute, online) => format!("{mute} of {online} workers"),
+    };
+    let key = cx.options.keys.first(Action::EventsOn).map(|key| format!(": {} turns them on", keymap::shown(key)));
+    Some((format!("{whose} send no task events{}", key.unwrap_or_default()), Role::Warn))
+}
+
 /// Since when the list is complete.
 fn horizon(cx: &Cx<'_>) -> Option<(String, Role)> {
     let (successes, rest) = cx.model.horizons();
     let begun = cx.model.first_event()?;
-    let show = |at: Stamp| cx.time(at);
-    Some(match (successes.or(rest), rest) {
-        (None, _) => (format!("complete since {}", show(begun)), Role::Faint),
-        (Some(complete), None) => {
-            (format!("complete since {} · failures since {}", show(complete), show(begun)), Role::Faint)
-        }
-        (Some(complete), Some(rest)) => {
-            (format!("complete since {} · failures since {}", show(complete.max(rest)), show(rest)), Role::Faint)
-        }
-    })
+    let failures = rest.unwrap_or(begun);
+    let complete = successes.map_or(failures, |since| since.max(failures));
+    // What was missed before may have been anything, failures too.
+    if let Some(gap) = cx.model.last_gap().filter(|gap| *gap > complete) {
+        let missed = match cx.model.counters().missed {
+            0 => "the link was down before".to_owned(),
+            n => format!("{} events missed before", human::count(n)),
+        };
+        return Some((format!("complete since {} ({missed})", cx.time(gap)), Role::Warn));
+    }
+    let mut text = format!("complete since {}", cx.time(complete));
+    if successes.or(rest).is_some() {
+        text += &format!(" · failures since {}", cx.time(failures));
+    }
+    Some((text, Role::Faint))
 }
 
 /// The values a filter can be completed with, as they are known when the field opens.
@@ -405,7 +428,16 @@ impl View for Tasks {
     }
 
     fn refuse(&self, action: Action, cx: &Cx<'_>) -> Option<String> {
-        act::refuse(action, &self.commanded(), cx.model)
+        match action {
+            Action::Open | Action::Mark if self.cursor.is_none() => Some("no task is chosen".into()),
+            // Of so many, the question says what can't be done.
+            _ if !act::needs_task(action) || self.marks.len() > JUDGED => None,
+            _ => act::refuse(action, &self.commanded(), cx.model),
+        }
+    }
+
+    fn urges(&self) -> Option<(Action, &'static str)> {
+        self.mute.then_some((Action::EventsOn, "events"))
     }
 
     fn answer(&mut self, answer: &Answer, _cx: &mut Cx<'_>) -> Outcome {
@@ -496,6 +528,7 @@ impl View for Tasks {
             let task = cx.model.task(id)?;
             Some((task::title(&task), task::brief(&task, cx, usize::from(cx.size.width.saturating_sub(4)))))
         });
+        self.mute = cx.model.mute(cx.now) > 0;
         self.arrivals = f64::from(cx.model.series().recent(5, cx.now).received) / 5.0;
         self.empty =
             if self.ids.is_empty() { empty::lines(cx, &self.filter, self.query.is_stale()) } else { Vec::new() };

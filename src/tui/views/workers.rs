@@ -230,6 +230,9 @@ impl View for Workers {
     }
 
     fn refuse(&self, action: Action, cx: &Cx<'_>) -> Option<String> {
+        if matches!(action, Action::Open | Action::Mark) && self.cursor.at.is_none() {
+            return Some("no worker is chosen".into());
+        }
         forms::refuse(action, &self.commanded(), cx)
     }
 

@@ -64,11 +64,30 @@ pub struct Table {
 const GUTTER: u16 = 1;
 const GAP: u16 = 2;
 
-/// What the flexible columns share.
+/// A flexible column, which holds names, is not made smaller than this: others go instead.
+const LEAST: u16 = 12;
+
+/// What the flexible columns share of those that are shown.
 pub fn left_over(columns: &[Column], width: u16) -> u16 {
-    let gaps = GAP * (columns.len().saturating_sub(1)) as u16;
-    let fixed: u16 = columns.iter().map(|c| c.width).sum();
-    width.saturating_sub(GUTTER + 2 + gaps + fixed)
+    fit(columns, width).1
+}
+
+/// The places of the columns there is room for, and what the flexible ones among them share. Columns go from the right,
+/// the first flexible one never.
+fn fit(columns: &[Column], width: u16) -> (Vec<usize>, u16) {
+    let mut shown: Vec<usize> = (0..columns.len()).collect();
+    let flexible = |i: &usize| columns.get(*i).is_some_and(|column| column.width == 0);
+    let name = shown.iter().find(|i| flexible(i)).copied();
+    loop {
+        let fixed: u16 = shown.iter().filter_map(|i| columns.get(*i)).map(|column| column.width).sum();
+        let used = GUTTER + 2 + GAP * shown.len().saturating_sub(1) as u16 + fixed;
+        let wanted = shown.iter().filter(|i| flexible(i)).count() as u16 * LEAST;
+        let last = shown.iter().rposition(|i| Some(*i) != name);
+        match last {
+            Some(last) if used + wanted > width => shown.remove(last),
+            _ => return (shown, width.saturating_sub(used)),
+        };
+    }
 }
 
 impl Table {
@@ -78,8 +97,10 @@ impl Table {
             return;
         }
         let places = self.places(area);
-        for (i, (column, (x, width))) in self.columns.iter().zip(&places).enumerate() {
-            self.header(page, i, column, *x, area.y, *width);
+        for (i, x, width) in &places {
+            if let Some(column) = self.columns.get(*i) {
+                self.header(page, *i, column, *x, area.y, *width);
+            }
         }
         for (i, row) in self.rows.iter().enumerate().take(usize::from(area.height - 1)) {
             let y = area.y + 1 + i as u16;
@@ -94,7 +115,8 @@ impl Table {
                 page.put(area.x, y, 1, Clean::own("•"), Role::Accent);
             }
             page.clickable(line, Target::Row(i));
-            for ((cell, column), (x, width)) in row.cells.iter().zip(&self.columns).zip(&places) {
+            for (i, x, width) in &places {
+                let (Some(cell), Some(column)) = (row.cells.get(*i), self.columns.get(*i)) else { continue };
                 let role = cell.role.or(row.role).unwrap_or(Role::Text);
                 if column.right {
                     page.put_right(*x, y, *width, &cell.text, role);
@@ -119,20 +141,40 @@ impl Table {
         }
     }
 
-    /// Left edge and width of each column.
-    fn places(&self, area: Rect) -> Vec<(u16, u16)> {
-        let flexible = self.columns.iter().filter(|c| c.width == 0).count().max(1) as u16;
-        let left = left_over(&self.columns, area.width);
+    /// Which columns are shown, with the left edge and width of each.
+    fn places(&self, area: Rect) -> Vec<(usize, u16, u16)> {
+        let (shown, left) = fit(&self.columns, area.width);
+        let columns = shown.into_iter().filter_map(|i| Some((i, self.columns.get(i)?)));
+        let flexible = columns.clone().filter(|(_, c)| c.width == 0).count().max(1) as u16;
         let mut x = area.x + GUTTER + 1;
         let right = (area.x + area.width).saturating_sub(1);
-        self.columns
-            .iter()
-            .map(|column| {
+        columns
+            .map(|(i, column)| {
                 let width = if column.width == 0 { left / flexible } else { column.width };
-                let place = (x, width.min(right.saturating_sub(x)));
+                let place = (i, x, width.min(right.saturating_sub(x)));
                 x = (x + width + GAP).min(right);
                 place
             })
             .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn where_there_is_no_room_columns_go_from_the_right_and_the_name_stays() {
+        let columns = [
+            Column::left("", 1),
+            Column::left("NAME", 0),
+            Column::right("ONE", 10),
+            Column::right("TWO", 10),
+            Column::left("ARGS", 0),
+        ];
+        assert_eq!(fit(&columns, 60), (vec![0, 1, 2, 3, 4], 28));
+        assert_eq!(fit(&columns, 50), (vec![0, 1, 2, 3], 20));
+        assert_eq!(fit(&columns, 30), (vec![0, 1, 2], 12));
+        assert_eq!(fit(&columns, 10), (vec![1], 7));
     }
 }

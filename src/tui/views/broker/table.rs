@@ -32,12 +32,13 @@ pub fn columns(width: u16) -> Vec<Column> {
     let (into, out) = (Column::right("IN/s", 6), Column::right("OUT/s", 6));
     let (oldest, drains) = (Column::right("OLDEST", 8), Column::right("DRAINS IN", 10));
     let priorities = Column::left("BY PRIORITY", if width < 140 { 16 } else { 24 });
+    let small = |trend: Column, width| Column { width, title: "TREND", ..trend };
     match width {
         0..60 => vec![sign, name, ready, unacked],
-        60..100 => {
-            vec![sign, name, ready, Column { width: 7, title: "TREND", ..trend }, unacked, consumers, oldest, drains]
-        }
-        100..112 => vec![sign, name, ready, trend, unacked, consumers, into, out, oldest, drains],
+        60..80 => vec![sign, name, ready, unacked, consumers, oldest],
+        80..100 => vec![sign, name, ready, small(trend, 5), unacked, consumers, oldest, drains],
+        100..112 => vec![sign, name, ready, small(trend, 7), unacked, consumers, into, out, oldest, drains],
+        112..128 => vec![sign, name, ready, trend, unacked, consumers, into, out, oldest, drains],
         _ => vec![sign, name, ready, trend, unacked, consumers, into, out, oldest, drains, priorities],
     }
 }

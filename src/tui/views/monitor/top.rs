@@ -49,20 +49,23 @@ impl Entry<'_> {
 }
 
 fn columns(width: u16) -> Vec<Column> {
-    let mut columns = vec![Column::left("TOP TASKS", 0), Column::right("RATE/s", 7), Column::left("TIME SHARE", 16)];
+    let (name, rate, fail) = (Column::left("TOP TASKS", 0), Column::right("RATE/s", 7), Column::right("FAIL", 7));
+    // The bar goes before a name has to be cut, and what failed is worth more than how long it took.
+    if width < 60 {
+        return vec![name, rate, fail];
+    }
+    let mut columns = vec![name, rate, Column::left("TIME SHARE", 16)];
     if width >= 90 {
         columns.push(Column::right("P50", 7));
     }
-    if width >= 60 {
-        columns.push(Column::right("P95", 7));
-    }
+    columns.push(Column::right("P95", 7));
     if width >= 90 {
         columns.push(Column::right("P99", 7));
     }
     if width >= 110 {
         columns.extend([Column::right("Δ P95", 6), Column::right("WAIT", 7)]);
     }
-    columns.push(Column::right("FAIL", 7));
+    columns.push(fail);
     columns
 }
 

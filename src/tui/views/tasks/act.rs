@@ -9,13 +9,21 @@ use crate::tui::action::Action;
 use crate::tui::layers::Choose;
 use crate::tui::view::{Answer, Effect, Outcome};
 
+/// Whether an action is taken on tasks.
+pub fn needs_task(action: Action) -> bool {
+    matches!(action, Action::TaskRetry | Action::TaskRevoke | Action::TaskTerminate | Action::Workflow)
+}
+
 /// Why an action can't be taken on these tasks, if it can't.
 pub fn refuse(action: Action, ids: &[TaskId], model: &Model) -> Option<String> {
-    if !matches!(action, Action::TaskRetry | Action::TaskRevoke | Action::TaskTerminate) {
+    if !needs_task(action) {
         return None;
     }
     if ids.is_empty() {
         return Some("no task is chosen".into());
+    }
+    if action == Action::Workflow {
+        return None;
     }
     let reasons: Vec<Option<String>> = ids.iter().map(|id| reason(action, id, model)).collect();
     // One that can be done is enough; the question names the others.
