@@ -16,6 +16,8 @@ pub enum LinkState {
     Down {
         since: Stamp,
         why: String,
+        /// What a person can do about it.
+        hint: &'static str,
         retry: Stamp,
     },
 }

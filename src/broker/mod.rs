@@ -29,8 +29,8 @@ pub enum Error {
     Unreachable { url: String, why: String },
     #[error("{url} refused us: {why}")]
     Refused { url: String, why: String },
-    #[error("{url} does not speak Redis: {why}")]
-    NotRedis { url: String, why: String },
+    #[error("{url} does not speak Redis")]
+    NotRedis { url: String },
     #[error("{url} answered {command} with: {why}")]
     Command { url: String, command: &'static str, why: String },
     #[error("{url} gave no answer to {command} within {secs}s")]
@@ -38,6 +38,18 @@ pub enum Error {
 }
 
 impl Error {
+    /// Why, where the address stands elsewhere.
+    pub fn reason(&self) -> String {
+        match self {
+            Error::Url { what } => what.clone(),
+            Error::Unreachable { why, .. } => why.clone(),
+            Error::Refused { why, .. } => format!("it refused us: {why}"),
+            Error::NotRedis { .. } => "it does not speak Redis".into(),
+            Error::Command { command, why, .. } => format!("it answered {command} with: {why}"),
+            Error::Timeout { command, secs, .. } => format!("it gave no answer to {command} within {secs}s"),
+        }
+    }
+
     /// What the person can do about it.
     pub fn hint(&self) -> &'static str {
         match self {

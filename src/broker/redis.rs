@@ -131,7 +131,7 @@ impl RedisBroker {
             _ => {}
         }
         match error.kind() {
-            redis::ErrorKind::Parse => Error::NotRedis { url, why },
+            redis::ErrorKind::Parse => Error::NotRedis { url },
             redis::ErrorKind::AuthenticationFailed => Error::Refused { url, why },
             _ if error.is_timeout() && command != "CONNECT" => Error::Timeout { url, command, secs: ANSWER.as_secs() },
             _ if error.is_io_error() || error.is_connection_dropped() || command == "CONNECT" => {
@@ -149,6 +149,10 @@ fn describe(error: &redis::RedisError) -> String {
     }
     if error.is_timeout() {
         return "no answer in time".into();
+    }
+    // Of several commands sent at once, the first that was refused says it all.
+    if let Some((_, first)) = error.clone().into_server_errors().as_deref().and_then(<[_]>::first) {
+        return format!("{} {}", first.code(), first.details().unwrap_or_default()).trim_end().to_owned();
     }
     let text = match error.detail() {
         Some(detail) if !detail.is_empty() => match error.code() {

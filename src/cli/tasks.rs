@@ -171,11 +171,11 @@ pub async fn retry(env: &Env, args: RetryArgs) -> anyhow::Result<Exit> {
         let id = TaskId::new(text.trim());
         match cluster.store.read(|m| Retry::prepare(m, &id, args.queue.as_deref())) {
             Ok(retry) => tasks.push(retry),
-            Err(why) => refused.push(format!("{id}: {why}")),
+            Err(why) => refused.push(format!("{id} can't be sent again exactly: {why}")),
         }
     }
     for line in &refused {
-        out::error(&format!("flower-tui: can't send {} again exactly", crate::text::clean(line)));
+        out::error(&format!("flower-tui: {}", crate::text::clean(line)));
     }
     if tasks.is_empty() {
         return Err(not_so("nothing was sent"));

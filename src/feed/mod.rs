@@ -125,7 +125,7 @@ async fn subscribe(
             () = context.stop.cancelled() => return,
             stream = context.broker.events() => stream,
         };
-        let why = match ended {
+        let (why, hint) = match ended {
             Ok(mut stream) => {
                 backoff.reset();
                 down_since = None;
@@ -149,15 +149,15 @@ async fn subscribe(
                         () = backlog.push_when_room(bytes, message) => {}
                     }
                 }
-                "the connection ended".to_owned()
+                ("the connection ended".to_owned(), "")
             }
-            Err(error) => error.to_string(),
+            Err(error) => (error.reason(), error.hint()),
         };
         let now = context.clock.now();
         let _ = updates.send(Update::Link(now, false)).await;
         let since = *down_since.get_or_insert(now);
         let pause = backoff.pause();
-        link.send_replace(LinkState::Down { since, why, retry: now + pause });
+        link.send_replace(LinkState::Down { since, why, hint, retry: now + pause });
         tokio::select! {
             () = context.stop.cancelled() => return,
             () = tokio::time::sleep(pause) => {}

@@ -30,10 +30,34 @@ impl Origin {
     /// From this process's environment.
     pub fn here(via: &'static str) -> Self {
         let var = |name: &str| std::env::var(name).unwrap_or_default();
-        let user = ["USER", "LOGNAME"].map(var).into_iter().find(|u| !u.is_empty()).unwrap_or_default();
+        let user = ["USER", "LOGNAME"].map(var).into_iter().find(|u| !u.is_empty());
+        let user = user.unwrap_or_else(|| {
+            let users = std::fs::read_to_string("/etc/passwd").unwrap_or_default();
+            name_of(rustix::process::getuid().as_raw(), &users)
+        });
         let ssh = var("SSH_CONNECTION").split(' ').next().unwrap_or_default().to_owned();
         Self { user, ssh, sudo_user: var("SUDO_USER"), via }
     }
+}
+
+/// The name of a user by its number, as a passwd file has it; where it has none, the number.
+fn name_of(uid: u32, users: &str) -> String {
+    let named = users.lines().find_map(|line| {
+        let mut fields = line.split(':');
+        let (name, number) = (fields.next()?, fields.nth(1)?);
+        (number.parse() == Ok(uid)).then(|| name.to_owned())
+    });
+    named.unwrap_or_else(|| format!("uid {uid}"))
+}
+
+/// A command as it is written down.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Entry {
+    pub command: &'static str,
+    pub target: String,
+    pub arguments: String,
+    /// The command line that does the same.
+    pub line: String,
 }
 
 /// The log in its file.
@@ -42,13 +66,32 @@ pub struct Audit {
     path: PathBuf,
 }
 
+/// Of the file, for whoever reads it.
+const VERSION: i64 = 2;
+
 const SCHEMA: &str = "
     CREATE TABLE IF NOT EXISTS audit (
         id INTEGER PRIMARY KEY, asked REAL NOT NULL, answered REAL, user TEXT NOT NULL, ssh TEXT NOT NULL,
         sudo_user TEXT NOT NULL, via TEXT NOT NULL, broker TEXT NOT NULL, command TEXT NOT NULL, target TEXT NOT NULL,
         outcome TEXT, replies TEXT
-    );
-    PRAGMA user_version = 1;";
+    );";
+
+/// Columns that came to the table since.
+const ADDED: [&str; 2] = ["arguments", "line"];
+
+/// Makes the table what it is today. An older program may open the file in between, and take it for its own: what
+/// counts is which columns there are.
+fn prepare(connection: &mut Connection) -> rusqlite::Result<()> {
+    let transaction = connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
+    transaction.execute_batch(SCHEMA)?;
+    for column in ADDED {
+        if !transaction.column_exists(None, "audit", column)? {
+            transaction.execute_batch(&format!("ALTER TABLE audit ADD COLUMN {column} TEXT NOT NULL DEFAULT ''"))?;
+        }
+    }
+    transaction.pragma_update(None, "user_version", VERSION)?;
+    transaction.commit()
+}
 
 impl Audit {
     /// Opens the log, and makes file (0600) and folder (0700) where there are none.
@@ -59,9 +102,9 @@ impl Audit {
         }
         make_file(path).map_err(|e| fail(e.to_string()))?;
         let open = || -> rusqlite::Result<Connection> {
-            let connection = Connection::open(path)?;
+            let mut connection = Connection::open(path)?;
             connection.busy_timeout(std::time::Duration::from_secs(2))?;
-            connection.execute_batch(SCHEMA)?;
+            prepare(&mut connection)?;
             Ok(connection)
         };
         let connection = open().map_err(|e| fail(e.to_string()))?;
@@ -69,12 +112,24 @@ impl Audit {
     }
 
     /// Writes down that a command is about to be sent; the number is for [`Audit::answered`].
-    pub fn asked(&self, at: Stamp, origin: &Origin, broker: &str, command: &str, target: &str) -> Result<i64, Error> {
+    pub fn asked(&self, at: Stamp, origin: &Origin, broker: &str, entry: &Entry) -> Result<i64, Error> {
         let connection = self.connection.lock();
         connection
             .execute(
-                "INSERT INTO audit (asked, user, ssh, sudo_user, via, broker, command, target) VALUES (?,?,?,?,?,?,?,?)",
-                params![at.secs(), origin.user, origin.ssh, origin.sudo_user, origin.via, broker, command, target],
+                "INSERT INTO audit (asked, user, ssh, sudo_user, via, broker, command, target, arguments, line) \
+                 VALUES (?,?,?,?,?,?,?,?,?,?)",
+                params![
+                    at.secs(),
+                    origin.user,
+                    origin.ssh,
+                    origin.sudo_user,
+                    origin.via,
+                    broker,
+                    entry.command,
+                    entry.target,
+                    entry.arguments,
+                    entry.line
+                ],
             )
             .map_err(|e| self.error(&e))?;
         Ok(connection.last_insert_rowid())
@@ -117,12 +172,44 @@ mod tests {
         let folder = tempfile::tempdir().expect("temp");
         let path = folder.path().join("new/audit.db");
         let audit = Audit::open(&path).expect("opens");
-        let row = audit.asked(Stamp::EPOCH, &Origin::default(), "b", "revoke", "id").expect("written");
+        let row = audit.asked(Stamp::EPOCH, &Origin::default(), "b", &Entry::default()).expect("written");
         audit.answered(row, Stamp::EPOCH, "confirmed", "{}").expect("written");
         let mode = std::fs::metadata(&path).expect("there").permissions().mode();
         assert_eq!(mode & 0o777, 0o600);
         let again = Audit::open(&path).expect("opens again");
-        assert_eq!(again.asked(Stamp::EPOCH, &Origin::default(), "b", "c", "t").expect("written"), row + 1);
+        assert_eq!(again.asked(Stamp::EPOCH, &Origin::default(), "b", &Entry::default()).expect("written"), row + 1);
+    }
+
+    #[test]
+    fn a_file_of_the_first_version_goes_on_with_what_it_holds() {
+        let folder = tempfile::tempdir().expect("temp");
+        let path = folder.path().join("audit.db");
+        let old = Connection::open(&path).expect("opens");
+        old.execute_batch(SCHEMA).expect("made");
+        old.execute_batch(
+            "PRAGMA user_version = 1; INSERT INTO audit (asked, user, ssh, sudo_user, via, broker, command, target) \
+             VALUES (1, 'u', '', '', 'cli', 'b', 'grow', 'w@h: 2')",
+        )
+        .expect("written");
+        for _ in 0..2 {
+            let audit = Audit::open(&path).expect("opens");
+            let entry = Entry { command: "grow", target: "w@h".into(), arguments: "2".into(), line: "x".into() };
+            audit.asked(Stamp::EPOCH, &Origin::default(), "b", &entry).expect("written");
+            old.execute_batch("PRAGMA user_version = 1").expect("an older program was here");
+        }
+        let rows: Vec<(String, String)> = old
+            .prepare("SELECT target, arguments FROM audit ORDER BY id")
+            .and_then(|mut rows| rows.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?.collect())
+            .expect("read");
+        let pair = |target: &str, arguments: &str| (target.to_owned(), arguments.to_owned());
+        assert_eq!(rows, [pair("w@h: 2", ""), pair("w@h", "2"), pair("w@h", "2")]);
+    }
+
+    #[test]
+    fn a_user_without_a_name_is_told_by_the_number() {
+        let users = "root:x:0:0:root:/root:/bin/sh\nbroken\nann:x:1000:1000::/home/ann:/bin/sh\n";
+        assert_eq!((name_of(0, users), name_of(1000, users)), ("root".into(), "ann".into()));
+        assert_eq!(name_of(7, users), "uid 7");
     }
 
     #[test]

@@ -76,13 +76,20 @@ impl Command {
         match self {
             Command::Revoke { ids, .. } => join(ids.iter().map(TaskId::to_string)),
             Command::Retry { tasks, .. } => join(tasks.iter().map(|t| t.original.to_string())),
-            Command::Control { workers, what } => {
-                let whom = if workers.is_empty() { "all workers".into() } else { join(workers.iter().cloned()) };
-                match &what.arguments()[..] {
-                    [] => whom,
-                    arguments => format!("{whom}: {}", join(arguments.iter().cloned())),
-                }
+            Command::Control { workers, .. } if workers.is_empty() => "all workers".into(),
+            Command::Control { workers, .. } => join(workers.iter().cloned()),
+        }
+    }
+
+    /// What else was said: numbers, names, a signal, the queues tasks are sent to.
+    pub fn arguments(&self) -> Vec<String> {
+        match self {
+            Command::Revoke { terminate, .. } => terminate.iter().map(|s| s.name().to_owned()).collect(),
+            Command::Retry { tasks, .. } => {
+                let queues: std::collections::BTreeSet<&String> = tasks.iter().map(|t| &t.message.queue).collect();
+                queues.into_iter().cloned().collect()
             }
+            Command::Control { what, .. } => what.arguments(),
         }
     }
 

@@ -1,6 +1,7 @@
 //! What workers can be told: each order with its risk, its words on the command line, and the question before it.
 
 use crate::celery::pidbox::Method;
+use crate::clock::Stamp;
 use crate::state::Model;
 use crate::state::worker::Worker;
 
@@ -148,23 +149,41 @@ impl Control {
         }
     }
 
+    /// Why a worker can't do it, if that is known: it is left out where others can.
+    pub fn refusal(&self, worker: &Worker) -> Option<String> {
+        match self {
+            Control::Grow(_) | Control::Shrink(_) => fixed_size(worker),
+            _ => None,
+        }
+    }
+
     /// What a person is asked. Every worker is named: a group's as well.
     pub(super) fn preview(&self, workers: &[String], model: &Model) -> Preview {
-        let mut lines = if workers.len() > NAMED {
-            crate::text::pack(workers.iter().map(String::as_str), WIDTH)
+        let refusal = |name: &&String| model.worker(name).and_then(|w| self.refusal(w));
+        let can: Vec<&String> = workers.iter().filter(|name| refusal(name).is_none()).collect();
+        // Where nobody can, it is sent all the same: the workers say why.
+        let able: Vec<&String> = if can.is_empty() { workers.iter().collect() } else { can };
+        let mut lines = if able.len() > NAMED {
+            crate::text::pack(able.iter().map(|name| name.as_str()), WIDTH)
         } else {
-            workers.iter().map(|name| self.about(name, model.worker(name))).collect()
+            able.iter().map(|name| self.about(name, model.worker(name), model.now())).collect()
         };
+        if able.len() < workers.len() {
+            lines.push(String::new());
+            lines.push("Left out:".into());
+            let left = workers.iter().filter_map(|name| Some(format!("  {name}  {}", refusal(&name)?)));
+            lines.extend(left);
+        }
         let notes = self.notes(workers, model);
         if !notes.is_empty() && !lines.is_empty() {
             lines.push(String::new());
         }
         lines.extend(notes);
-        Preview { title: self.question(workers), lines }
+        Preview { title: self.question(able.len()), lines }
     }
 
-    fn question(&self, workers: &[String]) -> String {
-        let whose = if workers.is_empty() { "all workers".to_owned() } else { plural(workers.len(), "worker") };
+    fn question(&self, workers: usize) -> String {
+        let whose = if workers == 0 { "all workers".to_owned() } else { plural(workers, "worker") };
         match self {
             Control::Grow(n) => format!("Add {} to {whose}?", plural(*n as usize, "process")),
             Control::Shrink(n) => format!("Take {} from {whose}?", plural(*n as usize, "process")),
@@ -182,12 +201,12 @@ impl Control {
     }
 
     /// One worker, with what matters of it for this order.
-    fn about(&self, name: &str, worker: Option<&Worker>) -> String {
+    fn about(&self, name: &str, worker: Option<&Worker>, now: Stamp) -> String {
         let Some(worker) = worker else { return name.to_owned() };
         let pool = worker.inspected.stats.as_ref().map(|s| &s.pool);
         let fact = match self {
             Control::Grow(_) | Control::Shrink(_) => match worker.pool_size() {
-                Some(size) => format!("{size} processes now"),
+                Some(size) => format!("{} now", plural(size as usize, "process")),
                 None => "number of processes not known".into(),
             },
             Control::Autoscale { .. } => match pool.map(|p| p.autoscale) {
@@ -200,11 +219,7 @@ impl Control {
                 Some(queues) => format!("consumes {}", queues.join(" ")),
                 None => "its queues are not known".into(),
             },
-            Control::Shutdown | Control::RestartPool => match worker.running() {
-                Some(0) => "runs nothing".into(),
-                Some(n) => format!("finishes {} first", plural(n as usize, "running task")),
-                None => String::new(),
-            },
+            Control::Shutdown | Control::RestartPool => work_of(worker, now),
             _ => String::new(),
         };
         if fact.is_empty() { name.to_owned() } else { format!("{name}  {fact}") }
@@ -216,7 +231,8 @@ impl Control {
         match self {
             Control::Shrink(_) => vec!["Only idle processes go, and one always stays.".into()],
             Control::Shutdown => {
-                let running: u64 = workers.iter().filter_map(|name| model.worker(name)?.running()).sum();
+                let running: u64 =
+                    workers.iter().filter_map(|name| model.worker(name)?.running_lately(model.now())).sum();
                 let first = (workers.len() > NAMED && running > 0)
                     .then(|| format!("They finish {} first.", plural(running as usize, "running task")));
                 first.into_iter().chain(["Nothing here can start them again.".to_owned()]).collect()
@@ -270,6 +286,32 @@ impl Control {
         let whom = if workers.is_empty() { "--all".to_owned() } else { join(workers.iter().map(|w| quote(w))) };
         let arguments = self.arguments().iter().map(|a| format!(" {}", quote(a))).collect::<String>();
         format!("flower-tui worker {whom} {}{arguments}", self.verb())
+    }
+}
+
+/// Why a worker's pool can't be told how large to be, if it can't.
+pub fn fixed_size(worker: &Worker) -> Option<String> {
+    let pool = &worker.inspected.stats.as_ref()?.pool;
+    match pool.kind.as_str() {
+        _ if pool.autoscale.is_some() => Some("scales by itself".into()),
+        kind @ ("threads" | "solo") => Some(format!("a {kind} pool can't change its size")),
+        _ => None,
+    }
+}
+
+/// What a worker does at the moment, as far as it told lately.
+fn work_of(worker: &Worker, now: Stamp) -> String {
+    if worker.said_offline {
+        return "said goodbye already".into();
+    }
+    match worker.running_lately(now) {
+        _ if !worker.is_online(now) => {
+            let silent = crate::human::span(now.since(worker.last_seen).as_secs());
+            format!("silent for {silent}: what it runs is not known")
+        }
+        None => "what it runs is not known".into(),
+        Some(0) => "runs nothing".into(),
+        Some(n) => format!("finishes {} first", plural(n as usize, "running task")),
     }
 }
 

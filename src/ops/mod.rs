@@ -7,6 +7,8 @@ pub mod locate;
 mod receipt;
 pub mod retry;
 mod run;
+mod shutdown;
+mod verdict;
 
 pub use command::{Command, Preview, Risk};
 pub use control::Control;

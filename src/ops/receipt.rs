@@ -46,18 +46,25 @@ pub struct Receipt {
     pub asked: Stamp,
     pub answered: Stamp,
     pub outcome: Outcome,
-    /// What each worker answered, or what became of each task sent again.
+    /// What each worker answered, or what became of each task sent again. Who did not answer has `silent`, who was not
+    /// asked `left_out`, each with the reason.
     pub replies: Vec<(String, Value)>,
 }
 
 impl Receipt {
     /// A reply as a person reads it.
     pub fn reply_text(value: &Value) -> String {
-        match (value.get("ok"), value.get("error")) {
-            (Some(Value::String(text)), _) => text.clone(),
-            (_, Some(Value::String(text))) => format!("error: {text}"),
-            _ if value.is_null() => "done".into(),
-            _ => value.to_string(),
+        let text = |key: &str| value.get(key).and_then(Value::as_str);
+        if let Some(text) = text("ok").or(text("silent")) {
+            text.to_owned()
+        } else if let Some(text) = text("error") {
+            format!("error: {text}")
+        } else if let Some(text) = text("left_out") {
+            format!("left out: {text}")
+        } else if value.is_null() {
+            "done".into()
+        } else {
+            value.to_string()
         }
     }
 

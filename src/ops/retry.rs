@@ -4,6 +4,10 @@ use crate::celery::message::Outgoing;
 use crate::celery::{TaskId, repr};
 
 use crate::state::{Model, Task};
+use crate::text::cut_end;
+
+/// Columns for the arguments of one of several tasks.
+const SHOWN: usize = 24;
 
 /// A task ready to be sent again.
 #[derive(Debug, Clone, PartialEq)]
@@ -76,9 +80,11 @@ impl Retry {
         lines
     }
 
-    /// The message in one line.
+    /// The message in one line: long arguments are shortened, none is left away.
     pub fn line(&self) -> String {
-        format!("{}  {}  {}", self.original.short(), self.message.name, self.message.argsrepr)
+        let m = &self.message;
+        let (args, kwargs) = (cut_end(&m.argsrepr, SHOWN), cut_end(&m.kwargsrepr, SHOWN));
+        format!("{}  {}  {args}  {kwargs}  to {}", self.original.short(), m.name, m.queue)
     }
 }
 

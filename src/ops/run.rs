@@ -9,11 +9,12 @@ use super::command::{Command, Risk};
 use super::control::Control;
 use super::receipt::{Outcome, Receipt};
 use super::retry::Retry;
+use super::verdict::{NO_ANSWER, collect, judge};
 use super::{Error, command};
 use crate::broker::Broker;
 use crate::celery::pidbox::{Method, Reply, Request};
 use crate::clock::Clock;
-use crate::history::audit::{Audit, Origin};
+use crate::history::audit::{Audit, Entry, Origin};
 use crate::state::{Store, Update};
 
 /// Everything a command needs. Cloning is cheap.
@@ -46,7 +47,8 @@ impl Ops {
                 };
                 self.write_down(row, &outcome, &replies);
                 if command.risk() > Risk::Looks && !matches!(outcome, Outcome::NotSent(_)) {
-                    let words = crate::text::cut_end(&command.target(), 40).into_owned();
+                    let words = [command.target(), command.arguments().join(" ")].join(" ");
+                    let words = crate::text::cut_end(words.trim(), 40).into_owned();
                     self.store.apply(&[Update::Mark(asked, format!("{} {words}", command.verb()))]);
                 }
                 outcome
@@ -63,7 +65,7 @@ impl Ops {
         let written = match &*self.audit {
             Ok(None) => return Ok(None),
             Ok(Some(audit)) => audit
-                .asked(self.clock.now(), &self.origin, &self.broker.url(), command.verb(), &command.target())
+                .asked(self.clock.now(), &self.origin, &self.broker.url(), &written_down(command))
                 .map(Some)
                 .map_err(|e| e.to_string()),
             Err(why) => Err(why.clone()),
@@ -91,19 +93,21 @@ impl Ops {
     async fn send(&self, command: &Command, replies: &mut Vec<(String, Value)>) -> Result<Outcome, Error> {
         match command {
             Command::Retry { tasks, .. } => self.publish(tasks, replies).await,
-            Command::Control { workers, what: Control::Shrink(n) } => {
-                self.shrink(&self.addressed(workers), *n, replies).await
+            Command::Control { workers, what: what @ Control::Shrink(n) } => {
+                let asked = self.able(what, self.addressed(workers), replies);
+                self.shrink(&asked, *n, replies).await?;
+                Ok(judge(replies))
             }
             Command::Control { workers, what: Control::Shutdown } => {
                 self.shut_down(&self.addressed(workers), replies).await
             }
             Command::Control { workers, what } => {
-                let request = Request { method: what.method(), to: (!workers.is_empty()).then(|| workers.clone()) };
-                let asked = self.addressed(workers);
+                let asked = self.able(what, self.addressed(workers), replies);
+                let everybody = workers.is_empty() && replies.is_empty();
+                let request = Request { method: what.method(), to: (!everybody).then(|| asked.clone()) };
                 let answers = self.control(request, &asked).await?;
-                let outcome = judge(&asked, &answers);
-                collect(replies, answers);
-                Ok(outcome)
+                collect(&asked, answers, |name| self.pool_of(name), replies);
+                Ok(judge(replies))
             }
             Command::Revoke { ids, terminate } => {
                 let everybody = self.online();
@@ -112,9 +116,8 @@ impl Ops {
                 let found = answers
                     .iter()
                     .any(|r| r.ok().is_some_and(|text| ids.iter().any(|id| text.contains(&id.to_string()))));
-                let outcome = judge(&everybody, &answers);
-                collect(replies, answers);
-                Ok(match outcome {
+                collect(&everybody, answers, |name| self.pool_of(name), replies);
+                Ok(match judge(replies) {
                     Outcome::Confirmed if terminate.is_some() && !found => {
                         Outcome::Failed("no worker runs or holds it".into())
                     }
@@ -135,7 +138,7 @@ impl Ops {
             .read(|m| m.workers().into_iter().filter(|(_, w)| w.is_online(now)).map(|(n, _)| n.to_owned()).collect())
     }
 
-    async fn control(&self, request: Request, expected: &[String]) -> Result<Vec<Reply>, Error> {
+    pub(super) async fn control(&self, request: Request, expected: &[String]) -> Result<Vec<Reply>, Error> {
         self.broker.control(&request, expected, self.answer).await.map_err(|e| Error::Broker(e.to_string()))
     }
 
@@ -160,8 +163,9 @@ impl Ops {
 
     /// How many processes a worker can lose. A worker told to shrink by all of its processes loses them and never
     /// recovers (`protocol/README.md`, "Things that bite" 2); told to lose more than are idle, it loses those and then
-    /// says that it failed (billiard 4.3.2, `pool.py`, `shrink`). `None` if it gave no answer.
-    async fn can_spare(&self, worker: &String) -> Result<Option<Result<u32, String>>, Error> {
+    /// says that it failed (billiard 4.3.2, `pool.py`, `shrink`). With it comes why it can't lose more. `None` if it
+    /// gave no answer.
+    async fn can_spare(&self, worker: &String) -> Result<Option<Result<(u32, &'static str), String>>, Error> {
         let expected = std::slice::from_ref(worker);
         let mut answers = Vec::new();
         for method in [Method::Stats, Method::Active] {
@@ -176,101 +180,58 @@ impl Ops {
         Ok(Some(match (size, spare) {
             (0 | 1, _) => Err(format!("it has {}, and one has to stay", command::plural(size, "process"))),
             (_, 0) => Err(format!("all of its {} are busy", command::plural(size, "process"))),
-            _ => Ok(u32::try_from(spare).unwrap_or(u32::MAX)),
+            _ => {
+                let why = if busy > 1 { "the others are busy" } else { "one has to stay" };
+                Ok((u32::try_from(spare).unwrap_or(u32::MAX), why))
+            }
         }))
     }
 
-    async fn shrink(&self, workers: &[String], n: u32, replies: &mut Vec<(String, Value)>) -> Result<Outcome, Error> {
-        let mut failed = None;
-        let mut silent = Vec::new();
+    async fn shrink(&self, workers: &[String], n: u32, replies: &mut Vec<(String, Value)>) -> Result<(), Error> {
         for worker in workers {
             let expected = std::slice::from_ref(worker);
             let most = match self.can_spare(worker).await? {
                 None => {
-                    silent.push(worker.clone());
+                    replies.push((worker.clone(), json!({"silent": NO_ANSWER})));
                     continue;
                 }
                 Some(Err(why)) => {
                     replies.push((worker.clone(), json!({"error": why})));
-                    failed = Some(format!("{worker}: {why}"));
                     continue;
                 }
                 Some(Ok(most)) => most,
             };
-            let request = Request { method: Method::PoolShrink { n: n.min(most) }, to: Some(vec![worker.clone()]) };
-            let answers = self.control(request, expected).await?;
-            match judge(expected, &answers) {
-                Outcome::Failed(why) => failed = Some(why),
-                Outcome::Unconfirmed(_) => silent.push(worker.clone()),
-                Outcome::Confirmed | Outcome::NotSent(_) => {}
+            let taken = n.min(most.0);
+            let request = Request { method: Method::PoolShrink { n: taken }, to: Some(vec![worker.clone()]) };
+            let mut answers = self.control(request, expected).await?;
+            for answer in answers.iter_mut().filter(|a| taken < n && a.ok().is_some()) {
+                answer.value = json!({"ok": format!("asked for {n}, took {taken}: {}", most.1)});
             }
-            collect(replies, answers);
+            collect(expected, answers, |name| self.pool_of(name), replies);
         }
-        Ok(match failed {
-            Some(why) => Outcome::Failed(why),
-            None if silent.is_empty() => Outcome::Confirmed,
-            None => Outcome::Unconfirmed(no_answer(&silent)),
-        })
+        Ok(())
     }
 
-    /// A worker never answers a shutdown: its goodbye, or silence past its heartbeat, confirms it.
-    async fn shut_down(&self, workers: &[String], replies: &mut Vec<(String, Value)>) -> Result<Outcome, Error> {
-        // An empty list would reach every worker there is.
-        if workers.is_empty() {
-            return Err(Error::Refused("no worker is online".into()));
+    fn pool_of(&self, worker: &str) -> Option<String> {
+        self.store.read(|m| Some(m.worker(worker)?.inspected.stats.as_ref()?.pool.kind.clone()))
+    }
+
+    /// Those that can do what is ordered. Who is known not to be able to is left out, where others can; its reply
+    /// says why.
+    fn able(&self, what: &Control, workers: Vec<String>, replies: &mut Vec<(String, Value)>) -> Vec<String> {
+        let refusal = |name: &String| self.store.read(|m| what.refusal(m.worker(name)?));
+        let (able, left): (Vec<_>, Vec<_>) =
+            workers.into_iter().map(|name| (refusal(&name), name)).partition(|(why, _)| why.is_none());
+        let names = |pairs: Vec<(Option<String>, String)>| pairs.into_iter().map(|(_, name)| name).collect();
+        if able.is_empty() {
+            return names(left);
         }
-        self.control(Request { method: Method::Shutdown, to: Some(workers.to_vec()) }, &[]).await?;
-        let begun = self.clock.now();
-        let deadline = tokio::time::Instant::now() + self.wait;
-        let gone = |name: &String| {
-            let now = self.clock.now();
-            self.store.read(|m| {
-                m.worker(name).is_some_and(|w| w.said_offline || (!w.is_online(now) && w.heartbeat() < Some(begun)))
-            })
-        };
-        let mut seen = 0;
-        while !workers.iter().all(gone) {
-            let change = self.store.changed(seen);
-            match tokio::time::timeout_at(deadline, change).await {
-                Ok(version) => seen = version,
-                Err(_) => break,
-            }
-        }
-        let (left, still): (Vec<&String>, Vec<&String>) = workers.iter().partition(|name| gone(name));
-        for name in left {
-            replies.push((name.clone(), json!({"ok": "shut down"})));
-        }
-        if still.is_empty() {
-            return Ok(Outcome::Confirmed);
-        }
-        let names: Vec<String> = still.into_iter().cloned().collect();
-        Ok(Outcome::Unconfirmed(format!(
-            "{} still there after {}; a worker finishes its running tasks first",
-            names.join(", "),
-            crate::human::span(self.wait.as_secs())
-        )))
+        replies.extend(left.into_iter().map(|(why, name)| (name, json!({"left_out": why}))));
+        names(able)
     }
 }
 
-/// Everybody asked has to answer, and nobody with an error.
-fn judge(expected: &[String], answers: &[Reply]) -> Outcome {
-    if let Some((worker, error)) = answers.iter().find_map(|r| r.error().map(|e| (&r.worker, e))) {
-        return Outcome::Failed(format!("{worker}: {error}"));
-    }
-    if answers.is_empty() {
-        return Outcome::Unconfirmed("no worker answered".into());
-    }
-    let silent: Vec<String> =
-        expected.iter().filter(|name| answers.iter().all(|r| r.worker != **name)).cloned().collect();
-    if silent.is_empty() { Outcome::Confirmed } else { Outcome::Unconfirmed(no_answer(&silent)) }
-}
-
-fn no_answer(names: &[String]) -> String {
-    format!("no answer from {}", names.join(", "))
-}
-
-fn collect(replies: &mut Vec<(String, Value)>, answers: Vec<Reply>) {
-    let mut answers: Vec<(String, Value)> = answers.into_iter().map(|r| (r.worker, r.value)).collect();
-    answers.sort_by(|a, b| a.0.cmp(&b.0));
-    replies.extend(answers);
+fn written_down(command: &Command) -> Entry {
+    let arguments = command.arguments().join(" ");
+    Entry { command: command.verb(), target: command.target(), arguments, line: command.words() }
 }

@@ -1,11 +1,16 @@
 //! One worker: what it announced, and whether it is alive.
 
+use std::time::Duration;
+
 use serde_json::Value;
 
 use crate::clock::Stamp;
 
 pub use super::inspected::{Held, Inspected, KEPT, Pool, Registered, Stats};
 use super::series::Ring;
+
+/// How long an answer to `inspect` counts as a sign of life.
+const ANSWERED: Duration = Duration::from_secs(30);
 
 /// One worker, known by its node name.
 #[derive(Clone)]
@@ -92,12 +97,23 @@ impl Worker {
         self.heartbeat().and_then(|last| Stamp::from_secs(last.secs() + self.freq * 2.0))
     }
 
-    /// Whether its heart still beats. An answer to `inspect` within the same time counts as one.
+    /// Whether its heart still beats. Where no heartbeats come but those it was asked for, an answer to `inspect` is a
+    /// sign of life too.
     pub fn is_online(&self, now: Stamp) -> bool {
         if self.expires().is_some_and(|until| now < until) {
             return true;
         }
-        !self.said_offline && self.inspected.at.is_some_and(|at| now.since(at).as_secs() < 30)
+        // Only its own heartbeats tell a load (Celery 5.7.0, `worker/heartbeat.py`).
+        let beats = self.loadavg.is_some() && self.heartbeat().is_some();
+        !self.said_offline && !beats && self.inspected.at.is_some_and(|at| now.since(at) < ANSWERED)
+    }
+
+    /// Tasks running, if it told that lately.
+    pub fn running_lately(&self, now: Stamp) -> Option<u64> {
+        let beats = self.expires().is_some_and(|until| now < until);
+        let told = self.inspected.answered("active").is_some_and(|at| now.since(at) < ANSWERED);
+        let beaten = self.active.filter(|_| beats).and_then(|n| u64::try_from(n).ok());
+        beaten.or_else(|| self.inspected.total("active").filter(|_| told).map(|n| n as u64))
     }
 
     /// Tasks running: the newer of heartbeat and inspect.
@@ -211,6 +227,19 @@ mod tests {
         worker.beat(Stamp::from_micros(10_000_000));
         assert!(worker.is_online(Stamp::from_micros(13_999_999)));
         assert!(!worker.is_online(Stamp::from_micros(14_000_000)));
+    }
+
+    #[test]
+    fn an_answer_is_a_sign_of_life_only_where_no_heartbeats_come() {
+        let at = |secs: i64| Stamp::from_micros(secs * 1_000_000);
+        let mut worker = Worker::new(at(10));
+        worker.inspected("active", &serde_json::json!([]), at(10));
+        assert!(worker.is_online(at(39)) && !worker.is_online(at(40)));
+        assert_eq!((worker.running_lately(at(39)), worker.running_lately(at(40))), (Some(0), None));
+        worker.freq = 2.0;
+        worker.loadavg = Some([0.0; 3]);
+        worker.beat(at(11));
+        assert!(worker.is_online(at(14)) && !worker.is_online(at(15)));
     }
 
     #[test]

@@ -474,7 +474,11 @@ impl App {
                     receipt.replies.first().map(|(who, value)| format!(": {who} {}", Receipt::reply_text(value)));
                 let more = match receipt.replies.len() {
                     0 | 1 => String::new(),
-                    n => format!(" and {} more", n - 1),
+                    n => {
+                        let what = if receipt.verb == "retry" { "task" } else { "worker" };
+                        let more = crate::human::thousands(n as u64 - 1);
+                        format!(" and {more} more {what}{}", if n == 2 { "" } else { "s" })
+                    }
                 };
                 format!("{} confirmed{}{more}", receipt.verb, first.unwrap_or_default())
             }

@@ -258,7 +258,12 @@ fn an_empty_cluster_says_what_would_be_here() {
 fn the_broker_is_gone() {
     let mut stage = Stage::new(&busy(), 100, 24, Theme::dark());
     let now = stage.now();
-    stage.link = LinkState::Down { since: now, why: "connection refused".into(), retry: now + Duration::from_secs(15) };
+    stage.link = LinkState::Down {
+        since: now,
+        why: "connection refused".into(),
+        hint: "",
+        retry: now + Duration::from_secs(15),
+    };
     stage.pass(12);
     let text = stage.text();
     assert!(text.contains("○ down 12s, trying again in 3s"), "{text}");

@@ -233,7 +233,7 @@ fn workers_do_not_end_because_we_hear_nothing() {
     stage.keys("2");
     stage.draw();
     let since = stage.store.read(|m| m.now());
-    stage.link = LinkState::Down { since, why: "connection refused".into(), retry: since };
+    stage.link = LinkState::Down { since, why: "connection refused".into(), hint: "", retry: since };
     stage.wait(300);
     let text = stage.text();
     assert!(text.contains("online") && !text.contains("ended in the last hour"), "{text}");

@@ -39,10 +39,15 @@ fn lines(receipt: &Receipt, cx: &Cx<'_>, lines: &mut Vec<Vec<(Clean, Role)>>) {
         lines.push(vec![(crate::clean!("          {why}"), role(&receipt.outcome))]);
     }
     for (who, value) in &receipt.replies {
-        let failed = value.get("error").is_some();
+        let role = match () {
+            () if value.get("error").is_some() => Role::Fail,
+            () if value.get("silent").is_some() => Role::Warn,
+            () if value.get("left_out").is_some() => Role::Muted,
+            () => Role::Text,
+        };
         lines.push(vec![
             (crate::clean!("          {:<28} ", who), Role::Muted),
-            (clean(&Receipt::reply_text(value)), if failed { Role::Fail } else { Role::Text }),
+            (clean(&Receipt::reply_text(value)), role),
         ]);
     }
 }

@@ -74,10 +74,11 @@ impl View for Welcome {
         let text = |t: &'static str, role| (Clean::own(t), role);
         let mut lines = vec![vec![text("No broker could be reached.", Role::Text)], Vec::new()];
         lines.push(vec![text("tried   ", Role::Muted), (clean(&self.broker), Role::Text)]);
-        if let LinkState::Down { why, retry, .. } = cx.link {
-            // The address stands one line above already.
-            let why = why.split_once(": ").map_or(why.as_str(), |(_, rest)| rest);
+        if let LinkState::Down { why, hint, retry, .. } = cx.link {
             lines.push(vec![text("because ", Role::Muted), (clean(why), Role::Fail)]);
+            if !hint.is_empty() {
+                lines.push(vec![text("        ", Role::Muted), text(hint, Role::Text)]);
+            }
             let next = retry.since(cx.now).as_secs();
             let next = if next == 0 { "now".to_owned() } else { format!("in {}", human::span(next)) };
             lines.push(vec![text("again   ", Role::Muted), (clean(&next), Role::Muted)]);

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::ops::control::{check_limit, check_rate, limits_of, range_of};
+use crate::ops::control::{check_limit, check_rate, fixed_size, limits_of, range_of};
 use crate::ops::{Command, Control, command::plural};
 use crate::state::Model;
 use crate::state::worker::Worker;
@@ -67,9 +67,7 @@ fn reason(action: Action, name: &str, worker: &Worker) -> Option<String> {
         Action::PoolGrow | Action::PoolShrink if pool.autoscale.is_some() => {
             Some(format!("{name} scales by itself: A sets its range"))
         }
-        Action::PoolGrow | Action::PoolShrink if matches!(pool.kind.as_str(), "threads" | "solo") => {
-            Some(format!("a {} pool can't change its size", pool.kind))
-        }
+        Action::PoolGrow | Action::PoolShrink => fixed_size(worker),
         Action::PoolAutoscale if pool.autoscale.is_none() => {
             Some(format!("{name} does not scale by itself: it was started without --autoscale"))
         }
