@@ -107,10 +107,17 @@ impl Header {
         let wide = |shown: &[(&Part, &Clean)]| {
             shown.iter().map(|(_, text)| text.width() as u16 + 3).sum::<u16>().saturating_sub(2) > room
         };
-        if wide(&shown) {
-            shown = self.parts.iter().map(|part| (part, part.short.as_ref().unwrap_or(&part.text))).collect();
-        }
+        // First what stands elsewhere too is shortened, then the least important goes; what the link says of itself is
+        // shortened only when nothing else is left to give way.
         while shown.len() > 1 && wide(&shown) {
+            let least = shown.iter().map(|(part, _)| part.goes).max().unwrap_or(0);
+            let shorten = |(part, text): &(&Part, &Clean)| {
+                part.short.as_ref().is_some_and(|short| short != *text) && (part.goes > 0 || least < 3)
+            };
+            if let Some(entry) = shown.iter_mut().find(|entry| shorten(entry)) {
+                entry.1 = entry.0.short.as_ref().unwrap_or(entry.1);
+                continue;
+            }
             let Some(last) = shown.iter().enumerate().max_by_key(|(i, (p, _))| (p.goes, *i)).map(|(i, _)| i) else {
                 break;
             };

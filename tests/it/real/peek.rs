@@ -215,7 +215,7 @@ fn by_keys_one_looks_into_a_queue() {
     screen.keys("]");
     screen.wait("No worker has said yet");
     screen.keys("]]\r");
-    screen.wait("[Waiting]");
+    screen.wait("next first");
     screen.keys("\r");
     let text = screen.wait("a message, looked at in its queue");
     assert!(text.contains("c89aea30-352a-4c4c-b842-3f2aef2f604f"), "{text}");
