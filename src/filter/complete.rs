@@ -22,7 +22,9 @@ pub fn complete(line: &str, values: impl Fn(Word) -> Vec<String>) -> Completion 
     let minus = usize::from(word.starts_with('-'));
     let Some(colon) = word.find(':') else {
         let typed = &word[minus..];
-        return Completion { from: begin + minus, candidates: keys(typed) };
+        // On an empty line everything is offered; behind a space what is already there must stay in sight.
+        let candidates = if typed.is_empty() && !line.is_empty() { Vec::new() } else { keys(typed) };
+        return Completion { from: begin + minus, candidates };
     };
     let key = &word[minus..colon];
     let value_at = word.rfind(',').filter(|c| *c > colon).unwrap_or(colon) + 1;
@@ -60,7 +62,7 @@ fn keys(typed: &str) -> Vec<(String, String)> {
         .chain(rest)
         .chain(edges)
         .chain(traits)
-        .filter(|(key, _)| !typed.is_empty() && key.starts_with(typed))
+        .filter(|(key, _)| key.starts_with(typed))
         .map(|(key, help)| (format!("{key}:"), help.to_owned()))
         .collect()
 }
@@ -93,6 +95,7 @@ mod tests {
         assert_eq!(offered("task:two"), (5, vec!["\"two words\"".into()]));
         assert_eq!(offered("open:"), (5, vec!["yes".into(), "no".into()]));
         assert_eq!(offered("plain ").1, Vec::<String>::new());
+        assert!(offered("").1.len() > 10, "an empty line shows what there is");
         assert_eq!(offered("task:\"open quote").1, Vec::<String>::new());
     }
 }

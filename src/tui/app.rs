@@ -90,6 +90,8 @@ pub struct App {
 const LEAST: (u16, u16) = (16, 5);
 /// The tab that lists tasks.
 const TASKS: usize = 0;
+/// After so long a message in the last line counts as read.
+const READ: Duration = Duration::from_millis(1_500);
 /// How long a message stays in the last line.
 const TOAST: Duration = Duration::from_secs(6);
 /// Receipts kept for the log.
@@ -168,6 +170,10 @@ impl App {
         }
         if self.unsynced {
             self.sync(model, world);
+        }
+        // A message that could be read gives way to the hints with the next key.
+        if self.toast.as_ref().is_some_and(|(_, _, at)| world.now.since(*at) >= READ) {
+            self.toast = None;
         }
         let scopes = self.focus().scopes();
         if scopes.contains(&Scope::Global)
@@ -386,6 +392,10 @@ impl App {
             }
             Effect::Close => {
                 self.layers.pop();
+            }
+            Effect::CloseSaying(text) => {
+                self.layers.pop();
+                self.say(&text, Role::Muted, world.now);
             }
             Effect::CloseAnd(action) => {
                 self.layers.pop();

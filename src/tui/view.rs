@@ -89,6 +89,8 @@ pub enum Effect {
     Replace(Box<dyn View>),
     /// Close the topmost layer.
     Close,
+    /// Close the topmost layer, and say something.
+    CloseSaying(String),
     /// Close the topmost layer, and let the view below take this action.
     CloseAnd(Action),
     /// Close the topmost layer, and give what was typed or chosen to the view below.

@@ -74,7 +74,8 @@ impl View for Confirm {
                 self.top = self.top.saturating_sub(1);
                 Outcome::Done
             }
-            _ => Outcome::Effect(Effect::Close),
+            // Who is used to Enter for yes is told that nothing went out.
+            _ => Outcome::Effect(Effect::CloseSaying(format!("{}: not sent", self.command.verb()))),
         }
     }
 

@@ -58,6 +58,7 @@ impl Prompt {
     /// Offers completions while it is typed into.
     pub fn completing(mut self, complete: Complete) -> Self {
         self.complete = Some(complete);
+        self.offer();
         self
     }
 

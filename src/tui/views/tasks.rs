@@ -350,13 +350,13 @@ impl View for Tasks {
     fn scopes(&self) -> &'static [Scope] {
         &[
             Scope::Opens,
+            Scope::Filters,
             Scope::Tasks,
+            Scope::List,
+            Scope::Sorts,
+            Scope::Marks,
             Scope::TaskList,
             Scope::Panes,
-            Scope::Sorts,
-            Scope::Filters,
-            Scope::Marks,
-            Scope::List,
             Scope::Global,
         ]
     }

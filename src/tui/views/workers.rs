@@ -190,10 +190,10 @@ impl View for Workers {
         &[
             Scope::Opens,
             Scope::Filters,
-            Scope::Marks,
             Scope::List,
             Scope::Workers,
             Scope::Panes,
+            Scope::Marks,
             Scope::Sorts,
             Scope::Global,
         ]

@@ -189,6 +189,14 @@ fn whole(task: &Task<'_>, cx: &Cx<'_>, width: usize) -> Vec<Item> {
         split(events::timeline(task, cx, true), width).into_iter().map(|line| Item::line(0, line)).collect();
     items.push(Item::default());
     facts(task, cx, &mut items);
+    // Why it failed is what one came for: it stands before all that only describes the task.
+    if let Some(exception) = task.exception() {
+        let lines = clean_lines(exception).into_iter().flat_map(|line| literal::wrap(&line, width));
+        section("exception", "", lines.map(|l| Item::line(1, vec![(l, Role::Fail)])).collect(), &mut items);
+    }
+    if let Some(traceback) = task.traceback() {
+        section("traceback", "", trace(traceback, width), &mut items);
+    }
     for (label, text) in [("args", task.args()), ("kwargs", task.kwargs()), ("result", task.result())] {
         let Some(text) = text.filter(|t| !t.is_empty()) else { continue };
         let (lines, kind) = literal::outline(text, label, 1, width);
@@ -198,18 +206,11 @@ fn whole(task: &Task<'_>, cx: &Cx<'_>, width: usize) -> Vec<Item> {
         };
         section(label, note, lines, &mut items);
     }
-    if let Some(exception) = task.exception() {
-        let lines = clean_lines(exception).into_iter().flat_map(|line| literal::wrap(&line, width));
-        section("exception", "", lines.map(|l| Item::line(1, vec![(l, Role::Fail)])).collect(), &mut items);
-    }
     let bars = events::bars(task, cx, width);
     if bars.len() > 1 {
         section("runs", "", bars.into_iter().map(|line| Item::line(1, line)).collect(), &mut items);
     }
     section("events", "", events::events(task, cx), &mut items);
-    if let Some(traceback) = task.traceback() {
-        section("traceback", "", trace(traceback, width), &mut items);
-    }
     items
 }
 

@@ -27,7 +27,13 @@ pub fn refuse(action: Action, ids: &[TaskId], model: &Model) -> Option<String> {
     }
     let reasons: Vec<Option<String>> = ids.iter().map(|id| reason(action, id, model)).collect();
     // One that can be done is enough; the question names the others.
-    if reasons.iter().any(Option::is_none) { None } else { reasons.into_iter().flatten().next() }
+    if reasons.iter().any(Option::is_none) {
+        return None;
+    }
+    // Which task it was said of is named: rows may have moved under the key.
+    let (id, why) = ids.iter().zip(reasons).next()?;
+    let name = model.task(id).and_then(|task| task.name()).unwrap_or_default();
+    Some(format!("{name} {}: {}", id.short(), why.unwrap_or_default()))
 }
 
 fn reason(action: Action, id: &TaskId, model: &Model) -> Option<String> {

@@ -12,10 +12,12 @@ pub fn lines(cx: &Cx<'_>, filter: &str, filling: bool) -> Vec<Line> {
         return vec![say("Looking through all tasks …")];
     }
     if cx.model.task_count() > 0 {
-        return vec![
+        let mut lines = vec![
             vec![(Clean::own("No task matches "), Role::Muted), (clean(filter), Role::Text)],
             say("Esc shows all tasks again, / changes the filter."),
         ];
+        lines.extend(meant(cx, filter).map(|line| vec![(clean(&line), Role::Muted)]));
+        return lines;
     }
     let (online, _) = cx.model.online(cx.now);
     let mut lines = vec![say("No task was seen yet. Tasks appear here as their workers announce them.")];
@@ -41,4 +43,21 @@ pub fn lines(cx: &Cx<'_>, filter: &str, filling: bool) -> Vec<Line> {
         }
     }
     lines
+}
+
+/// A bare word is not looked for in the names of workers and queues: who meant one is told how to say so.
+fn meant(cx: &Cx<'_>, filter: &str) -> Option<String> {
+    let pattern = crate::filter::Pattern::new(filter.trim());
+    let bare = !filter.trim().is_empty() && !filter.contains(':');
+    if !bare {
+        return None;
+    }
+    if cx.model.workers().iter().any(|(name, _)| pattern.matches(name)) {
+        return Some(format!(
+            "There are workers with this in their name: worker:{} selects their tasks.",
+            filter.trim()
+        ));
+    }
+    let queue = cx.model.queues().iter().any(|(name, _)| pattern.matches(name));
+    queue.then(|| format!("There is a queue with this in its name: queue:{} selects its tasks.", filter.trim()))
 }
