@@ -62,7 +62,7 @@ fn a_pool_is_restarted_and_works_on() {
         (pids() != before).then_some(())
     });
     let refused = cluster.json(&["worker", WORKER, "autoscale", "5,2", "--json"]);
-    assert_eq!(refused["why"], "w1@test: ValueError('Autoscale not enabled')", "{refused}");
+    assert_eq!(refused["why"], "w1@test: it was started without --autoscale", "{refused}");
 }
 
 #[test]
