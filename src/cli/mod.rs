@@ -1,6 +1,7 @@
 //! The command line: one file for each subcommand.
 
 mod args;
+mod argv;
 mod config;
 mod env;
 mod events;
@@ -38,6 +39,7 @@ pub fn main() -> ExitCode {
             return ExitCode::from(if error.use_stderr() { Exit::Usage.code() } else { 0 });
         }
     };
+    argv::hide_passwords();
     match run(cli) {
         Ok(exit) => ExitCode::from(exit.code()),
         Err(error) => exit::report(&error),

@@ -16,7 +16,7 @@ use crate::human;
 use crate::ops::retry::Retry;
 use crate::ops::{self, Command, Receipt};
 use crate::state::doc::TaskDoc;
-use crate::state::{Model, Sort, Store, Update};
+use crate::state::{Model, Sort, Store, Update, no_state};
 
 /// How long workers have to say whether they hold a task.
 const ASK: Duration = Duration::from_secs(1);
@@ -64,6 +64,10 @@ pub async fn list(env: &Env, args: TasksArgs) -> anyhow::Result<Exit> {
     adopt_held(&cluster.store, env);
     let docs: Vec<TaskDoc> =
         cluster.store.read(|m| m.select(&filter, Sort::default(), usize::MAX).into_iter().map(TaskDoc::from).collect());
+    // A state of the application's own may be called anything: only where nothing was found it was a slip.
+    if let Some(word) = no_state(&filter).filter(|_| docs.is_empty()) {
+        out::error(&format!("flower-tui: no state begins with {}", crate::text::clean(&word)));
+    }
     let headers = ["STATE", "TASK", "ID", "WORKER", "QUEUE", "RUNTIME", "ARGS"];
     out::rows(args.format, &docs, &headers, |t| {
         let text = |t: &Option<String>| t.clone().unwrap_or_else(|| "-".into());

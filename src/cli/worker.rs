@@ -36,7 +36,7 @@ fn parse(words: &[String], all: bool) -> Result<Asked, String> {
 }
 
 fn no_action(word: &str) -> String {
-    let meant = crate::text::nearest(word, VERBS.into_iter());
+    let meant = crate::text::nearest(word, VERBS);
     let meant = meant.map_or_else(|| format!("there are {}", VERBS.join(", ")), |near| format!("did you mean {near}?"));
     format!("there is no action {word}: {meant}")
 }

@@ -15,7 +15,7 @@ use crate::broker::TransportOptions;
 #[serde(default, deny_unknown_fields)]
 pub struct File {
     /// Profile used where none is asked for.
-    pub profile: Option<String>,
+    pub profile: Option<Spanned<String>>,
     pub max_tasks: Option<u64>,
     pub max_memory: Option<Spanned<String>>,
     pub log_file: Option<String>,
@@ -139,8 +139,12 @@ pub fn shows_password(path: &Path, file: &File) -> bool {
 /// Reads the text of a config file, `name` being what mistakes are told with, and `path` where themes lie beside it.
 pub fn parse(text: &str, name: &str, path: Option<&Path>) -> Result<File, Error> {
     let places = Places::of(text, name);
-    let file: File = toml::from_str(text)
-        .map_err(|error| places.wrong(error.span().map_or(0, |span| span.start), &explain(error.message())))?;
+    let file: File = toml::from_str(text).map_err(|error: toml::de::Error| {
+        let at = error.span().map_or(0, |span| span.start);
+        let begin = text.get(..at).and_then(|before| before.rfind('\n')).map_or(0, |i| i + 1);
+        let setting = text.get(begin..at).and_then(|line| line.split_once('=')).map_or("", |(key, _)| key.trim());
+        places.wrong(at, &explain(error.message(), setting))
+    })?;
     check(&file, path).map_err(|(at, why)| places.wrong(at, &why))?;
     Ok(file)
 }
@@ -161,8 +165,29 @@ fn check(file: &File, path: Option<&Path>) -> Result<(), (usize, String)> {
     on(file.max_memory.as_ref(), size)
 }
 
+/// `invalid type: string "many", expected u64` in a person's words, about a setting.
+fn explain_type(message: &str, setting: &str) -> Option<String> {
+    let rest = message.strip_prefix("invalid type: ").or_else(|| message.strip_prefix("invalid value: "))?;
+    let (found, expected) = rest.split_once(", expected ")?;
+    // `string "many"`, `integer `5``: the value stands behind its kind.
+    let found = found.split_once(' ').map_or(found, |(_, value)| value).trim_matches('`');
+    let takes = match expected.trim() {
+        "u64" | "u32" | "u16" | "u8" | "usize" | "an integer" => "a whole number, not below zero",
+        "f64" | "f32" => "a number",
+        "a string" | "str" => "a text in quotes",
+        "a boolean" | "bool" => "true or false",
+        "a sequence" => "a list in brackets",
+        "a map" => "a table",
+        other => other,
+    };
+    (!setting.is_empty()).then(|| format!("{setting} takes {takes}, not {found}"))
+}
+
 /// `unknown field `brokr`, expected one of `broker`, …` in a person's words.
-fn explain(message: &str) -> String {
+fn explain(message: &str, setting: &str) -> String {
+    if let Some(text) = explain_type(message.trim(), setting) {
+        return text;
+    }
     let Some(rest) = message.strip_prefix("unknown field `") else { return message.trim().to_owned() };
     let mut quoted = rest.split('`');
     let key = quoted.next().unwrap_or_default().to_owned();
@@ -188,11 +213,13 @@ mod tests {
             wrong("max_tasks = 5\n[profiles.prod]\nbrokr = \"redis://\"\n"),
             "c.toml, line 3: there is no setting brokr, did you mean broker?"
         );
-        assert!(
-            wrong("max_tasks = \"many\"\n").starts_with("c.toml, line 1: invalid type"),
-            "{}",
-            wrong("max_tasks = \"many\"\n")
-        );
+        for (text, want) in [
+            ("max_tasks = \"many\"\n", "line 1: max_tasks takes a whole number, not below zero, not \"many\""),
+            ("\nread_only = 5\n", "line 2: read_only takes true or false, not 5"),
+            ("[profiles.a]\nbroker = true\n", "line 2: broker takes a text in quotes, not true"),
+        ] {
+            assert_eq!(wrong(text), format!("c.toml, {want}"));
+        }
         assert_eq!(wrong("\n[ui]\ntheme = \"drak\"\n"), "c.toml, line 3: there is no theme drak, did you mean dark?");
         assert!(wrong("a = = b").contains("line 1"));
         assert!(wrong("[zzzzzzz]\n").contains("there are"), "{}", wrong("[zzzzzzz]\n"));

@@ -154,11 +154,15 @@ impl Settings {
             &["FLOWER_TUI_PROFILE"],
             |text| Ok(Some(text.to_owned())),
             no_profile,
-            resolver.file.profile.clone().map(Some),
+            ui::value(&resolver.file.profile).map(Some),
             None,
         )?;
         if let Some(name) = &profile.value {
-            resolver.profile = Some((name.clone(), find_profile(&resolver.file, name)?));
+            let found = find_profile(&resolver.file, name).map_err(|error| match &resolver.file.profile {
+                Some(written) if profile.source == Source::File => places.wrong(written.span().start, &error.0),
+                _ => error,
+            })?;
+            resolver.profile = Some((name.clone(), found));
         }
         let settings = Self::settle(flags, &resolver, profile, path, exposed)?;
         Ok(Self { places, ..settings })
@@ -363,6 +367,10 @@ mod tests {
         let flags = Flags { config: Some(path), profile: Some("stagin".into()), ..Flags::default() };
         let error = Settings::resolve(&flags, &env(&[])).expect_err("unknown");
         assert_eq!(error.0, "there is no profile \"stagin\": did you mean staging?");
+        let (_keep, path) = config("max_tasks = 1\nprofile = \"gone\"\n[profiles.staging]\n");
+        let flags = Flags { config: Some(path), ..Flags::default() };
+        let error = Settings::resolve(&flags, &env(&[])).expect_err("unknown");
+        assert!(error.0.contains("c.toml, line 2: there is no profile \"gone\""), "{error}");
         let missing = Flags { config: Some("/nowhere/c.toml".into()), ..Flags::default() };
         assert!(Settings::resolve(&missing, &env(&[])).expect_err("missing").0.contains("/nowhere/c.toml"));
     }

@@ -159,6 +159,12 @@ impl Control {
 
     /// What a person is asked. Every worker is named: a group's as well.
     pub(super) fn preview(&self, workers: &[String], model: &Model) -> Preview {
+        // Nobody named is everybody: whoever is online is named to the person.
+        let online =
+            || model.workers().into_iter().filter(|(_, w)| w.is_online(model.now())).map(|(n, _)| n.to_owned());
+        let everybody: Vec<String> = if workers.is_empty() { online().collect() } else { Vec::new() };
+        let all = workers.is_empty();
+        let workers = if all { &everybody } else { workers };
         let refusal = |name: &&String| model.worker(name).and_then(|w| self.refusal(w));
         let can: Vec<&String> = workers.iter().filter(|name| refusal(name).is_none()).collect();
         // Where nobody can, it is sent all the same: the workers say why.
@@ -179,11 +185,16 @@ impl Control {
             lines.push(String::new());
         }
         lines.extend(notes);
-        Preview { title: self.question(able.len()), lines }
+        let whose = match (all, able.len()) {
+            (true, 0) => "all workers".to_owned(),
+            (true, 1) => "the one online worker".to_owned(),
+            (true, n) => format!("all {}", plural(n, "online worker")),
+            (false, n) => plural(n, "worker"),
+        };
+        Preview { title: self.question(&whose), lines }
     }
 
-    fn question(&self, workers: usize) -> String {
-        let whose = if workers == 0 { "all workers".to_owned() } else { plural(workers, "worker") };
+    fn question(&self, whose: &str) -> String {
         match self {
             Control::Grow(n) => format!("Add {} to {whose}?", plural(*n as usize, "process")),
             Control::Shrink(n) => format!("Take {} from {whose}?", plural(*n as usize, "process")),

@@ -148,7 +148,8 @@ impl Ops {
             match sent {
                 Ok(()) => {
                     let text = format!("sent as {} to {}", task.message.id, task.message.queue);
-                    self.store.apply(&[Update::Retried(task.original.clone(), task.message.id.clone())]);
+                    let (new, queue) = (task.message.id.clone(), task.message.queue.clone());
+                    self.store.apply(&[Update::Retried(task.original.clone(), new, queue)]);
                     replies.push((task.original.to_string(), json!({"ok": text, "id": task.message.id.to_string()})));
                 }
                 Err(error) if replies.is_empty() => return Err(Error::Broker(error.to_string())),

@@ -21,6 +21,8 @@ use super::worker::Worker;
 pub(super) const SWEEP_AT: usize = 65_536;
 /// Messages that could not be read and are kept to be shown.
 const KEPT_UNDECODABLE: usize = 16;
+/// Tasks of our own that no event was seen of yet.
+const KEPT_SENT: usize = 10_000;
 
 impl Model {
     pub(super) fn apply(&mut self, update: &Update) {
@@ -68,7 +70,10 @@ impl Model {
                 }
             }
             Update::Mark(at, text) => self.marks.set(*at, text.clone()),
-            Update::Retried(old, new) => self.retried(old, new),
+            Update::Retried(old, new, queue) => {
+                self.published(new, queue);
+                self.retried(old, new);
+            }
         }
         self.version += 1;
     }
@@ -164,6 +169,21 @@ impl Model {
         }
     }
 
+    /// We sent a task: no event of a worker says which queue it came from.
+    fn published(&mut self, id: &TaskId, queue: &str) {
+        match self.tasks.find(id) {
+            Some(slot) if self.tasks.hot[slot as usize].queue.is_none() => {
+                self.tasks.hot[slot as usize].queue = Some(self.names.intern(queue));
+                self.journal.push(slot);
+            }
+            Some(_) => {}
+            None if self.sent_here.len() < KEPT_SENT => {
+                self.sent_here.insert(id.clone(), queue.to_owned());
+            }
+            None => {}
+        }
+    }
+
     /// A person sent `new` in place of `old`.
     fn retried(&mut self, old: &TaskId, new: &TaskId) {
         let Some(slot) = self.tasks.find(old) else { return };
@@ -183,8 +203,11 @@ impl Model {
         self.counters.task_events += 1;
         self.first_event.get_or_insert(event.received);
         self.now = self.now.max(event.received);
-        let (slot, _) = self.tasks.find_or_insert(&event.id); // T1
+        let (slot, new) = self.tasks.find_or_insert(&event.id); // T1
         let i = slot as usize;
+        if new && let Some(queue) = self.sent_here.remove(&event.id) {
+            self.tasks.hot[i].queue = Some(self.names.intern(&queue));
+        }
         let before = text_size(&self.tasks.cold[i]);
         if event.kind != TaskEventKind::Sent {
             self.touch_worker(batch, event, i); // T2

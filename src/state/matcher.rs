@@ -47,6 +47,16 @@ impl Matcher {
     }
 }
 
+/// What a filter asks for as a state, where no state of Celery's own begins like that.
+pub fn no_state(filter: &Filter) -> Option<String> {
+    let patterns = filter.terms.iter().filter_map(|term| match &term.test {
+        Test::Text(Word::State, patterns) => Some(patterns),
+        _ => None,
+    });
+    let known = |pattern: &&Pattern| State::NAMED.iter().any(|state| pattern.begins(state.name()));
+    patterns.flatten().find(|pattern| !known(pattern)).map(ToString::to_string)
+}
+
 impl Check {
     fn new(test: &Test, model: &Model) -> Self {
         let names = |patterns: &[Pattern]| model.names.matching(|n| patterns.iter().any(|p| p.matches(n)));
@@ -145,5 +155,18 @@ fn text_matches(task: &Task<'_>, word: Word, pattern: &Pattern) -> bool {
         Word::Group => task.group().is_some_and(|group| pattern.matches(&group.to_string())),
         // Resolved to names before any task is looked at.
         Word::State | Word::Task | Word::Worker | Word::Queue | Word::Exception => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_state_that_is_the_beginning_of_none_is_told() {
+        let told = |line: &str| no_state(&crate::filter::parse(line).expect("a filter"));
+        assert_eq!(told("state:fail x"), None);
+        assert_eq!(told("state:failur state:RETRY,SUCC"), None);
+        assert_eq!(told("state:failed").as_deref(), Some("failed"));
     }
 }

@@ -36,6 +36,7 @@ use crate::celery::pidbox::Reply;
 use crate::clock::Stamp;
 
 pub use live::{LiveQuery, Scan, ScanRequest, Sort};
+pub use matcher::no_state;
 pub use model::{Counters, Limits, Model};
 pub use task::{State, Task};
 
@@ -62,8 +63,8 @@ pub enum Update {
     Link(Stamp, bool),
     /// Something happened that charts should name.
     Mark(Stamp, String),
-    /// A person sent the second task in place of the first.
-    Retried(TaskId, TaskId),
+    /// A person sent the second task in place of the first, to this queue.
+    Retried(TaskId, TaskId, String),
 }
 
 /// The shared model. Cloning is cheap and refers to the same one.

@@ -74,6 +74,8 @@ pub struct Model {
     pub(super) now: Stamp,
     /// Names at which the interner is swept next.
     pub(super) sweep_at: usize,
+    /// The queues of tasks we sent ourselves, until their first event.
+    pub(super) sent_here: HashMap<TaskId, String>,
     pub(super) peeks: Peeks,
     pub(super) canvases: Canvases,
 }
@@ -103,6 +105,7 @@ impl Model {
             last_missed: None,
             now: Stamp::EPOCH,
             sweep_at: super::apply::SWEEP_AT,
+            sent_here: HashMap::new(),
             peeks: Peeks::default(),
             canvases: Canvases::default(),
         }

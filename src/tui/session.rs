@@ -71,6 +71,10 @@ pub struct Session<W: Write> {
 
 /// Bytes that appear at once without being marked as one frame.
 const AT_ONCE: usize = 256;
+/// Commands after which processes come and go for a while.
+const POOL_VERBS: [&str; 4] = ["grow", "shrink", "autoscale", "restart-pool"];
+/// How long a pool takes to have the size it was told.
+const SETTLES: Duration = Duration::from_secs(2);
 /// A second of the header's clock.
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -116,9 +120,8 @@ impl<W: Write> Session<W> {
                     None => return Ok(Leave::Quit),
                 },
                 Some(receipt) = self.receipts.1.recv() => {
+                    self.ask_again(&receipt);
                     self.app.done(receipt, self.wiring.ops.clock.now());
-                    // What a command changed is seen at once, not with the next round of questions.
-                    self.wiring.feed.refresh();
                     self.key_dirty = true;
                     None
                 }
@@ -162,6 +165,20 @@ impl<W: Write> Session<W> {
             if std::mem::take(&mut self.suspending) {
                 self.suspend().await?;
             }
+        }
+    }
+
+    /// What a command changed is seen at once, not with the next round of questions.
+    fn ask_again(&self, receipt: &Receipt) {
+        self.wiring.feed.refresh();
+        if POOL_VERBS.contains(&receipt.verb) {
+            let (feed, stop) = (self.wiring.feed.clone(), self.wiring.stop.clone());
+            tokio::spawn(async move {
+                tokio::select! {
+                    () = stop.cancelled() => {}
+                    () = tokio::time::sleep(SETTLES) => feed.refresh(),
+                }
+            });
         }
     }
 

@@ -130,6 +130,7 @@ async fn a_retried_task_runs_again_with_the_same_arguments() {
             (State::Success, old.name(), old.args(), old.kwargs())
         );
         assert_eq!(new.root(), old.root());
+        assert_eq!(new.queue(), Some(retry.message.queue.as_str()), "workers' events don't say it");
         assert_eq!(Retry::prepare(m, &TaskId::new("unknown"), None), Err(Refusal::Unknown));
     });
 }

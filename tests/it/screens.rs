@@ -251,7 +251,7 @@ fn an_empty_cluster_says_what_would_be_here() {
     stage.keys("/state:success<Enter><Esc>");
     stage.draw();
     stage.keys("E");
-    assert!(stage.text().contains("Turn on task events of all workers?"), "{}", stage.text());
+    assert!(stage.text().contains("Turn on task events of all 5 online workers?"), "{}", stage.text());
 }
 
 #[test]

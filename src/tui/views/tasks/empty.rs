@@ -1,22 +1,25 @@
 //! What an empty list says: what would be here, and how to get it.
 
+use crate::filter;
+use crate::state::no_state;
 use crate::text::{Clean, clean};
 use crate::tui::theme::Role;
 use crate::tui::view::Cx;
 use crate::tui::views::task::Line;
 
 /// The lines instead of rows.
-pub fn lines(cx: &Cx<'_>, filter: &str, filling: bool) -> Vec<Line> {
+pub fn lines(cx: &Cx<'_>, filter_text: &str, filling: bool) -> Vec<Line> {
     let say = |text: &'static str| vec![(Clean::own(text), Role::Muted)];
     if filling {
         return vec![say("Looking through all tasks …")];
     }
     if cx.model.task_count() > 0 {
-        let mut lines = vec![
-            vec![(Clean::own("No task matches "), Role::Muted), (clean(filter), Role::Text)],
-            say("Esc shows all tasks again, / changes the filter."),
-        ];
-        lines.extend(meant(cx, filter).map(|line| vec![(clean(&line), Role::Muted)]));
+        let mut lines = vec![vec![(Clean::own("No task matches "), Role::Muted), (clean(filter_text), Role::Text)]];
+        if let Some(word) = filter::parse(filter_text).ok().and_then(|f| no_state(&f)) {
+            lines.push(vec![(crate::clean!("No state begins with {word}."), Role::Warn)]);
+        }
+        lines.push(say("Esc shows all tasks again, / changes the filter."));
+        lines.extend(meant(cx, filter_text).map(|line| vec![(clean(&line), Role::Muted)]));
         return lines;
     }
     let (online, _) = cx.model.online(cx.now);
