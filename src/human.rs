@@ -4,12 +4,14 @@ use jiff::tz::TimeZone;
 
 use crate::clock::Stamp;
 
-/// A count in at most five columns: `0`, `9,999`, `12.3k`, `4.1M`.
+/// A count in at most five columns: `0`, `9,999`, `12.3k`, `4.1M`, `999T` and above.
 pub fn count(n: u64) -> String {
     match n {
         0..=9_999 => thousands(n),
         10_000..=999_949 => short(n as f64 / 1e3, "k"),
-        _ => short(n as f64 / 1e6, "M"),
+        999_950..=999_949_999 => short(n as f64 / 1e6, "M"),
+        999_950_000..=999_949_999_999 => short(n as f64 / 1e9, "G"),
+        _ => short((n as f64 / 1e12).min(999.0), "T"),
     }
 }
 
@@ -141,6 +143,14 @@ pub fn short_span(secs: u64) -> String {
         s if s > 0 && s.is_multiple_of(3_600) => format!("{}h", s / 3_600),
         s if s > 0 && s.is_multiple_of(60) => format!("{}m", s / 60),
         s => format!("{s}s"),
+    }
+}
+
+/// A day in at most seven columns: `03-20`, or with its year where that is another, `2027-03`.
+pub fn day(at: Stamp, now: Stamp, zone: &TimeZone) -> String {
+    match format(at, zone, "%Y") == format(now, zone, "%Y") {
+        true => format(at, zone, "%m-%d"),
+        false => format(at, zone, "%Y-%m"),
     }
 }
 

@@ -136,6 +136,9 @@ impl Model {
             worker.freq = freq;
         }
         event.active.apply(&mut worker.active);
+        if !matches!(event.active, Field::Absent) {
+            worker.active_at = Some(event.received);
+        }
         let before = worker.processed;
         event.processed.apply(&mut worker.processed);
         if before.is_some() && worker.processed > before {

@@ -112,6 +112,11 @@ impl Queue {
 
     /// Change of its depth by the second over the last five minutes, from its own history.
     pub fn slope(&self, now: Stamp) -> Option<f64> {
+        self.change(now).map(|(slope, _)| slope)
+    }
+
+    /// The same, and over how many seconds it was measured.
+    pub fn change(&self, now: Stamp) -> Option<(f64, u64)> {
         let known: Vec<(usize, f64)> = self
             .history
             .last(30, now)
@@ -120,7 +125,8 @@ impl Queue {
             .map(|(i, depth)| (i, f64::from(depth - 1)))
             .collect();
         let (first, last) = (known.first()?, known.last()?);
-        (last.0 > first.0).then(|| (last.1 - first.1) / ((last.0 - first.0) as f64 * 10.0))
+        let secs = (last.0 - first.0) as u64 * 10;
+        (secs > 0).then(|| ((last.1 - first.1) / secs as f64, secs))
     }
 
     /// Seconds until it is empty if all goes on as it does; `None` if it doesn't shrink.

@@ -414,16 +414,25 @@ impl<'m> Task<'m> {
         self.route().pid
     }
 
+    /// When the run was sent whose other stamps are on the task: the next one may have been sent already.
+    pub fn sent_to_run(&self) -> Option<Stamp> {
+        match (self.sent(), self.started()) {
+            (Some(sent), Some(started)) if sent > started => self.rare()?.sent_before,
+            (sent, _) => sent,
+        }
+    }
+
     /// Seconds from when it could have run to when it did, and whether more may have passed than was seen.
     pub fn wait(&self) -> Option<(f64, bool)> {
         let started = self.started()?;
         let eta = self.eta().and_then(parse_iso);
-        let (from, at_least) = match (eta.or(self.sent()), self.received()) {
+        let (from, at_least) = match (eta.or(self.sent_to_run()), self.received()) {
             (Some(from), _) => (from, false),
             (None, Some(received)) => (received, true),
             (None, None) => return None,
         };
-        Some((started.since(from).as_secs_f64(), at_least))
+        // Of a run that was sent already, and has not started, the stamps don't belong together.
+        (from <= started).then(|| (started.since(from).as_secs_f64(), at_least))
     }
 
     /// Seconds it has been running at `now`, if it is.

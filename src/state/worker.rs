@@ -20,6 +20,8 @@ pub struct Worker {
     /// Seconds between heartbeats; 60 until it says otherwise.
     pub freq: f64,
     pub active: Option<i64>,
+    /// When a heartbeat told that.
+    pub(super) active_at: Option<Stamp>,
     pub processed: Option<i64>,
     pub loadavg: Option<[f64; 3]>,
     /// Heartbeats that told of new tasks since it last sent an event of a task.
@@ -51,6 +53,7 @@ impl Worker {
             clock: 0,
             freq: 60.0,
             active: None,
+            active_at: None,
             processed: None,
             loadavg: None,
             untold: 0,
@@ -118,8 +121,9 @@ impl Worker {
 
     /// Tasks running: the newer of heartbeat and inspect.
     pub fn running(&self) -> Option<u64> {
-        let listed = self.inspected.active.as_ref().map(|a| a.len() as u64);
-        self.active.and_then(|n| u64::try_from(n).ok()).or(listed)
+        let listed = self.inspected.total("active").map(|n| n as u64);
+        let beat = self.active.and_then(|n| u64::try_from(n).ok());
+        if self.inspected.answered("active") > self.active_at { listed.or(beat) } else { beat.or(listed) }
     }
 
     /// Whether it runs tasks and says nothing of them: its task events are off. A few heartbeats make it certain, since

@@ -174,6 +174,8 @@ actions! {
 
     ChooseDown    Choose  ["j" "Down"]               Looks    ""         "next"
     ChooseUp      Choose  ["k" "Up"]                 Looks    ""         "previous"
+    ChooseTop     Choose  ["g g" "Home"]             Looks    ""         "the first"
+    ChooseBottom  Choose  ["G" "End"]                Looks    ""         "the last"
     ChooseThis    Choose  ["Enter"]                  Looks    "choose"   "choose"
     ChooseNone    Choose  ["Esc" "q"]                Looks    "back"     "back"
 

@@ -141,8 +141,7 @@ fn link(cx: &Cx<'_>) -> Part {
             let down = human::span(cx.now.since(*since).as_secs());
             let next = retry.since(cx.now).as_secs();
             let next = if next == 0 { "now".into() } else { format!("in {next}s") };
-            let text = crate::clean!("○ down {down}, trying again {next}");
-            Part { short: Some(crate::clean!("○ down {down}")), ..Part::new(text, Role::Fail, 0) }
+            Part::new(crate::clean!("○ down {down}, trying again {next}"), Role::Fail, 0)
         }
     }
 }

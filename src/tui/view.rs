@@ -32,6 +32,9 @@ pub struct Cx<'a> {
 
 static UTC: TimeZone = TimeZone::UTC;
 
+/// Beyond this a time of day alone misleads.
+const DAY: std::time::Duration = std::time::Duration::from_secs(86_400);
+
 impl Cx<'_> {
     /// As it was when the link broke, if it is broken: who is silent then, is silent because we hear nothing.
     pub fn last_heard(&self) -> Self {
@@ -41,11 +44,14 @@ impl Cx<'_> {
         }
     }
 
-    /// A time of day, or how long ago it was.
+    /// A time of day, or how long ago it was; of another day the date.
     pub fn time(&self, at: Stamp) -> String {
+        let away = self.now.since(at).max(at.since(self.now));
         match self.options.times {
+            Times::Absolute | Times::Utc if away > DAY => crate::human::day(at, self.now, self.shown_zone()),
             Times::Absolute => crate::human::clock(at, self.zone),
             Times::Utc => crate::human::clock(at, &TimeZone::UTC),
+            Times::Relative if at > self.now + DAY => format!("+{}", crate::human::span(away.as_secs())),
             Times::Relative => crate::human::span(self.now.since(at).as_secs()),
         }
     }

@@ -68,7 +68,7 @@ impl Choose {
     /// Everything the view below can do now.
     pub fn actions(title: &str, view: &dyn View, cx: &Cx<'_>) -> Self {
         let mut items: Vec<Item> = keymap::rows(view.scopes())
-            .filter(|row| !row.hint.is_empty() && row.action != Action::Menu)
+            .filter(|row| !row.hint.is_empty() && !matches!(row.action, Action::Menu | Action::Quit))
             .map(|row| Item {
                 key: cx.options.keys.first(row.action).map(str::to_owned),
                 text: Clean::own(row.help),
@@ -79,7 +79,8 @@ impl Choose {
             })
             .collect();
         items.sort_by_key(|item| std::cmp::Reverse(item.risk > Risk::Looks));
-        Self { title: clean(title), items, at: 0 }
+        let at = items.iter().position(|item| item.refused.is_none()).unwrap_or(0);
+        Self { title: clean(title), items, at }
     }
 
     fn choose(&self) -> Outcome {
@@ -104,6 +105,8 @@ impl View for Choose {
         match action {
             Action::ChooseDown => self.at = (self.at + 1).min(self.items.len().saturating_sub(1)),
             Action::ChooseUp => self.at = self.at.saturating_sub(1),
+            Action::ChooseTop => self.at = 0,
+            Action::ChooseBottom => self.at = self.items.len().saturating_sub(1),
             Action::ChooseThis => return self.choose(),
             _ => return Outcome::Effect(Effect::Close),
         }

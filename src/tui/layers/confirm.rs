@@ -27,6 +27,8 @@ pub struct Confirm {
     command: Command,
     title: Clean,
     lines: Vec<Clean>,
+    /// The same as a command line.
+    words: Vec<Clean>,
     shown: Option<Stamp>,
     /// First line that is seen, and the last it can be.
     top: usize,
@@ -36,7 +38,7 @@ pub struct Confirm {
 impl Confirm {
     pub fn new(command: Command) -> Self {
         let (title, lines) = (Clean::default(), Vec::new());
-        Self { command, title, lines, shown: None, top: 0, last_top: 0 }
+        Self { command, title, lines, words: Vec::new(), shown: None, top: 0, last_top: 0 }
     }
 }
 
@@ -97,20 +99,28 @@ impl View for Confirm {
         self.title = clean(&preview.title);
         let width = usize::from(cx.size.width.min(WIDEST).saturating_sub(6));
         self.lines = preview.lines.iter().flat_map(|line| literal::wrap(&clean(line), width)).collect();
-        self.last_top = self.lines.len().saturating_sub(usize::from(cx.size.height.saturating_sub(6)));
+        self.words = literal::wrap(&crate::clean!("= {}", self.command.words()), width);
+        // A command of hundreds of ids must not take the room of what it does.
+        let most = usize::from(cx.size.height / 4).clamp(1, 6);
+        if self.words.len() > most {
+            self.words.truncate(most - 1);
+            self.words.push(Clean::own("…"));
+        }
+        let around = 5 + self.words.len();
+        self.last_top = self.lines.len().saturating_sub(usize::from(cx.size.height).saturating_sub(around));
         self.top = self.top.min(self.last_top);
     }
 
     fn draw(&self, page: &mut Page<'_>, area: Rect) {
-        let words = clean(&self.command.words());
-        let line = crate::clean!("= {words}");
-        let wanted = self.lines.iter().chain([&self.title, &line]).map(Clean::width).max().unwrap_or(0) + 6;
+        let lines = self.lines.iter().chain(&self.words).chain([&self.title]);
+        let wanted = lines.map(Clean::width).max().unwrap_or(0) + 6;
+        let around = 5 + self.words.len() as u16;
         let box_area =
-            centered(area, wanted.clamp(44, usize::from(WIDEST)) as u16, self.lines.len().min(999) as u16 + 6);
+            centered(area, wanted.clamp(44, usize::from(WIDEST)) as u16, self.lines.len().min(999) as u16 + around);
         let destroys = self.command.risk() == Risk::Destroys;
         page.frame(box_area, &self.title, if destroys { Role::Fail } else { Role::Accent });
         let (x, width) = (box_area.x + 3, box_area.width.saturating_sub(6));
-        let room = usize::from(box_area.height.saturating_sub(6));
+        let room = usize::from(box_area.height.saturating_sub(around));
         for (text, y) in self.lines.iter().skip(self.top).take(room).zip(box_area.y + 2..) {
             page.put(x, y, width, text, Role::Text);
         }
@@ -120,8 +130,11 @@ impl View for Confirm {
             page.put_right(x, box_area.y + box_area.height.saturating_sub(1), width, &text, Role::Muted);
         }
         let bottom = (box_area.y + box_area.height).saturating_sub(2);
-        if box_area.height > 4 {
-            page.put(x, bottom - 1, width, &line, Role::Faint);
+        let words = self.words.len() as u16;
+        if box_area.height > 3 + words {
+            for (line, y) in self.words.iter().zip(bottom - words..) {
+                page.put(x, y, width, line, Role::Faint);
+            }
         }
         let used = choice(page, Rect { x, y: bottom, width, height: 1 }, Action::Yes, "do it");
         let right = Rect { x: x + used + 3, y: bottom, width: width.saturating_sub(used + 3), height: 1 };

@@ -173,8 +173,8 @@ impl View for Help {
             Action::ChooseUp | Action::ScrollUp | Action::SearchBefore => self.step(self.at.saturating_sub(1), false),
             Action::ScrollPageDown => self.step(self.at + half, true),
             Action::ScrollPageUp => self.step(self.at.saturating_sub(half), false),
-            Action::ScrollTop => self.step(0, true),
-            Action::ScrollBottom => self.step(usize::MAX, false),
+            Action::ScrollTop | Action::ChooseTop => self.step(0, true),
+            Action::ScrollBottom | Action::ChooseBottom => self.step(usize::MAX, false),
             Action::Search => {
                 let prompt = Prompt::line("search", &self.search, |_| Ok(()), Vec::new());
                 return Outcome::Effect(Effect::Open(Box::new(prompt)));
@@ -246,7 +246,7 @@ impl View for Help {
     }
 }
 
-/// Columns of the keys.
+/// Columns of the keys; where an action has many, its text stands further to the right.
 const KEYS: u16 = 18;
 
 impl Help {
@@ -261,7 +261,7 @@ impl Help {
             page.put(area.x, area.y, 1, Clean::own("▌"), Role::Accent);
         }
         page.clickable(area, Target::Row(place));
-        let indent = if line.kind == Kind::Remark { 0 } else { KEYS };
+        let indent = if line.kind == Kind::Remark { 0 } else { KEYS.max(line.key.width() as u16 + 2) };
         let role = match (&line.refused, line.kind) {
             (Some(_), _) => Role::Faint,
             (None, Kind::Remark) => Role::Muted,

@@ -51,6 +51,8 @@ impl View for Pick {
         match action {
             Action::ChooseDown => self.at = (self.at + 1).min(self.choices.len().saturating_sub(1)),
             Action::ChooseUp => self.at = self.at.saturating_sub(1),
+            Action::ChooseTop => self.at = 0,
+            Action::ChooseBottom => self.at = self.choices.len().saturating_sub(1),
             Action::PickToggle => {
                 if let Some(choice) = self.choices.get_mut(self.at) {
                     choice.on = !choice.on;

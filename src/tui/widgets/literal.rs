@@ -124,7 +124,7 @@ pub fn pretty(text: &str, width: usize) -> Vec<Clean> {
         .collect()
 }
 
-/// Breaks a line at `width` columns.
+/// Breaks a line into some of at most `width` columns: at blanks where there are some, else anywhere.
 pub fn wrap(line: &Clean, width: usize) -> Vec<Clean> {
     use unicode_segmentation::UnicodeSegmentation;
     use unicode_width::UnicodeWidthStr;
@@ -132,10 +132,24 @@ pub fn wrap(line: &Clean, width: usize) -> Vec<Clean> {
         return vec![line.clone()];
     }
     let (mut lines, mut current, mut used) = (Vec::new(), String::new(), 0);
+    // Bytes up to the last blank that stands behind something.
+    let mut blank: Option<usize> = None;
     for grapheme in line.as_str().graphemes(true) {
-        if used + grapheme.width() > width {
-            lines.push(clean(&std::mem::take(&mut current)));
-            used = 0;
+        if used + grapheme.width() > width && !current.is_empty() {
+            let rest = match blank.take() {
+                _ if grapheme == " " => String::new(),
+                Some(at) => current.split_off(at).trim_start().to_owned(),
+                None => String::new(),
+            };
+            lines.push(clean(current.trim_end()));
+            used = rest.width();
+            current = rest;
+            if grapheme == " " && current.is_empty() {
+                continue;
+            }
+        }
+        if grapheme == " " && !current.trim_start().is_empty() {
+            blank = Some(current.len());
         }
         used += grapheme.width();
         current.push_str(grapheme);
@@ -194,6 +208,28 @@ mod tests {
             ]
         );
         assert_eq!(pretty("<object at 0x1>", 8).len(), 2);
+    }
+
+    #[test]
+    fn lines_are_broken_at_blanks_where_there_are_some() {
+        let wrapped = |text: &str, width| -> Vec<String> {
+            wrap(&clean(text), width).iter().map(|line| line.as_str().to_owned()).collect()
+        };
+        assert_eq!(wrapped("unexpected end at character 1", 14), ["unexpected end", "at character 1"]);
+        assert_eq!(wrapped("unexpected end at character 1", 16), ["unexpected end", "at character 1"]);
+        assert_eq!(wrapped("    raise ValueErrorOfALongName", 12), ["    raise", "ValueErrorOf", "ALongName"]);
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn wrapped_lines_are_never_too_wide_and_lose_blanks_only(text in "[a-z é語 ]{0,60}", width in 2usize..20) {
+            let line = clean(&text);
+            let lines = wrap(&line, width);
+            let solid = |text: &str| text.chars().filter(|c| *c != ' ').collect::<String>();
+            let joined: String = lines.iter().map(|l| solid(l.as_str())).collect();
+            proptest::prop_assert_eq!(joined, solid(line.as_str()));
+            proptest::prop_assert!(lines.iter().all(|l| l.width() <= width));
+        }
     }
 
     #[test]

@@ -65,7 +65,7 @@ const GUTTER: u16 = 1;
 const GAP: u16 = 2;
 
 /// A flexible column, which holds names, is not made smaller than this: others go instead.
-const LEAST: u16 = 12;
+const LEAST: u16 = 10;
 
 /// What the flexible columns share of those that are shown.
 pub fn left_over(columns: &[Column], width: u16) -> u16 {

@@ -118,9 +118,10 @@ fn facts(name: &str, queue: &Queue, cx: &Cx<'_>) -> Line {
     if let Some((into, out)) = queue.rates(cx.now) {
         fact(format!("in {}/s  out {}/s", human::rate(into), human::rate(out)), Role::Muted);
     }
-    if let Some(slope) = queue.slope(cx.now).filter(|slope| slope.abs() >= 0.05) {
+    if let Some((slope, secs)) = queue.change(cx.now).filter(|(slope, _)| slope.abs() >= 0.05) {
         let word = if slope > 0.0 { "grows" } else { "shrinks" };
-        fact(format!("{word} {}/s over 5m", human::rate(slope.abs())), Role::Muted);
+        let over = human::about(secs);
+        fact(format!("{word} {}/s over {over}", human::rate(slope.abs())), Role::Muted);
     }
     facts
 }

@@ -38,7 +38,10 @@ pub fn columns(width: u16) -> Vec<Column> {
         60..80 => vec![sign, name, ready, unacked, consumers, oldest],
         80..100 => vec![sign, name, ready, small(trend, 5), unacked, consumers, oldest, drains],
         100..112 => vec![sign, name, ready, small(trend, 7), unacked, consumers, into, out, oldest, drains],
-        112..128 => vec![sign, name, ready, trend, unacked, consumers, into, out, oldest, drains],
+        112..118 => vec![sign, name, ready, trend, unacked, consumers, into, out, oldest, drains],
+        118..128 => {
+            vec![sign, name, ready, small(trend, 7), unacked, consumers, into, out, oldest, drains, priorities]
+        }
         _ => vec![sign, name, ready, trend, unacked, consumers, into, out, oldest, drains, priorities],
     }
 }

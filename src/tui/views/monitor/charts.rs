@@ -212,13 +212,13 @@ impl Cutter<'_, '_> {
             (crate::clean!("{name}  "), Role::Heading),
             (crate::clean!("p50 {}  ", shown(0, recent.p50)), Role::Series1),
             (crate::clean!("p95 {}  ", shown(1, recent.p95)), Role::Series3),
-            (crate::clean!("p99 {}", shown(2, recent.p99)), Role::Series2),
+            (crate::clean!("p99 {}", shown(2, recent.p99)), Role::Series4),
         ];
         let top = round_up(greatest(&[&lines[0], &lines[1], &lines[2]]));
         let [p50, p95, p99] = lines;
         self.frame(
             title,
-            vec![(p50, Role::Series1), (p95, Role::Series3), (p99, Role::Series2)],
+            vec![(p50, Role::Series1), (p95, Role::Series3), (p99, Role::Series4)],
             top,
             human::round_seconds,
         )
@@ -230,7 +230,7 @@ impl Cutter<'_, '_> {
         queues.sort_by_key(|(_, q)| std::cmp::Reverse(q.depth.ready));
         let mut title = vec![(Clean::own("waiting  "), Role::Heading)];
         let mut series = Vec::new();
-        for ((name, queue), role) in queues.into_iter().zip([Role::Series1, Role::Series3, Role::Series2]) {
+        for ((name, queue), role) in queues.into_iter().zip([Role::Series1, Role::Series3, Role::Series4]) {
             let values = self.cut(&queue.history, |depths, _| {
                 depths
                     .iter()

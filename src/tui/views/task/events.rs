@@ -14,9 +14,12 @@ use super::{Line, usual};
 pub fn timeline(task: &Task<'_>, cx: &Cx<'_>, all: bool) -> Line {
     let mut line: Line = Vec::new();
     let mut before: Option<Stamp> = None;
-    let first = [task.sent(), task.received(), task.started()].into_iter().flatten().next();
+    // A run that waits shows when it was sent; one that ran, when that run was.
+    let sent = task.sent_to_run().or(task.sent().filter(|_| task.finished().is_none()));
+    let first = [sent, task.received(), task.started()].into_iter().flatten().next();
     let mut step = |word: &str, at: Option<Stamp>, role: Role, ran: bool| {
-        let Some(at) = at else { return };
+        // Stamps of the run before stay on the task until the next run brings its own.
+        let Some(at) = at.filter(|at| before.is_none_or(|before| before <= *at)) else { return };
         if let Some(before) = before {
             let gap = human::seconds(at.since(before).as_secs_f64());
             let (sign, role) = if ran { ("━━", Role::Running) } else { ("┄┄", Role::Faint) };
@@ -28,7 +31,7 @@ pub fn timeline(task: &Task<'_>, cx: &Cx<'_>, all: bool) -> Line {
         }
         before = Some(at);
     };
-    step("sent", task.sent(), Role::Muted, false);
+    step("sent", sent, Role::Muted, false);
     step("received", task.received(), Role::Muted, false);
     step("started", task.started(), Role::Muted, false);
     if let Some(finished) = task.finished() {

@@ -188,6 +188,13 @@ fn whole(task: &Task<'_>, cx: &Cx<'_>, width: usize) -> Vec<Item> {
     let mut items: Vec<Item> =
         split(events::timeline(task, cx, true), width).into_iter().map(|line| Item::line(0, line)).collect();
     items.push(Item::default());
+    let wide: usize = title(task).iter().map(|(text, _)| text.width()).sum();
+    if let Some(name) = task.name().filter(|_| wide + 2 > usize::from(cx.size.width)) {
+        for (i, line) in literal::wrap(&clean(name), width.saturating_sub(11)).into_iter().enumerate() {
+            let label = if i == 0 { "name" } else { "" };
+            items.push(Item::line(0, vec![(crate::clean!("{label:<10} "), Role::Muted), (line, Role::Text)]));
+        }
+    }
     facts(task, cx, &mut items);
     // Why it failed is what one came for: it stands before all that only describes the task.
     if let Some(exception) = task.exception() {

@@ -49,9 +49,9 @@ pub fn lines(cx: &Cx<'_>, filter_text: &str, filling: bool) -> Vec<Line> {
 }
 
 /// A bare word is not looked for in the names of workers and queues: who meant one is told how to say so.
-fn meant(cx: &Cx<'_>, filter: &str) -> Option<String> {
-    let pattern = crate::filter::Pattern::new(filter.trim());
-    let bare = !filter.trim().is_empty() && !filter.contains(':');
+fn meant(cx: &Cx<'_>, typed: &str) -> Option<String> {
+    let pattern = filter::Pattern::new(typed.trim());
+    let bare = !typed.trim().is_empty() && !typed.contains(':');
     if !bare {
         return None;
     }
@@ -62,5 +62,5 @@ fn meant(cx: &Cx<'_>, filter: &str) -> Option<String> {
         ));
     }
     let queue = cx.model.queues().iter().any(|(name, _)| pattern.matches(name));
-    queue.then(|| format!("There is a queue with this in its name: queue:{} selects its tasks.", filter.trim()))
+    queue.then(|| format!("There is a queue with this in its name: queue:{} selects its tasks.", typed.trim()))
 }

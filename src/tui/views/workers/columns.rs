@@ -20,7 +20,7 @@ const RESERVED: Column = Column::right("RESERVED", 9);
 const DONE: Column = Column::right("DONE", 9);
 const FAIL: Column = Column::right("FAIL", 6);
 const RATE: Column = Column::right("RATE/s", 7);
-const LOAD: Column = Column::left("LOADAVG", 14);
+const LOAD: Column = Column::right("LOADAVG", 14);
 const PREFETCH: Column = Column::right("PREFETCH", 9);
 const CPU: Column = Column::right("CPU main", 9);
 const PEAK: Column = Column::right("PEAK main", 10);
@@ -100,6 +100,11 @@ fn fail_share(worker: &Worker) -> Option<f64> {
     (ended > 0).then(|| worker.failed as f64 / ended as f64)
 }
 
+/// To the last task, as long as that fits.
+fn done(n: u64) -> String {
+    if n < 10_000_000 { human::thousands(n) } else { human::count(n) }
+}
+
 /// Tasks a second over the last minute.
 fn rate(worker: &Worker, cx: &Cx<'_>) -> f64 {
     f64::from(worker.done.last(6, cx.now).sum::<u32>()) / 60.0
@@ -143,7 +148,7 @@ pub fn cell(column: &Column, label: &str, worker: &Worker, cx: &Cx<'_>) -> Cell 
             Cell::new(status, role)
         }
         "POOL" => kind(worker).map_or(blank, |k| muted(k.to_owned())),
-        "DONE" => worker.processed.map_or(blank, |n| text(human::thousands(n.max(0) as u64))),
+        "DONE" => worker.processed.map_or(blank, |n| text(done(n.max(0) as u64))),
         "FAIL" => fail_share(worker).map_or(blank, |share| {
             let role = if share > 0.05 { Role::Fail } else { Role::Muted };
             Cell::new(crate::clean!("{:.1}%", share * 100.0), role)
