@@ -70,7 +70,7 @@ fn a_failure_sent_again_is_not_open_any_more() {
         stage.store.read(|m| failed.1.and_then(|g| m.failures().group(g)).map(|g| (g.count, g.open)).expect("a group"))
     };
     let (all, was_open) = count(&stage);
-    stage.store.apply(&[Update::Retried(failed.0.clone(), flower_tui::celery::TaskId::new("new"))]);
+    stage.store.apply(&[Update::Retried(failed.0.clone(), flower_tui::celery::TaskId::new("new"), "payments".into())]);
     assert_eq!(count(&stage), (all, was_open - 1));
     assert_ne!(open(&stage.text()), before);
 }

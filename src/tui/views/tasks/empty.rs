@@ -58,7 +58,7 @@ fn meant(cx: &Cx<'_>, typed: &str) -> Option<String> {
     if cx.model.workers().iter().any(|(name, _)| pattern.matches(name)) {
         return Some(format!(
             "There are workers with this in their name: worker:{} selects their tasks.",
-            filter.trim()
+            typed.trim()
         ));
     }
     let queue = cx.model.queues().iter().any(|(name, _)| pattern.matches(name));
