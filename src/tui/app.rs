@@ -286,7 +286,9 @@ impl App {
     fn perform(&mut self, action: Action, model: &Model, world: &World<'_>) -> Vec<Do> {
         let refused = self.with_cx(model, world, |view, cx| view.refuse(action, cx));
         if let Some(why) = refused {
-            self.say(&why, Role::Warn, world.now);
+            let subject = self.with_cx(model, world, |view, cx| view.subject(cx));
+            let text = subject.map_or(why.clone(), |subject| format!("{subject}: {why}"));
+            self.say(&text, Role::Warn, world.now);
             return Vec::new();
         }
         if action == Action::Palette {

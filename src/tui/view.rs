@@ -151,6 +151,11 @@ pub trait View: Send {
         None
     }
 
+    /// What an action would be taken on, in words, where a refusal has to name it.
+    fn subject(&self, _cx: &Cx<'_>) -> Option<String> {
+        None
+    }
+
     /// Takes a key that is no action: for fields.
     fn type_key(&mut self, _key: &Key) -> Outcome {
         Outcome::Ignored

@@ -440,6 +440,10 @@ impl View for Tasks {
         self.mute.then_some((Action::EventsOn, "events"))
     }
 
+    fn subject(&self, cx: &Cx<'_>) -> Option<String> {
+        act::subject(&self.commanded(), cx.model)
+    }
+
     fn answer(&mut self, answer: &Answer, _cx: &mut Cx<'_>) -> Outcome {
         match (std::mem::take(&mut self.asking), answer) {
             (Asking::Filter, Answer::Text { text, done }) => {

@@ -27,13 +27,14 @@ pub fn refuse(action: Action, ids: &[TaskId], model: &Model) -> Option<String> {
     }
     let reasons: Vec<Option<String>> = ids.iter().map(|id| reason(action, id, model)).collect();
     // One that can be done is enough; the question names the others.
-    if reasons.iter().any(Option::is_none) {
-        return None;
-    }
-    // Which task it was said of is named: rows may have moved under the key.
-    let (id, why) = ids.iter().zip(reasons).next()?;
+    if reasons.iter().any(Option::is_none) { None } else { reasons.into_iter().flatten().next() }
+}
+
+/// The one task that is meant, in words: rows may have moved under the key.
+pub fn subject(ids: &[TaskId], model: &Model) -> Option<String> {
+    let [id] = ids else { return None };
     let name = model.task(id).and_then(|task| task.name()).unwrap_or_default();
-    Some(format!("{name} {}: {}", id.short(), why.unwrap_or_default()))
+    Some(format!("{name} {}", id.short()))
 }
 
 fn reason(action: Action, id: &TaskId, model: &Model) -> Option<String> {
