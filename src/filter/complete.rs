@@ -49,6 +49,14 @@ pub fn complete(line: &str, values: impl Fn(Word) -> Vec<String>) -> Completion 
     Completion { from: begin + value_at, candidates }
 }
 
+/// The line without a last word that may be the beginning of a key.
+pub fn without_begun_key(line: &str) -> &str {
+    let begin = line.rfind(char::is_whitespace).map_or(0, |i| i + 1);
+    let Some(word) = line.get(begin..).map(|word| word.trim_start_matches('-')) else { return line };
+    let begun = !word.is_empty() && !word.contains(':') && !keys(word).is_empty();
+    if begun { line.get(..begin).unwrap_or(line) } else { line }
+}
+
 fn own(text: &str) -> (String, String) {
     (text.to_owned(), String::new())
 }
@@ -83,6 +91,14 @@ mod tests {
     fn offered(line: &str) -> (usize, Vec<String>) {
         let completion = complete(line, values);
         (completion.from, completion.candidates.into_iter().map(|(text, _)| text).collect())
+    }
+
+    #[test]
+    fn a_key_that_is_being_typed_is_not_a_word_yet() {
+        assert_eq!(without_begun_key("state:failure tas"), "state:failure ");
+        assert_eq!(without_begun_key("-work"), "");
+        assert_eq!(without_begun_key("state:failure charge"), "state:failure charge");
+        assert_eq!(without_begun_key("state:"), "state:");
     }
 
     #[test]

@@ -11,7 +11,7 @@ pub mod words;
 
 use std::fmt;
 
-pub use complete::{Completion, complete};
+pub use complete::{Completion, complete, without_begun_key};
 pub use parse::{Error, parse};
 pub use pattern::Pattern;
 pub use when::When;

@@ -212,6 +212,7 @@ impl Model {
             self.tasks.hot[i].queue = Some(self.names.intern(&queue));
         }
         let before = text_size(&self.tasks.cold[i]);
+        let holder = self.holder(i);
         if event.kind != TaskEventKind::Sent {
             self.touch_worker(batch, event, i); // T2
         }
@@ -235,9 +236,30 @@ impl Model {
         self.tasks.account(before, text_size(&self.tasks.cold[i]));
         self.tasks.classify(slot);
         self.measure(event, i, old, new, late);
+        self.hand_over(holder, self.holder(i));
         self.journal.push(slot);
         while let Some(evicted) = self.tasks.evict_one(self.limits.tasks, self.limits.bytes) {
+            // Its record still says who held it.
+            self.hand_over(self.holder(evicted as usize), None);
             self.journal.push(evicted);
+        }
+    }
+
+    /// The worker that has a task in hand, if one has.
+    fn holder(&self, i: usize) -> Option<Sym> {
+        let hot = &self.tasks.hot[i];
+        hot.worker.filter(|_| matches!(hot.state, State::Received | State::Started))
+    }
+
+    fn hand_over(&mut self, from: Option<Sym>, to: Option<Sym>) {
+        if from == to {
+            return;
+        }
+        if let Some(worker) = from.and_then(|name| self.workers.get_mut(&name)) {
+            worker.unfinished = worker.unfinished.saturating_sub(1);
+        }
+        if let Some(worker) = to.and_then(|name| self.workers.get_mut(&name)) {
+            worker.unfinished += 1;
         }
     }
 

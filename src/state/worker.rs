@@ -38,6 +38,8 @@ pub struct Worker {
     /// It said goodbye.
     pub said_offline: bool,
     pub inspected: Inspected,
+    /// Tasks it announced to have received or started, and not to have ended.
+    pub unfinished: u32,
     pub succeeded: u64,
     pub failed: u64,
     /// Finished tasks by ten seconds.
@@ -65,6 +67,7 @@ impl Worker {
             last_seen: now,
             said_offline: false,
             inspected: Inspected::default(),
+            unfinished: 0,
             succeeded: 0,
             failed: 0,
             done: Ring::new(10, 91),
@@ -169,6 +172,9 @@ impl Worker {
 
     /// Whether it had work in hand when it was last heard of. Where it never told, it may have had.
     fn held_something(&self) -> bool {
+        if self.unfinished > 0 {
+            return true;
+        }
         let listed = ["reserved", "scheduled"].map(|m| self.inspected.total(m));
         match self.running() {
             Some(0) => listed.into_iter().flatten().any(|n| n > 0),

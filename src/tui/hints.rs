@@ -59,8 +59,10 @@ impl Hints {
         let kept: u16 = self.last.iter().map(|hint| hint.width() + 2).sum();
         let right = area.x + area.width;
         let mut x = area.x + 1;
-        for hint in &self.hints {
-            if x + hint.width() + 2 + kept <= right {
+        for (i, hint) in self.hints.iter().enumerate() {
+            // A key means the nearest thing it is bound to.
+            let shadowed = self.hints.iter().take(i).any(|other| other.key == hint.key);
+            if !shadowed && x + hint.width() + 2 + kept <= right {
                 x = hint.draw(page, x, area.y);
             }
         }

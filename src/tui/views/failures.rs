@@ -72,7 +72,7 @@ fn columns(width: u16) -> Vec<Column> {
     match width {
         0..60 => vec![sign, count, task, exception],
         60..100 => vec![sign, count, last, task, exception],
-        100..140 => vec![sign, count, open, trend, last, task, exception],
+        100..132 => vec![sign, count, open, trend, last, Column::left("", 7), task, exception],
         _ => vec![sign, count, open, trend, last, Column::left("", 8), task, exception, raised],
     }
 }

@@ -447,7 +447,9 @@ impl View for Tasks {
     fn answer(&mut self, answer: &Answer, _cx: &mut Cx<'_>) -> Outcome {
         match (std::mem::take(&mut self.asking), answer) {
             (Asking::Filter, Answer::Text { text, done }) => {
-                self.set_filter(text);
+                // What may become `task:` is not looked for as a word while it is typed: the list would flash empty.
+                self.set_filter(if *done { text } else { filter::without_begun_key(text) });
+                text.clone_into(&mut self.filter);
                 if !done {
                     self.asking = Asking::Filter;
                 } else if !text.trim().is_empty() && self.history.last() != Some(text) {

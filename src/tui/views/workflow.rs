@@ -278,10 +278,10 @@ fn columns(width: u16) -> Vec<Column> {
             sign,
             name,
             Column::left("ID", 8),
-            Column::left("WORKER", 14),
-            Column::left("TIMELINE", width / 4),
+            Column::left("WORKER", 12),
+            Column::left("TIMELINE", width / 5),
             time,
-            Column::left("NOTE", 22),
+            Column::left("NOTE", 19),
         ],
     }
 }

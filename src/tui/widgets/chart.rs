@@ -81,8 +81,16 @@ impl Chart {
         let (mut free, end) = (left + 1, plot.width.saturating_sub(self.times.1.width() as u16 + 1));
         for (share, text) in &self.marks {
             let x = column(*share, plot.width);
-            if x < free || x >= end {
+            if x < free {
                 continue;
+            }
+            // What has just happened stands where "now" does: its name goes to the left of it.
+            if x >= end {
+                let room = x.saturating_sub(free + 1).min(18);
+                page.put(plot.x + x, y, plot.width - x, Clean::repeated(' ', usize::from(plot.width - x)), Role::Text);
+                page.put_right(plot.x + x - room, y, room, text, Role::Muted);
+                page.put(plot.x + x, y, 1, Clean::own("▾"), Role::Accent);
+                break;
             }
             let room = (end - x - 1).min(18);
             page.put(plot.x + x, y, 1, Clean::own("▾"), Role::Accent);

@@ -107,7 +107,7 @@ fn facts(name: &str, queue: &Queue, cx: &Cx<'_>) -> Line {
         Some(n) => fact(format!("{n} consumer{}", if n == 1 { "" } else { "s" }), Role::Muted),
         None => {}
     }
-    match table::drains(queue, cx) {
+    match table::drains(name, queue, cx) {
         Some((_, true)) => fact("never drains ▲".into(), Role::Warn),
         Some((time, false)) => fact(format!("drains in {time}"), Role::Muted),
         None => {}

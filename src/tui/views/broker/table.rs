@@ -62,11 +62,12 @@ pub fn oldest(queue: &Queue, cx: &Cx<'_>) -> Option<String> {
 }
 
 /// When it will be empty, and whether that is bad news.
-pub fn drains(queue: &Queue, cx: &Cx<'_>) -> Option<(String, bool)> {
+pub fn drains(name: &str, queue: &Queue, cx: &Cx<'_>) -> Option<(String, bool)> {
     match (queue.depth.ready, queue.drains_in(cx.now)) {
         (0, _) => None,
         (_, Some(secs)) => Some((human::about(secs as u64), false)),
-        (_, None) if growing(queue, cx) => Some(("never ▲".into(), true)),
+        // Without anybody to take them they wait for ever, however few they are.
+        (_, None) if growing(queue, cx) || consumers(name, queue, cx) == Some(0) => Some(("never ▲".into(), true)),
         _ => None,
     }
 }
@@ -108,7 +109,7 @@ pub fn cell(column: &Column, name: &str, queue: &Queue, cx: &Cx<'_>) -> Cell {
             (None, None) => blank,
         },
         "OLDEST" => oldest(queue, cx).map_or(blank, muted),
-        "DRAINS IN" => match drains(queue, cx) {
+        "DRAINS IN" => match drains(name, queue, cx) {
             Some((text, bad)) => Cell::new(clean(&text), if bad { Role::Warn } else { Role::Muted }),
             None => blank,
         },
