@@ -165,7 +165,7 @@ impl Model {
         } else if event.stamp.is_some() {
             worker.beat(event.received);
         }
-        worker.note_busy(event.received);
+        worker.note_busy(worker.active.and_then(|n| u64::try_from(n).ok()), event.received);
         self.now = self.now.max(event.received);
         if event.kind == WorkerEventKind::Online {
             self.marks.worker_started(event.received, hostname, version.as_deref());

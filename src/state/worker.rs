@@ -140,8 +140,10 @@ impl Worker {
         self.inspected.stats.as_ref().and_then(|s| s.pool.size())
     }
 
-    pub(super) fn note_busy(&mut self, at: Stamp) {
-        let Some(running) = self.running() else { return };
+    /// Notes how many tasks ran at a time, as a heartbeat or an answer of that time told. An answer of the present says
+    /// nothing of a heartbeat that is only now being caught up with.
+    pub(super) fn note_busy(&mut self, running: Option<u64>, at: Stamp) {
+        let Some(running) = running else { return };
         if let Some(slot) = self.busy.at(at) {
             *slot = (*slot).max(u16::try_from(running).unwrap_or(u16::MAX - 1) + 1);
         }
@@ -202,7 +204,9 @@ impl Worker {
         if method == "stats" {
             self.pid = value["pid"].as_i64().or(self.pid);
         }
-        self.note_busy(at);
+        if method == "active" {
+            self.note_busy(self.inspected.total(method).map(|n| n as u64), at);
+        }
     }
 }
 
@@ -237,6 +241,16 @@ mod tests {
         worker.beat(Stamp::from_micros(10_000_000));
         assert!(worker.is_online(Stamp::from_micros(13_999_999)));
         assert!(!worker.is_online(Stamp::from_micros(14_000_000)));
+    }
+
+    #[test]
+    fn an_answer_of_the_present_does_not_change_the_past() {
+        let at = |secs: i64| Stamp::from_micros(secs * 1_000_000);
+        let mut worker = Worker::new(at(10));
+        worker.inspected("active", &serde_json::json!([]), at(100));
+        worker.note_busy(Some(5), at(50));
+        let noted: Vec<u16> = worker.busy.last_with_open(6, at(100)).collect();
+        assert_eq!(noted, [6, 0, 0, 0, 0, 1]);
     }
 
     #[test]
