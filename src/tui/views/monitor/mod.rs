@@ -41,6 +41,8 @@ pub struct Monitor {
     head: Line,
     empty: Vec<Line>,
     plan: Plan,
+    /// Nothing ended lately: only the past moves on, and it can wait.
+    quiet: bool,
 }
 
 /// Where everything goes on a screen of some size.
@@ -231,6 +233,8 @@ impl View for Monitor {
     fn sync(&mut self, cx: &Cx<'_>) {
         let (online, _) = cx.model.online(cx.now);
         self.plan = Plan::new(cx.size.width, cx.size.height, online);
+        let lately = cx.model.series().recent(10, cx.now);
+        self.quiet = lately.succeeded + lately.failed + lately.retried == 0;
         self.sync_head(cx);
         self.sync_charts(cx);
         self.sync_heat(cx);
@@ -280,7 +284,7 @@ impl View for Monitor {
     }
 
     fn pause_between(&self) -> u64 {
-        2_000
+        if self.quiet { 5_000 } else { 2_000 }
     }
 }
 
