@@ -189,5 +189,7 @@ impl Default for TransportOptions {
 
 /// Opens the broker of a URL. Nothing is connected yet.
 pub fn open(url: &BrokerUrl, options: TransportOptions) -> Result<Arc<dyn Broker>> {
-    Ok(Arc::new(redis::RedisBroker::open(url, options)?))
+    match url {
+        BrokerUrl::Redis(url) => Ok(Arc::new(redis::RedisBroker::open(url, options)?)),
+    }
 }

@@ -19,7 +19,7 @@ use redis::aio::MultiplexedConnection;
 use redis::{AsyncConnectionConfig, Client, ConnectionAddr, FromRedisValue, IntoConnectionInfo, RedisConnectionInfo};
 use tokio::sync::Mutex;
 
-use super::url::{Address, BrokerUrl};
+use super::url::{Address, RedisUrl};
 use super::{Broker, Capabilities, Error, EventStream, Health, RawMessage, Result, TransportOptions};
 use crate::celery::message::Outgoing;
 use crate::celery::pidbox::{Reply, Request};
@@ -55,7 +55,7 @@ pub struct RedisBroker {
 
 impl RedisBroker {
     /// Prepares the connections; the first command connects.
-    pub fn open(url: &BrokerUrl, options: TransportOptions) -> Result<Self> {
+    pub fn open(url: &RedisUrl, options: TransportOptions) -> Result<Self> {
         let address = match &url.address {
             Address::Tcp { host, port, tls: false } => ConnectionAddr::Tcp(host.clone(), *port),
             Address::Tcp { host, port, tls: true } => {

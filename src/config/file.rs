@@ -131,7 +131,7 @@ pub fn shows_password(path: &Path, file: &File) -> bool {
     use std::os::unix::fs::PermissionsExt;
     let open = std::fs::metadata(path).is_ok_and(|m| m.permissions().mode() & 0o077 != 0);
     let has = |p: &Profile| {
-        p.broker.as_deref().and_then(|b| crate::broker::BrokerUrl::parse(b).ok()).is_some_and(|u| u.password.is_some())
+        p.broker.as_deref().and_then(|b| crate::broker::BrokerUrl::parse(b).ok()).is_some_and(|u| u.has_password())
     };
     open && file.profiles.values().any(has)
 }

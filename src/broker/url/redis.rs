@@ -1,4 +1,4 @@
-//! Broker URLs as Celery users write them, and how to print them without the password.
+//! URLs of Redis (kombu 5.7.0, `transport/redis.py`): a host, with TLS or without, or a unix socket.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -6,46 +6,19 @@ use std::path::PathBuf;
 use percent_encoding::percent_decode_str;
 use url::Url;
 
-use super::Error;
+use super::Secret;
+use crate::broker::Error;
 
-/// A text that is never printed.
-#[derive(Clone, PartialEq, Eq, Default)]
-pub struct Secret(String);
-
-impl Secret {
-    /// Hides a text.
-    pub fn new(text: impl Into<String>) -> Self {
-        Self(text.into())
-    }
-
-    /// The text itself, for whoever sends it to its owner.
-    pub fn reveal(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Debug for Secret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("***")
-    }
-}
-
-impl fmt::Display for Secret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("***")
-    }
-}
-
-/// Where a broker listens.
+/// Where a Redis server listens.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Address {
     Tcp { host: String, port: u16, tls: bool },
     Unix { path: PathBuf },
 }
 
-/// A parsed broker URL. Printing it never shows the password.
+/// A parsed URL of a Redis server. Printing it never shows the password.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct BrokerUrl {
+pub struct RedisUrl {
     pub address: Address,
     pub user: Option<String>,
     pub password: Option<Secret>,
@@ -53,22 +26,13 @@ pub struct BrokerUrl {
     pub db: u32,
 }
 
-const KNOWN: [&str; 5] = ["redis", "rediss", "unix", "redis+socket", "redis+unix"];
+/// Schemes that lead here.
+pub(super) const SCHEMES: [&str; 5] = ["redis", "rediss", "unix", "redis+socket", "redis+unix"];
 
-impl BrokerUrl {
-    /// Reads a URL. An error repeats nothing of what it can't tell from a password.
-    pub fn parse(text: &str) -> Result<Self, Error> {
+impl RedisUrl {
+    /// Reads a URL with one of [`SCHEMES`]. An error repeats nothing of what it can't tell from a password.
+    pub(super) fn parse(scheme: &str, text: &str) -> Result<Self, Error> {
         let fail = |what: String| Error::Url { what };
-        let (scheme, _) = text
-            .split_once("://")
-            .ok_or_else(|| fail("a broker URL needs a scheme such as redis:// in front".into()))?;
-        if !KNOWN.contains(&scheme) {
-            let scheme: String =
-                scheme.chars().filter(|c| c.is_ascii_alphanumeric() || "+-.".contains(*c)).take(20).collect();
-            return Err(fail(format!(
-                "brokers of type {scheme}:// are not supported; redis://, rediss:// and unix:// are"
-            )));
-        }
         // A socket's URL has no host, and may have a password all the same.
         let text =
             if matches!(scheme, "redis" | "rediss") { text.to_owned() } else { text.replacen("@/", "@localhost/", 1) };
@@ -114,7 +78,7 @@ fn number(text: &str) -> Result<u32, Error> {
     })
 }
 
-impl fmt::Display for BrokerUrl {
+impl fmt::Display for RedisUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let user = self.user.as_deref().map(|u| crate::text::clean(u).to_string()).unwrap_or_default();
         let login = match (&self.password, user.is_empty()) {
@@ -131,48 +95,6 @@ impl fmt::Display for BrokerUrl {
             Address::Unix { path } => {
                 write!(f, "unix://{login}{}?virtual_host={}", crate::text::clean(&path.to_string_lossy()), self.db)
             }
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn shown(text: &str) -> String {
-        BrokerUrl::parse(text).map(|u| u.to_string()).unwrap_or_else(|e| e.to_string())
-    }
-
-    #[test]
-    fn urls_are_read_as_celery_reads_them_and_printed_without_the_password() {
-        for (text, want) in [
-            ("redis://", "redis://localhost:6379/0"),
-            ("redis://cache-1", "redis://cache-1:6379/0"),
-            ("redis://:p%40ss@cache-1:7000/3", "redis://:***@cache-1:7000/3"),
-            ("rediss://joe:x@h/", "rediss://joe:***@h:6379/0"),
-            ("redis://[::1]:6380//2", "redis://[::1]:6380/2"),
-            ("unix:///run/redis.sock?virtual_host=2", "unix:///run/redis.sock?virtual_host=2"),
-            ("redis+socket://:pw@/tmp/r.sock", "unix://:***@/tmp/r.sock?virtual_host=0"),
-        ] {
-            assert_eq!(shown(text), want, "{text}");
-        }
-        let url = BrokerUrl::parse("redis://:p%40ss@h").expect("valid");
-        assert_eq!(url.password.as_ref().map(Secret::reveal), Some("p@ss"));
-        assert!(!format!("{url:?}").contains("p@ss"));
-    }
-
-    #[test]
-    fn bad_urls_say_what_is_wrong_and_never_the_password() {
-        for (text, want) in [
-            ("cache-1:6379", "scheme"),
-            ("http://h", "http:// are not supported"),
-            ("redis://:secret@h/abc", "has to be a number"),
-            ("redis://:secret@h:port/0", "invalid port"),
-            ("unix://", "path"),
-        ] {
-            let said = shown(text);
-            assert!(said.contains(want), "{text}: {said}");
-            assert!(!said.contains("secret"), "{said}");
         }
     }
 }

@@ -1,0 +1,117 @@
+//! Broker URLs as Celery users write them, and how to print them without the password. A file for each kind of broker.
+
+mod redis;
+
+use std::fmt;
+
+use super::Error;
+
+pub use redis::{Address, RedisUrl};
+
+/// A text that is never printed.
+#[derive(Clone, PartialEq, Eq, Default)]
+pub struct Secret(String);
+
+impl Secret {
+    /// Hides a text.
+    pub fn new(text: impl Into<String>) -> Self {
+        Self(text.into())
+    }
+
+    /// The text itself, for whoever sends it to its owner.
+    pub fn reveal(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("***")
+    }
+}
+
+impl fmt::Display for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("***")
+    }
+}
+
+/// A parsed broker URL. Printing it never shows the password.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum BrokerUrl {
+    Redis(RedisUrl),
+}
+
+impl BrokerUrl {
+    /// Reads a URL. An error repeats nothing of what it can't tell from a password.
+    pub fn parse(text: &str) -> Result<Self, Error> {
+        let fail = |what: String| Error::Url { what };
+        let (scheme, _) = text
+            .split_once("://")
+            .ok_or_else(|| fail("a broker URL needs a scheme such as redis:// in front".into()))?;
+        if redis::SCHEMES.contains(&scheme) {
+            return RedisUrl::parse(scheme, text).map(BrokerUrl::Redis);
+        }
+        let scheme: String =
+            scheme.chars().filter(|c| c.is_ascii_alphanumeric() || "+-.".contains(*c)).take(20).collect();
+        Err(fail(format!("brokers of type {scheme}:// are not supported; redis://, rediss:// and unix:// are")))
+    }
+
+    /// Whether a password stands in it.
+    pub fn has_password(&self) -> bool {
+        match self {
+            BrokerUrl::Redis(url) => url.password.is_some(),
+        }
+    }
+}
+
+impl fmt::Display for BrokerUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            BrokerUrl::Redis(url) => url.fmt(f),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shown(text: &str) -> String {
+        BrokerUrl::parse(text).map(|u| u.to_string()).unwrap_or_else(|e| e.to_string())
+    }
+
+    #[test]
+    fn urls_are_read_as_celery_reads_them_and_printed_without_the_password() {
+        for (text, want) in [
+            ("redis://", "redis://localhost:6379/0"),
+            ("redis://cache-1", "redis://cache-1:6379/0"),
+            ("redis://:p%40ss@cache-1:7000/3", "redis://:***@cache-1:7000/3"),
+            ("rediss://joe:x@h/", "rediss://joe:***@h:6379/0"),
+            ("redis://[::1]:6380//2", "redis://[::1]:6380/2"),
+            ("unix:///run/redis.sock?virtual_host=2", "unix:///run/redis.sock?virtual_host=2"),
+            ("redis+socket://:pw@/tmp/r.sock", "unix://:***@/tmp/r.sock?virtual_host=0"),
+        ] {
+            assert_eq!(shown(text), want, "{text}");
+        }
+        let url = BrokerUrl::parse("redis://:p%40ss@h").expect("valid");
+        let BrokerUrl::Redis(redis) = &url;
+        assert_eq!(redis.password.as_ref().map(Secret::reveal), Some("p@ss"));
+        assert!(!format!("{url:?}").contains("p@ss"));
+    }
+
+    #[test]
+    fn bad_urls_say_what_is_wrong_and_never_the_password() {
+        for (text, want) in [
+            ("cache-1:6379", "scheme"),
+            ("http://h", "http:// are not supported"),
+            ("redis://:secret@h/abc", "has to be a number"),
+            ("redis://:secret@h:port/0", "invalid port"),
+            ("unix://", "path"),
+        ] {
+            let said = shown(text);
+            assert!(said.contains(want), "{text}: {said}");
+            assert!(!said.contains("secret"), "{said}");
+        }
+    }
+}
