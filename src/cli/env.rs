@@ -11,7 +11,7 @@ use super::args::Global;
 use super::look::Look;
 use crate::broker::{self, Broker, BrokerUrl};
 use crate::clock::Clock;
-use crate::config::{Flags, Settings, file};
+use crate::config::{Flags, Settings, file, resolve};
 use crate::history::audit::{Audit, Origin};
 use crate::ops::Ops;
 use crate::state::{Limits, Store};
@@ -24,7 +24,12 @@ pub struct Env {
     pub clock: Clock,
     /// Ends everything.
     pub stop: CancellationToken,
+    flags: Flags,
+    environment: resolve::Env,
 }
+
+/// Variables that say which cluster is meant: they hold until a person chooses another.
+const CLUSTER: [&str; 3] = ["FLOWER_TUI_BROKER", "CELERY_BROKER_URL", "FLOWER_TUI_PROFILE"];
 
 /// How long workers have to answer a command.
 const ANSWER: Duration = Duration::from_secs(3);
@@ -58,7 +63,18 @@ impl Env {
             super::out::error(&format!("flower-tui: {path} holds a password and can be read by others: chmod 600 it"));
         }
         let look = Look::of(&settings)?;
-        Ok(Self { settings, look, clock: Clock::system(), stop: CancellationToken::new() })
+        Ok(Self { settings, look, clock: Clock::system(), stop: CancellationToken::new(), flags, environment })
+    }
+
+    /// The same on another profile, which was chosen later than all that flags and environment say of the cluster.
+    pub fn on_profile(&self, name: &str) -> anyhow::Result<Self> {
+        let mut environment = self.environment.clone();
+        environment.retain(|key, _| !CLUSTER.contains(&key.as_str()));
+        let profile = Some(name.to_owned());
+        let flags = Flags { profile, broker: None, broker_file: None, ..self.flags.clone() };
+        let settings = Settings::resolve(&flags, &environment)?;
+        let look = Look::of(&settings)?;
+        Ok(Self { settings, look, clock: self.clock.clone(), stop: self.stop.clone(), flags, environment })
     }
 
     /// The broker's URL: what was said, else the usual place.

@@ -9,6 +9,7 @@ use tokio_util::task::TaskTracker;
 
 use super::env::Env;
 use super::exit::{Exit, usage};
+use super::look;
 use crate::broker::{self, Broker, BrokerUrl};
 use crate::clock::Clock;
 use crate::feed::{Context, Feed};
@@ -46,7 +47,7 @@ fn simulated(options: &sim::Options, clock: Clock) -> Cluster {
     Cluster { broker: Arc::new(SimBroker::new(options, clock.clone())), clock, real: false }
 }
 
-async fn screen(env: Env, mut cluster: Cluster) -> anyhow::Result<Exit> {
+async fn screen(mut env: Env, mut cluster: Cluster) -> anyhow::Result<Exit> {
     let dumb = std::env::var("TERM").is_ok_and(|term| term == "dumb");
     if dumb || !std::io::stdout().is_terminal() || !std::io::stdin().is_terminal() {
         return Err(usage("the screen needs a terminal; for text there is: flower-tui status"));
@@ -61,8 +62,9 @@ async fn screen(env: Env, mut cluster: Cluster) -> anyhow::Result<Exit> {
     });
     let _guard = term::Guard::enter(env.settings.mouse.value)?;
     let mut input = term::input();
+    let mut begin = Begin::default();
     loop {
-        match session(&env, &cluster, &resized, &mut input).await? {
+        match session(&env, &cluster, &resized, &mut input, &mut begin).await? {
             Leave::Quit => return Ok(Exit::Done),
             Leave::Demo => cluster = simulated(&sim::Options::default(), env.clock.clone()),
             Leave::Broker(text) => {
@@ -70,8 +72,23 @@ async fn screen(env: Env, mut cluster: Cluster) -> anyhow::Result<Exit> {
                 let broker = broker::open(&url, env.settings.transport_options.clone())?;
                 cluster = Cluster { broker, clock: env.clock.clone(), real: true };
             }
+            Leave::Profile(name) => match env.on_profile(&name).and_then(|chosen| Ok((chosen.broker()?, chosen))) {
+                Ok((broker, chosen)) => {
+                    cluster = Cluster { broker, clock: chosen.clock.clone(), real: true };
+                    env = chosen;
+                }
+                Err(why) => begin.notice = Some(format!("{name}: {why:#}")),
+            },
         }
     }
+}
+
+/// What one session leaves to the next.
+#[derive(Default)]
+struct Begin {
+    /// The theme that went by the terminal's background.
+    theme: Option<Theme>,
+    notice: Option<String>,
 }
 
 async fn session(
@@ -79,6 +96,7 @@ async fn session(
     cluster: &Cluster,
     resized: &watch::Receiver<Size>,
     input: &mut mpsc::Receiver<Vec<u8>>,
+    begin: &mut Begin,
 ) -> anyhow::Result<Leave> {
     let store = env.store();
     let stop = env.stop.child_token();
@@ -97,11 +115,12 @@ async fn session(
     let options = Options {
         profile: Profile {
             name: settings.profile.value.clone().filter(|_| cluster.real),
-            danger: settings.danger,
+            color: look::color(settings.color.as_deref()).filter(|_| cluster.real),
             url: cluster.broker.url(),
         },
         welcome: cluster.real,
-        ..env.look.options(settings, background.unwrap_or_else(Theme::dark))
+        notice: begin.notice.take(),
+        ..env.look.options(settings, begin.theme.or(background).unwrap_or_else(Theme::dark))
     };
     let color = std::env::var("COLORTERM").unwrap_or_default();
     let wiring = Wiring {
@@ -119,6 +138,7 @@ async fn session(
     };
     let mut session = Session::new(options, std::io::stdout(), wiring);
     let leave = session.run(input).await;
+    begin.theme = Some(session.theme());
     stop.cancel();
     tracker.close();
     Ok(leave?)

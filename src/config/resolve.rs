@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use super::Error;
+use super::clusters::{self, Cluster};
 use super::file::{self, File, Places, Profile};
 use super::ui::{self, Ui};
 use crate::broker::{BrokerUrl, TransportOptions};
@@ -61,8 +62,10 @@ pub struct Settings {
     pub broker: From<Option<BrokerUrl>>,
     pub transport_options: TransportOptions,
     pub profile: From<Option<String>>,
-    /// The profile is marked as one where mistakes hurt.
-    pub danger: bool,
+    /// The profile's colour; red marks a cluster where mistakes hurt.
+    pub color: Option<String>,
+    /// All profiles there are.
+    pub clusters: Vec<Cluster>,
     pub read_only: From<bool>,
     pub max_tasks: From<u64>,
     /// Bytes.
@@ -197,8 +200,12 @@ impl Settings {
             flags.max_memory.as_deref().map(size).transpose().map_err(|why| Error(format!("--max-memory {why}")))?;
         Ok(Self {
             broker: broker(flags, r)?,
-            transport_options: values.transport_options.clone().unwrap_or_default(),
-            danger: matches!(values.color.as_deref(), Some("red")),
+            transport_options: TransportOptions {
+                use_ssl: values.broker_use_ssl.clone(),
+                ..values.transport_options.clone().unwrap_or_default()
+            },
+            color: ui::value(&values.color),
+            clusters: clusters::of(&r.file),
             profile,
             read_only: r.pick(
                 only(flags.read_only),
@@ -268,7 +275,20 @@ impl Settings {
             ("mouse", self.mouse.value.to_string(), self.mouse.source.to_string()),
             ("audit", self.audit.value.to_string(), self.audit.source.to_string()),
         ];
-        rows.into_iter().map(|(key, value, source)| (key.to_owned(), value, source)).chain(self.ui.table()).collect()
+        let rows = rows.into_iter().map(|(key, value, source)| (key.to_owned(), value, source));
+        rows.chain(self.unused()).chain(self.ui.table()).collect()
+    }
+
+    /// Transport options that were copied from an application and mean nothing here.
+    fn unused(&self) -> impl Iterator<Item = (String, String, String)> {
+        let (options, theirs) = (&self.transport_options, &self.transport_options.sentinel_kwargs);
+        let of_sentinels = theirs.unused().into_iter().map(|name| format!("sentinel_kwargs.{name}"));
+        let names = options.unused().into_iter().map(str::to_owned).chain(of_sentinels);
+        names.map(|name| (name, "accepted, of no use to a monitor".to_owned(), self.profile_source()))
+    }
+
+    fn profile_source(&self) -> String {
+        self.profile.value.clone().map_or_else(String::new, |name| Source::Profile(name).to_string())
     }
 }
 
@@ -359,6 +379,35 @@ mod tests {
         let flags = Flags { broker: Some("redis://:hunter2@h".into()), ..Flags::default() };
         let settings = Settings::resolve(&flags, &env(&[])).expect("valid");
         assert!(!format!("{:?} {settings:?}", settings.table()).contains("hunter2"));
+    }
+
+    #[test]
+    fn what_a_monitor_has_no_use_for_is_named() {
+        let (_keep, path) = config(
+            "profile = \"a\"\n[profiles.a]\nbroker = \"sentinel://h\"\n[profiles.a.transport_options]\n\
+             master_name = \"m\"\nretry_on_timeout = true\nsentinel_kwargs = { password = \"hunter2\", db = 0 }\n",
+        );
+        let settings = Settings::resolve(&Flags { config: Some(path), ..Flags::default() }, &env(&[])).expect("valid");
+        let table = settings.table();
+        let unused: Vec<&str> =
+            table.iter().filter(|(_, value, _)| value.contains("no use")).map(|(name, ..)| name.as_str()).collect();
+        assert_eq!(unused, ["retry_on_timeout", "sentinel_kwargs.db"]);
+        assert!(!format!("{table:?} {settings:?}").contains("hunter2"));
+    }
+
+    #[test]
+    fn profiles_are_listed_without_passwords_and_with_what_is_wrong() {
+        let (_keep, path) = config(
+            "[profiles.a]\nbroker = \"redis://:hunter2@h\"\ncolor = \"red\"\n[profiles.b]\nbroker_file = \"/nowhere\"\n\
+             [profiles.c]\nread_only = true\n",
+        );
+        let settings = Settings::resolve(&Flags { config: Some(path), ..Flags::default() }, &env(&[])).expect("valid");
+        let brokers: Vec<Result<&str, &str>> =
+            settings.clusters.iter().map(|c| c.broker.as_deref().map_err(String::as_str)).collect();
+        assert_eq!(brokers[0], Ok("redis://:***@h:6379/0"));
+        assert!(brokers[1].is_err_and(|why| why.contains("can't read /nowhere")), "{brokers:?}");
+        assert_eq!(brokers[2], Err("it names no broker"));
+        assert_eq!((settings.clusters[0].color.as_deref(), settings.clusters[2].read_only), (Some("red"), true));
     }
 
     #[test]

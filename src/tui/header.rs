@@ -14,8 +14,8 @@ use crate::text::{Clean, clean};
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Profile {
     pub name: Option<String>,
-    /// Shown in a warning colour: nobody should shut down the wrong cluster.
-    pub danger: bool,
+    /// Nobody should shut down the wrong cluster.
+    pub color: Option<Role>,
     pub url: String,
 }
 
@@ -54,11 +54,18 @@ impl Header {
         let mut parts = vec![Part::new(Clean::own("flower-tui"), Role::Faint, 9)];
         // Which cluster it is stays to the last: its name, or where it is when it has none.
         let mut url = Part::new(clean(&profile.url), Role::Muted, 7);
+        // Of several servers the one in use says more than where the way to it begins.
+        if let Some(master) = cx.health.and_then(|health| health.master.as_deref()) {
+            url = Part { text: crate::clean!("sentinel {master}"), short: Some(clean(master)), ..url };
+        }
         match &profile.name {
             Some(name) => {
-                parts.push(Part::new(clean(name), if profile.danger { Role::Danger } else { Role::Accent }, 1));
+                parts.push(Part::new(clean(name), profile.color.unwrap_or(Role::Accent), 1));
             }
-            None => url = Part { role: Role::Text, goes: 1, short: Some(clean(place(&profile.url))), ..url },
+            None => {
+                let short = url.short.take().unwrap_or_else(|| clean(place(&profile.url)));
+                url = Part { role: Role::Text, goes: 1, short: Some(short), ..url };
+            }
         }
         parts.push(url);
         parts.push(link(cx));

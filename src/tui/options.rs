@@ -6,7 +6,7 @@ use jiff::tz::TimeZone;
 
 use super::header::Profile;
 use super::keys::Keys;
-use super::theme::Theme;
+use super::theme::{Role, Theme};
 
 /// See the module.
 #[derive(Clone, Debug)]
@@ -29,6 +29,22 @@ pub struct Options {
     pub fps: u32,
     /// Pause between two frames that only bring new data, at least.
     pub refresh: Option<Duration>,
+    /// What can be switched to.
+    pub clusters: Vec<Cluster>,
+    /// Where the config file is, or would be.
+    pub config: Option<String>,
+    /// Something to say at the start.
+    pub notice: Option<String>,
+}
+
+/// A cluster that can be switched to.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Cluster {
+    pub name: String,
+    /// Where its broker is, without the password; or why it can't be used.
+    pub broker: Result<String, String>,
+    pub color: Option<Role>,
+    pub read_only: bool,
 }
 
 /// How times are written.
@@ -67,6 +83,9 @@ impl Default for Options {
             split: None,
             fps: 30,
             refresh: None,
+            clusters: Vec::new(),
+            config: None,
+            notice: None,
         }
     }
 }

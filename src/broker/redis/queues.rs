@@ -3,8 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::{Duration, Instant};
 
+use redis::RedisResult;
+
 use super::RedisBroker;
-use crate::broker::{Health, Result};
+use crate::broker::{Error, Health, Result, Right};
 use crate::celery::message::Message;
 use crate::celery::queue::{Depth, is_internal};
 
@@ -44,15 +46,17 @@ pub(super) async fn depths(broker: &RedisBroker, names: &[String]) -> Result<Vec
         }
     }
     pipe.hlen(broker.keys.unacked());
-    let mut lengths: Vec<Option<u64>> = broker.run("LLEN", pipe.ignore_errors()).await?;
-    let total_unacked = lengths.pop().flatten();
+    let mut lengths: Vec<RedisResult<u64>> = broker.run("LLEN", pipe.ignore_errors()).await?;
+    let total_unacked = lengths.pop().and_then(RedisResult::ok);
     unacked(broker, &mut discovery, total_unacked).await?;
     let mut depths: Vec<Depth> = all
         .iter()
         .zip(lengths.chunks(steps.len().max(1)))
+        // What we may not read is not empty: it is left out.
+        .filter(|(_, lengths)| lengths.iter().any(RedisResult::is_ok))
         .map(|(name, lengths)| {
-            let by_priority: Vec<(u8, u64)> =
-                steps.iter().copied().zip(lengths.iter().map(|n| n.unwrap_or(0))).collect();
+            let length = |n: &RedisResult<u64>| n.as_ref().copied().unwrap_or(0);
+            let by_priority: Vec<(u8, u64)> = steps.iter().copied().zip(lengths.iter().map(length)).collect();
             Depth {
                 name: name.clone(),
                 ready: by_priority.iter().map(|(_, n)| n).sum(),
@@ -63,8 +67,21 @@ pub(super) async fn depths(broker: &RedisBroker, names: &[String]) -> Result<Vec
             }
         })
         .collect();
+    note_unreadable(broker, &all, &lengths, steps.len().max(1));
     next_in_line(broker, &mut depths).await?;
     Ok(depths)
+}
+
+/// The first queue of which nothing could be read for want of permission stands for all.
+fn note_unreadable(broker: &RedisBroker, all: &BTreeSet<String>, lengths: &[RedisResult<u64>], steps: usize) {
+    let denied = all.iter().zip(lengths.chunks(steps)).find_map(|(name, lengths)| {
+        let why = lengths.iter().find_map(|n| super::fault::no_permission(n.as_ref().err()?))?;
+        Some(Error::Denied { url: String::new(), what: format!("LLEN {}", crate::text::clean(name)), why })
+    });
+    match denied {
+        Some(denied) => broker.rights.note::<()>(Right::Queues, &Err(denied)),
+        None => broker.rights.note(Right::Queues, &Ok(())),
+    }
 }
 
 impl Discovery {
@@ -86,13 +103,19 @@ async fn discover(broker: &RedisBroker, discovery: &mut Discovery) -> Result<()>
     for _ in 0..SCAN_STEPS {
         let mut pipe = redis::pipe();
         pipe.cmd("SCAN").arg(discovery.cursor).arg("MATCH").arg(broker.keys.bindings_pattern()).arg("COUNT").arg(1_000);
-        let ((cursor, keys),): ((u64, Vec<String>),) = broker.run("SCAN", &pipe).await?;
+        let scanned: Result<((u64, Vec<String>),)> = broker.run("SCAN", &pipe).await;
+        // Queues are known from events and workers too.
+        let Some(((cursor, keys),)) = broker.rights.permitted(Right::Discovery, scanned)? else {
+            discovery.complete_at = Some(Instant::now());
+            break;
+        };
         for key in keys {
             let Some(exchange) = broker.keys.exchange(&key) else { continue };
             if is_internal(exchange) {
                 continue;
             }
-            let (members,): (Vec<String>,) = broker.run("SMEMBERS", redis::pipe().smembers(&key)).await?;
+            let members: Result<(Vec<String>,)> = broker.run("SMEMBERS", redis::pipe().smembers(&key)).await;
+            let Some((members,)) = broker.rights.permitted(Right::Discovery, members)? else { continue };
             for member in &members {
                 if let Some((routing_key, queue)) = broker.keys.binding(member) {
                     discovery.queues.insert(queue.to_owned());
@@ -118,8 +141,12 @@ async fn unacked(broker: &RedisBroker, discovery: &mut Discovery, total: Option<
             if discovery.unacked.as_ref().is_some_and(|(at, _)| at.elapsed() < UNACKED_AGE) {
                 return Ok(());
             }
-            let (values,): (Vec<String>,) =
-                broker.run("HVALS", redis::pipe().cmd("HVALS").arg(broker.keys.unacked())).await?;
+            let values: Result<(Vec<String>,)> =
+                broker.run("HVALS", redis::pipe().cmd("HVALS").arg(broker.keys.unacked())).await;
+            let Some((values,)) = broker.rights.permitted(Right::Unacked, values)? else {
+                discovery.unacked = None;
+                return Ok(());
+            };
             let mut by_queue = BTreeMap::new();
             for value in &values {
                 // The envelope is not looked into.
@@ -150,9 +177,9 @@ async fn next_in_line(broker: &RedisBroker, depths: &mut [Depth]) -> Result<()> 
     for (_, key) in &waiting {
         pipe.lindex(key, -1);
     }
-    let next: Vec<Option<Vec<u8>>> = broker.run("LINDEX", &pipe).await?;
+    let next: Vec<RedisResult<Option<Vec<u8>>>> = broker.run("LINDEX", pipe.ignore_errors()).await?;
     for ((i, _), bytes) in waiting.iter().zip(next) {
-        depths[*i].next = bytes.and_then(|b| Message::decode(&b).ok()).map(|m| m.id);
+        depths[*i].next = bytes.ok().flatten().and_then(|b| Message::decode(&b).ok()).map(|m| m.id);
     }
     Ok(())
 }
@@ -163,9 +190,14 @@ pub(super) fn read_info(info: &str) -> Health {
         info.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix(':')).map(|v| v.trim().to_owned())
     };
     let number = |key: &str| field(key).and_then(|v| v.parse::<u64>().ok());
-    let (kind, version) = match (field("valkey_version"), field("redis_version")) {
-        (Some(version), _) => ("valkey", version),
-        (None, version) => ("redis", version.unwrap_or_default()),
+    let told = [("valkey", "valkey_version"), ("dragonfly", "dragonfly_version")];
+    let (kind, version) = match told.into_iter().find_map(|(kind, key)| Some((kind, field(key)?))) {
+        Some(told) => told,
+        // KeyDB gives no name; these two are its own (KeyDB, `server.cpp`, `genRedisInfoString`).
+        None if field("mvcc_depth").or(field("server_threads")).is_some() => {
+            ("keydb", field("redis_version").unwrap_or_default())
+        }
+        None => ("redis", field("redis_version").unwrap_or_default()),
     };
     Health {
         kind: kind.into(),
@@ -198,6 +230,13 @@ mod tests {
         assert_eq!((health.kind.as_str(), health.version.as_str()), ("redis", "7.0.15"));
         assert_eq!((health.uptime, health.memory_used, health.memory_max), (Some(99), Some(1024), None));
         assert_eq!(backlog("id=3 addr=1.2.3.4:5 obl=0 oll=2 omem=20504 cmd=psubscribe\nid=4 omem=0 cmd=x\n"), 20_504);
-        assert_eq!(read_info("redis_version:7.2.4\r\nvalkey_version:8.0.1\r\n").kind, "valkey");
+        for (info, kind, version) in [
+            ("redis_version:7.2.4\r\nvalkey_version:8.0.1\r\n", "valkey", "8.0.1"),
+            ("redis_version:6.3.4\r\nserver_threads:2\r\nmvcc_depth:0\r\n", "keydb", "6.3.4"),
+            ("redis_version:7.4.0\r\ndragonfly_version:df-v1.25\r\n", "dragonfly", "df-v1.25"),
+        ] {
+            let health = read_info(info);
+            assert_eq!((health.kind.as_str(), health.version.as_str()), (kind, version));
+        }
     }
 }
