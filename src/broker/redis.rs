@@ -181,13 +181,11 @@ impl Broker for RedisBroker {
     }
 
     async fn events(&self) -> Result<EventStream> {
-        let before = self.dialer.master();
         let mut pubsub = self.dialer.subscription().await?;
-        if before != self.dialer.master() {
-            // What leads to the old master is of no use any more, even where it still answers.
-            *self.commands.lock().await = None;
-            self.mailboxes.forget();
-        }
+        // A subscription is made anew when the last one broke, or its server is no master any more: the other
+        // connections are of no use then either, even where they still seem to stand.
+        *self.commands.lock().await = None;
+        self.mailboxes.forget();
         if !self.subscribe(&mut pubsub).await? {
             return self.silence().await;
         }
