@@ -156,7 +156,7 @@ fn empty(inner: Inner) -> &'static str {
     }
 }
 
-/// `asked 4s ago`; or that no answer came.
+/// `asked 5s ago`, as wide as `just now`, lest what stands beside it moves; or that no answer came.
 fn age(inner: Inner, worker: &Worker, cx: &Cx<'_>) -> Line {
     let method = inner.method().name();
     let ago = |at| match cx.now.since(at).as_secs() / 5 * 5 {
@@ -168,7 +168,7 @@ fn age(inner: Inner, worker: &Worker, cx: &Cx<'_>) -> Line {
     match (worker.inspected.silent(method), worker.inspected.answered(method)) {
         (Some(_), None) => vec![(crate::clean!("gave no answer{why}"), Role::Warn)],
         (Some(_), Some(at)) => vec![(crate::clean!("no answer since {}{why}", ago(at)), Role::Warn)],
-        (None, Some(at)) => vec![(crate::clean!("asked {}", ago(at)), Role::Faint)],
+        (None, Some(at)) => vec![(crate::clean!("asked {:>8}", ago(at)), Role::Faint)],
         (None, None) => Vec::new(),
     }
 }
