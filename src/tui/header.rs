@@ -79,10 +79,10 @@ impl Header {
 
     fn numbers(&self, parts: &mut Vec<Part>, cx: &Cx<'_>) {
         let series = cx.model.series();
-        let five = series.recent(5, cx.now);
-        let events =
-            five.sent + five.received + five.started + five.succeeded + five.failed + five.retried + five.revoked;
-        parts.push(Part::new(crate::clean!("{} ev/s", human::rate(f64::from(events) / 5.0)), Role::Muted, 6));
+        let events = cx.model.rate(&series.seconds, 5, cx.now, |n| {
+            f64::from(n.sent + n.received + n.started + n.succeeded + n.failed + n.retried + n.revoked)
+        });
+        parts.push(Part::new(crate::clean!("{} ev/s", human::rate(events.unwrap_or(0.0))), Role::Muted, 6));
         let (online, known) = cx.model.online(cx.now);
         let gone = cx.model.workers().iter().filter(|(_, w)| !w.is_online(cx.now) && !w.said_offline).count();
         let text = crate::clean!("{online}/{known} workers");
