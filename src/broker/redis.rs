@@ -9,6 +9,7 @@ mod keys;
 mod mailbox;
 mod peek;
 mod queues;
+mod reader;
 mod rights;
 mod sentinel;
 
@@ -34,6 +35,7 @@ use dial::Dialer;
 use keys::Keys;
 use mailbox::Mailboxes;
 use queues::Discovery;
+pub use reader::Reader;
 use rights::Rights;
 
 /// How often an idle subscription is checked.

@@ -25,6 +25,9 @@ pub struct Global {
     /// Broker URL: redis://:password@host:6379/0, rediss:// for TLS, unix:///path [env: FLOWER_TUI_BROKER, CELERY_BROKER_URL]
     #[arg(short, long, global = true, value_name = "URL")]
     pub broker: Option<String>,
+    /// Where results are, as Celery's result_backend says it; else the broker's Redis is looked into
+    #[arg(long, global = true, value_name = "URL")]
+    pub result_backend: Option<String>,
     /// Read the broker URL from a file, or from standard input (-)
     #[arg(long, global = true, value_name = "FILE", conflicts_with = "broker")]
     pub broker_file: Option<String>,

@@ -13,6 +13,7 @@ use super::look;
 use crate::broker::{self, Broker, BrokerUrl};
 use crate::clock::Clock;
 use crate::feed::{Context, Feed};
+use crate::results::Backend;
 use crate::sim::{self, SimBroker};
 use crate::tui::app::{Options, Profile};
 use crate::tui::session::{Own, Session, Wiring};
@@ -24,6 +25,7 @@ use crate::tui::view::Leave;
 struct Cluster {
     broker: Arc<dyn Broker>,
     clock: Clock,
+    results: Option<Arc<dyn Backend>>,
     /// Commands reach somebody: they are written to the audit log, and a missing broker is explained.
     real: bool,
 }
@@ -33,18 +35,24 @@ pub async fn run(env: Env, demo: Option<sim::Options>) -> anyhow::Result<Exit> {
     let clock = env.clock.clone();
     let cluster = match demo {
         Some(options) => simulated(&options, clock),
-        None => Cluster { broker: env.broker()?, clock, real: true },
+        None => connect(&env)?,
     };
     screen(env, cluster).await
 }
 
 /// Opens the screen on a broker that is none of the real ones.
 pub async fn run_on(env: Env, broker: Arc<dyn Broker>, clock: Clock) -> anyhow::Result<Exit> {
-    screen(env, Cluster { broker, clock, real: false }).await
+    screen(env, Cluster { broker, clock, results: None, real: false }).await
+}
+
+/// The cluster that the settings name.
+fn connect(env: &Env) -> anyhow::Result<Cluster> {
+    let (broker, results) = (env.broker()?, env.results(&env.url()?)?);
+    Ok(Cluster { broker, clock: env.clock.clone(), results, real: true })
 }
 
 fn simulated(options: &sim::Options, clock: Clock) -> Cluster {
-    Cluster { broker: Arc::new(SimBroker::new(options, clock.clone())), clock, real: false }
+    Cluster { broker: Arc::new(SimBroker::new(options, clock.clone())), clock, results: None, real: false }
 }
 
 async fn screen(mut env: Env, mut cluster: Cluster) -> anyhow::Result<Exit> {
@@ -70,11 +78,11 @@ async fn screen(mut env: Env, mut cluster: Cluster) -> anyhow::Result<Exit> {
             Leave::Broker(text) => {
                 let url = BrokerUrl::parse(&text)?;
                 let broker = broker::open(&url, env.settings.transport_options.clone())?;
-                cluster = Cluster { broker, clock: env.clock.clone(), real: true };
+                cluster = Cluster { broker, clock: env.clock.clone(), results: env.results(&url)?, real: true };
             }
-            Leave::Profile(name) => match env.on_profile(&name).and_then(|chosen| Ok((chosen.broker()?, chosen))) {
-                Ok((broker, chosen)) => {
-                    cluster = Cluster { broker, clock: chosen.clock.clone(), real: true };
+            Leave::Profile(name) => match env.on_profile(&name).and_then(|chosen| Ok((connect(&chosen)?, chosen))) {
+                Ok((chosen_cluster, chosen)) => {
+                    cluster = chosen_cluster;
                     env = chosen;
                 }
                 Err(why) => begin.notice = Some(format!("{name}: {why:#}")),
@@ -105,6 +113,7 @@ async fn session(
         store: store.clone(),
         clock: cluster.clock.clone(),
         stop: stop.clone(),
+        results: cluster.results.clone(),
     };
     let tracker = TaskTracker::new();
     let feed = Feed::start(&context, &tracker);

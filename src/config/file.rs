@@ -10,6 +10,7 @@ use super::Error;
 use super::ui::{self, Saved};
 use crate::broker::TransportOptions;
 use crate::broker::tls::{SslOptions, use_ssl};
+use crate::results::ResultUrl;
 
 /// Everything a config file can say.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
@@ -36,6 +37,9 @@ pub struct Profile {
     pub color: Option<Spanned<String>>,
     pub read_only: Option<bool>,
     pub transport_options: Option<TransportOptions>,
+    /// Where results are, as Celery's setting of this name says it.
+    pub result_backend: Option<String>,
+    pub result_backend_transport_options: Option<TransportOptions>,
     /// TLS, as Celery's setting of this name says it.
     #[serde(deserialize_with = "use_ssl")]
     pub broker_use_ssl: Option<SslOptions>,
@@ -136,6 +140,7 @@ pub fn shows_password(path: &Path, file: &File) -> bool {
     let open = std::fs::metadata(path).is_ok_and(|m| m.permissions().mode() & 0o077 != 0);
     let has = |p: &Profile| {
         p.broker.as_deref().and_then(|b| crate::broker::BrokerUrl::parse(b).ok()).is_some_and(|u| u.has_password())
+            || p.result_backend.as_deref().and_then(|b| ResultUrl::parse(b).ok()).is_some_and(|u| u.has_password())
             || p.transport_options.as_ref().is_some_and(|o| o.sentinel_kwargs.password.is_some())
     };
     open && file.profiles.values().any(has)
