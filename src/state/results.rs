@@ -64,10 +64,12 @@ impl Model {
         }
     }
 
-    /// Tasks that may form a group with one: their sender is the same, and they were sent about then. Events say nothing
-    /// of groups; their results do. Nearest first.
+    /// Tasks that may form a group with the beginning of one's workflow: their sender is the same, and they were sent
+    /// about then. Events say nothing of groups; their results do. Nearest first.
     pub fn may_be_grouped_with(&self, id: &TaskId, most: usize) -> Vec<TaskId> {
-        let Some(task) = self.task(id) else { return Vec::new() };
+        // What a worker sent in the name of a workflow has another sender than its beginning.
+        let root = self.task(id).and_then(|task| task.root());
+        let Some(task) = root.and_then(|root| self.task(&root)).or(self.task(id)) else { return Vec::new() };
         let when = |task: &Task<'_>| task.sent().or(task.received());
         let (Some(at), sender) = (when(&task), task.client()) else { return vec![id.clone()] };
         let mut near: Vec<(f64, TaskId)> = self
