@@ -24,6 +24,8 @@ use crate::tui::view::Leave;
 struct Cluster {
     broker: Arc<dyn Broker>,
     clock: Clock,
+    /// It is the one that the profile in force is of.
+    of_profile: bool,
     /// Commands reach somebody: they are written to the audit log, and a missing broker is explained.
     real: bool,
 }
@@ -33,18 +35,18 @@ pub async fn run(env: Env, demo: Option<sim::Options>) -> anyhow::Result<Exit> {
     let clock = env.clock.clone();
     let cluster = match demo {
         Some(options) => simulated(&options, clock),
-        None => Cluster { broker: env.broker()?, clock, real: true },
+        None => Cluster { broker: env.broker()?, clock, of_profile: true, real: true },
     };
     screen(env, cluster).await
 }
 
 /// Opens the screen on a broker that is none of the real ones.
 pub async fn run_on(env: Env, broker: Arc<dyn Broker>, clock: Clock) -> anyhow::Result<Exit> {
-    screen(env, Cluster { broker, clock, real: false }).await
+    screen(env, Cluster { broker, clock, of_profile: false, real: false }).await
 }
 
 fn simulated(options: &sim::Options, clock: Clock) -> Cluster {
-    Cluster { broker: Arc::new(SimBroker::new(options, clock.clone())), clock, real: false }
+    Cluster { broker: Arc::new(SimBroker::new(options, clock.clone())), clock, of_profile: false, real: false }
 }
 
 async fn screen(mut env: Env, mut cluster: Cluster) -> anyhow::Result<Exit> {
@@ -68,13 +70,17 @@ async fn screen(mut env: Env, mut cluster: Cluster) -> anyhow::Result<Exit> {
             Leave::Quit => return Ok(Exit::Done),
             Leave::Demo => cluster = simulated(&sim::Options::default(), env.clock.clone()),
             Leave::Broker(text) => {
-                let url = BrokerUrl::parse(&text)?;
-                let broker = broker::open(&url, env.settings.transport_options.clone())?;
-                cluster = Cluster { broker, clock: env.clock.clone(), real: true };
+                let options = env.settings.transport_options.clone();
+                match BrokerUrl::parse(&text).and_then(|url| broker::open(&url, options)) {
+                    Ok(broker) => {
+                        cluster = Cluster { broker, clock: env.clock.clone(), of_profile: false, real: true };
+                    }
+                    Err(why) => begin.notice = Some(why.to_string()),
+                }
             }
             Leave::Profile(name) => match env.on_profile(&name).and_then(|chosen| Ok((chosen.broker()?, chosen))) {
                 Ok((broker, chosen)) => {
-                    cluster = Cluster { broker, clock: chosen.clock.clone(), real: true };
+                    cluster = Cluster { broker, clock: chosen.clock.clone(), of_profile: true, real: true };
                     env = chosen;
                 }
                 Err(why) => begin.notice = Some(format!("{name}: {why:#}")),
@@ -114,8 +120,8 @@ async fn session(
     let background = colorfgbg.as_deref().and_then(Theme::from_colorfgbg);
     let options = Options {
         profile: Profile {
-            name: settings.profile.value.clone().filter(|_| cluster.real),
-            color: look::color(settings.color.as_deref()).filter(|_| cluster.real),
+            name: settings.profile.value.clone().filter(|_| cluster.of_profile),
+            color: look::color(settings.color.as_deref()).filter(|_| cluster.of_profile),
             url: cluster.broker.url(),
         },
         welcome: cluster.real,

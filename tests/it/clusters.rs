@@ -76,3 +76,30 @@ fn a_broker_that_lets_us_send_nothing_makes_the_screen_read_only_until_it_does()
     assert!(stage.text().contains("Shut down 1 worker?"), "{}", stage.text());
     assert!(!stage.text().contains("READ-ONLY"));
 }
+
+#[test]
+fn a_server_that_is_not_redis_itself_is_named() {
+    let mut stage = stage(120, 36);
+    let mut header = |kind: &str| {
+        stage.health.as_mut().expect("asked").kind = kind.into();
+        stage.text().lines().next().map(str::to_owned).expect("a line")
+    };
+    assert!(header("keydb").contains("redis://cache-1:6379/0   keydb   ● live"));
+    assert!(header("valkey").contains("   valkey   "));
+    assert!(header("redis").contains("redis://cache-1:6379/0   ● live"));
+}
+
+#[test]
+fn the_master_in_use_stands_in_the_header_and_the_broker_tab() {
+    let mut stage = stage(200, 36);
+    let health = stage.health.as_mut().expect("asked");
+    (health.master, health.queue_order) = (Some("mymaster → 10.0.0.3:6379".into()), Some("sorted".into()));
+    stage.keys("4");
+    let text = stage.text();
+    let lines: Vec<&str> = text.lines().collect();
+    assert!(lines[0].contains("production   sentinel mymaster → 10.0.0.3:6379   ● live"), "{text}");
+    assert!(
+        lines[2].contains("sentinel mymaster → 10.0.0.3:6379") && lines[2].contains("queues taken sorted"),
+        "{text}"
+    );
+}

@@ -201,6 +201,10 @@ fn what_is_not_permitted_takes_nothing_else_with_it() {
     let text = screen.wait("NO EVENTS: no permission");
     assert!(text.contains("● live") && text.contains("3 queued"), "{text}");
 
+    let (_redis, url) = with_user("~* resetchannels &/0.celeryev/* &/0.celery.pidbox +@all");
+    let (code, said) = status("", &["-b", &url]);
+    assert!(code == 0 && !said.contains("lacking"), "{said}");
+
     // One queue of many, and nothing to find it by.
     let (_redis, url) = with_user("~celery ~unacked* &* +@all -scan -info -ping -client");
     let (code, said) = status("", &["-b", &url]);
