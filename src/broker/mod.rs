@@ -71,7 +71,7 @@ impl Error {
     pub fn hint(&self) -> &'static str {
         match self {
             Error::Url { .. } => "A broker URL looks like redis://:password@host:6379/0",
-            Error::Setting { .. } => "`flower-tui config show` says what is in force",
+            Error::Setting { .. } => "Look at the broker URL, broker_use_ssl and the transport options",
             Error::Tls { .. } => {
                 "The URL or broker_use_ssl sets ssl_ca_certs, ssl_certfile, ssl_keyfile, ssl_cert_reqs"
             }

@@ -26,6 +26,8 @@ struct Cluster {
     broker: Arc<dyn Broker>,
     clock: Clock,
     results: Option<Arc<dyn Backend>>,
+    /// It is the one that the profile in force is of.
+    of_profile: bool,
     /// Commands reach somebody: they are written to the audit log, and a missing broker is explained.
     real: bool,
 }
@@ -42,17 +44,25 @@ pub async fn run(env: Env, demo: Option<sim::Options>) -> anyhow::Result<Exit> {
 
 /// Opens the screen on a broker that is none of the real ones.
 pub async fn run_on(env: Env, broker: Arc<dyn Broker>, clock: Clock) -> anyhow::Result<Exit> {
-    screen(env, Cluster { broker, clock, results: None, real: false }).await
+    screen(env, Cluster { broker, clock, results: None, of_profile: false, real: false }).await
 }
 
 /// The cluster that the settings name.
 fn connect(env: &Env) -> anyhow::Result<Cluster> {
     let (broker, results) = (env.broker()?, env.results(&env.url()?)?);
-    Ok(Cluster { broker, clock: env.clock.clone(), results, real: true })
+    Ok(Cluster { broker, clock: env.clock.clone(), results, of_profile: true, real: true })
+}
+
+/// A cluster whose broker somebody typed.
+fn typed(env: &Env, text: &str) -> anyhow::Result<Cluster> {
+    let url = BrokerUrl::parse(text)?;
+    let broker = broker::open(&url, env.settings.transport_options.clone())?;
+    Ok(Cluster { broker, clock: env.clock.clone(), results: env.results(&url)?, of_profile: false, real: true })
 }
 
 fn simulated(options: &sim::Options, clock: Clock) -> Cluster {
-    Cluster { broker: Arc::new(SimBroker::new(options, clock.clone())), clock, results: None, real: false }
+    let broker = Arc::new(SimBroker::new(options, clock.clone()));
+    Cluster { broker, clock, results: None, of_profile: false, real: false }
 }
 
 async fn screen(mut env: Env, mut cluster: Cluster) -> anyhow::Result<Exit> {
@@ -76,9 +86,10 @@ async fn screen(mut env: Env, mut cluster: Cluster) -> anyhow::Result<Exit> {
             Leave::Quit => return Ok(Exit::Done),
             Leave::Demo => cluster = simulated(&sim::Options::default(), env.clock.clone()),
             Leave::Broker(text) => {
-                let url = BrokerUrl::parse(&text)?;
-                let broker = broker::open(&url, env.settings.transport_options.clone())?;
-                cluster = Cluster { broker, clock: env.clock.clone(), results: env.results(&url)?, real: true };
+                match typed(&env, &text) {
+                    Ok(chosen) => cluster = chosen,
+                    Err(why) => begin.notice = Some(format!("{why:#}")),
+                }
             }
             Leave::Profile(name) => match env.on_profile(&name).and_then(|chosen| Ok((connect(&chosen)?, chosen))) {
                 Ok((chosen_cluster, chosen)) => {
@@ -123,8 +134,8 @@ async fn session(
     let background = colorfgbg.as_deref().and_then(Theme::from_colorfgbg);
     let options = Options {
         profile: Profile {
-            name: settings.profile.value.clone().filter(|_| cluster.real),
-            color: look::color(settings.color.as_deref()).filter(|_| cluster.real),
+            name: settings.profile.value.clone().filter(|_| cluster.of_profile),
+            color: look::color(settings.color.as_deref()).filter(|_| cluster.of_profile),
             url: cluster.broker.url(),
         },
         welcome: cluster.real,

@@ -7,6 +7,7 @@ use super::Error;
 use super::clusters::{self, Cluster};
 use super::file::{self, File, Places, Profile};
 use super::ui::{self, Ui};
+use crate::broker::tls::SslOptions;
 use crate::broker::{BrokerUrl, TransportOptions};
 use crate::results::ResultUrl;
 
@@ -308,7 +309,8 @@ impl Settings {
     fn unused(&self) -> impl Iterator<Item = (String, String, String)> {
         let (options, theirs) = (&self.transport_options, &self.transport_options.sentinel_kwargs);
         let of_sentinels = theirs.unused().into_iter().map(|name| format!("sentinel_kwargs.{name}"));
-        let names = options.unused().into_iter().map(str::to_owned).chain(of_sentinels);
+        let of_ssl = options.use_ssl.iter().flat_map(SslOptions::unused);
+        let names = options.unused().into_iter().chain(of_ssl).map(str::to_owned).chain(of_sentinels);
         names.map(|name| (name, "accepted, of no use to a monitor".to_owned(), self.profile_source()))
     }
 

@@ -172,6 +172,7 @@ impl App {
         if key.name() == ALWAYS_QUITS {
             return self.quit();
         }
+        self.heed_rights(world.health);
         if self.unsynced {
             self.sync(model, world);
         }

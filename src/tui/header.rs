@@ -68,6 +68,11 @@ impl Header {
             }
         }
         parts.push(url);
+        // What speaks Redis and is another server.
+        let kind = cx.health.map(|health| health.kind.as_str());
+        if let Some(kind) = kind.filter(|kind| ["valkey", "keydb", "dragonfly"].contains(kind)) {
+            parts.push(Part::new(clean(kind), Role::Muted, 8));
+        }
         parts.push(link(cx));
         if let Some(slow) = round_trip.filter(|rtt| rtt.as_millis() >= 150) {
             parts.push(Part::new(crate::clean!("link {} ms", slow.as_millis()), Role::Muted, 4));

@@ -183,12 +183,14 @@ impl Dialer {
     }
 
     async fn stream_to(&self, server: &Server) -> Result<Stream> {
-        match self.in_time(tcp(server, self.tls.as_ref())).await? {
-            Ok(stream) => Ok(stream),
-            Err(error) => Err(match tls::explain(&error) {
-                Some(why) => Error::Tls { url: self.url.clone(), why },
-                None => self.unreachable(&error),
-            }),
+        let stream = self.in_time(reach(server)).await?.map_err(|e| self.unreachable(&e))?;
+        let Some(tls) = &self.tls else { return Ok(Box::new(stream)) };
+        let failed = |why| Error::Tls { url: self.url.clone(), why };
+        match tokio::time::timeout(self.connect, tls.connect(&server.0, stream)).await {
+            Ok(Ok(stream)) => Ok(Box::new(stream)),
+            Ok(Err(error)) => Err(failed(tls::explain(&error).unwrap_or_else(|| fault::of_system(&error)))),
+            // Redis without TLS waits for what it takes to be the rest of a command.
+            Err(_) => Err(failed("it does not answer to a handshake; does it speak TLS?".into())),
         }
     }
 
@@ -228,11 +230,17 @@ pub(super) fn login(user: Option<&str>, password: Option<&str>) -> RedisConnecti
 }
 
 /// Connects to a server.
-pub(super) async fn tcp((host, port): &Server, tls: Option<&Tls>) -> io::Result<Stream> {
+async fn reach((host, port): &Server) -> io::Result<TcpStream> {
     let stream = TcpStream::connect((host.as_str(), *port)).await?;
     stream.set_nodelay(true)?;
+    Ok(stream)
+}
+
+/// Connects to a server, with TLS where that is wanted.
+pub(super) async fn tcp(server: &Server, tls: Option<&Tls>) -> io::Result<Stream> {
+    let stream = reach(server).await?;
     Ok(match tls {
-        Some(tls) => Box::new(tls.connect(host, stream).await?),
+        Some(tls) => Box::new(tls.connect(&server.0, stream).await?),
         None => Box::new(stream),
     })
 }

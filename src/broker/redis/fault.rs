@@ -83,6 +83,7 @@ pub(super) fn of_system(error: &io::Error) -> String {
         io::ErrorKind::ConnectionRefused => "connection refused".into(),
         io::ErrorKind::TimedOut => "no answer in time".into(),
         io::ErrorKind::UnexpectedEof | io::ErrorKind::ConnectionReset => "it closed the connection".into(),
+        _ if error.to_string().starts_with("failed to lookup address") => "there is no host of that name".into(),
         _ => {
             let text = error.to_string();
             crate::text::clean(text.split(" (os error").next().unwrap_or_default()).to_string()

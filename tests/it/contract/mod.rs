@@ -3,7 +3,7 @@
 //! A new set-up is an `impl Setup` and one test that runs [`suite`] on it.
 
 mod peer;
-mod redis;
+pub mod redis;
 mod sim;
 
 use std::sync::Arc;
