@@ -80,6 +80,16 @@ pub fn about(secs: u64) -> String {
     }
 }
 
+/// How long ago something was, in one unit: `7s`, `4m`, `3h`, `12d`.
+pub fn age(secs: u64) -> String {
+    match secs {
+        0..60 => format!("{secs}s"),
+        60..3_600 => format!("{}m", secs / 60),
+        3_600..86_400 => format!("{}h", secs / 3_600),
+        _ => format!("{}d", secs / 86_400),
+    }
+}
+
 /// A rate per second: `0`, `0.4`, `41`, `1,284`.
 pub fn rate(per_second: f64) -> String {
     if per_second < 0.05 {

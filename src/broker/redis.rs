@@ -253,6 +253,10 @@ impl Broker for RedisBroker {
         queues::depths(self, names).await
     }
 
+    async fn next_in_line(&self, depths: &mut [Depth]) -> Result<()> {
+        queues::next_in_line(self, depths).await
+    }
+
     async fn peek(&self, queue: &str, range: Range<usize>) -> Result<Vec<Waiting>> {
         peek::waiting(self, queue, range).await
     }

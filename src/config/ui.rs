@@ -15,9 +15,9 @@ pub const THEMES: [&str; 8] =
     ["auto", "dark", "light", "high-contrast", "colour-blind", "colour-blind-light", "16-color", "none"];
 
 /// Names of the columns that the list of tasks can have.
-pub const COLUMNS: [&str; 19] = [
+pub const COLUMNS: [&str; 20] = [
     "state", "task", "id", "worker", "queue", "received", "sent", "started", "finished", "wait", "prefetch", "runtime",
-    "try", "args", "kwargs", "result", "error", "eta", "root",
+    "try", "args", "kwargs", "result", "error", "eta", "root", "age",
 ];
 
 /// How times can be written.

@@ -63,6 +63,8 @@ pub enum Update {
     Link(Stamp, bool),
     /// Something happened that charts should name.
     Mark(Stamp, String),
+    /// A person asked all workers to revoke these.
+    RevokeAsked(Stamp, Vec<TaskId>),
     /// A person sent the second task in place of the first, to this queue.
     Retried(TaskId, TaskId, String),
 }

@@ -1,6 +1,8 @@
-//! Which queues there are and how much waits in them.
+//! Which queues there are and how much waits in them, at few commands: a list that does not exist is empty, and one EXISTS
+//! tells that of all lists that nothing lay in lately. So a poll of a broker where nothing waits costs two commands,
+//! however many queues there are, and one more for each list that something waits in.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::time::{Duration, Instant};
 
 use super::RedisBroker;
@@ -17,12 +19,16 @@ pub(super) struct Discovery {
     cursor: u64,
     complete_at: Option<Instant>,
     unacked: Option<(Instant, BTreeMap<String, u64>)>,
+    /// Lists that something lay in lately, and when: they are asked for their lengths at once.
+    filled: HashMap<String, Instant>,
 }
 
 /// How often bindings are looked for again.
 const REDISCOVER: Duration = Duration::from_secs(60);
 /// Steps of SCAN in one poll: a database full of results must not be walked in one go.
 const SCAN_STEPS: usize = 20;
+/// How long a list that is empty again is still asked for its length: it may soon be filled again.
+const FILLED_AGE: Duration = Duration::from_secs(60);
 /// Up to how many unacknowledged messages are looked into to tell their queue.
 const UNACKED_LIMIT: u64 = 1_000;
 /// How long the answer is kept.
@@ -37,34 +43,65 @@ pub(super) async fn depths(broker: &RedisBroker, names: &[String]) -> Result<Vec
         return Ok(Vec::new());
     }
     let steps = broker.keys.steps().to_vec();
-    let mut pipe = redis::pipe();
-    for name in &all {
-        for step in &steps {
-            pipe.llen(broker.keys.list(name, *step));
-        }
-    }
-    pipe.hlen(broker.keys.unacked());
-    let mut lengths: Vec<Option<u64>> = broker.run("LLEN", pipe.ignore_errors()).await?;
-    let total_unacked = lengths.pop().flatten();
+    let lists: Vec<String> =
+        all.iter().flat_map(|name| steps.iter().map(|step| broker.keys.list(name, *step))).collect();
+    let (lengths, total_unacked) = lengths(broker, &mut discovery, &lists).await?;
     unacked(broker, &mut discovery, total_unacked).await?;
-    let mut depths: Vec<Depth> = all
+    let depths = all
         .iter()
-        .zip(lengths.chunks(steps.len().max(1)))
-        .map(|(name, lengths)| {
-            let by_priority: Vec<(u8, u64)> =
-                steps.iter().copied().zip(lengths.iter().map(|n| n.unwrap_or(0))).collect();
+        .zip(lists.chunks(steps.len().max(1)))
+        .map(|(name, lists)| {
+            let length = |list: &String| lengths.get(list).copied().unwrap_or(0);
+            let by_priority: Vec<(u8, u64)> = steps.iter().copied().zip(lists.iter().map(length)).collect();
             Depth {
                 name: name.clone(),
                 ready: by_priority.iter().map(|(_, n)| n).sum(),
                 by_priority,
                 unacked: discovery.unacked.as_ref().map(|(_, by_queue)| by_queue.get(name).copied().unwrap_or(0)),
                 consumers: None,
-                next: None,
+                next: Vec::new(),
             }
         })
         .collect();
-    next_in_line(broker, &mut depths).await?;
     Ok(depths)
+}
+
+/// The lengths of lists that are not empty, and how many messages are not acknowledged.
+async fn lengths(
+    broker: &RedisBroker,
+    discovery: &mut Discovery,
+    lists: &[String],
+) -> Result<(HashMap<String, u64>, Option<u64>)> {
+    let known: HashSet<&String> = lists.iter().collect();
+    discovery.filled.retain(|list, at| at.elapsed() < FILLED_AGE && known.contains(list));
+    let (filled, empty): (Vec<&String>, Vec<&String>) =
+        lists.iter().partition(|list| discovery.filled.contains_key(*list));
+    let mut pipe = redis::pipe();
+    pipe.hlen(broker.keys.unacked());
+    for list in &filled {
+        pipe.llen(*list);
+    }
+    if !empty.is_empty() {
+        pipe.cmd("EXISTS").arg(&empty);
+    }
+    let mut answers: Vec<Option<u64>> = broker.run("LLEN", pipe.ignore_errors()).await?;
+    // Who may not ask whether a list exists is told its length.
+    let exist = if empty.is_empty() { Some(0) } else { answers.pop().flatten() };
+    let mut answers = answers.into_iter();
+    let unacked = answers.next().flatten();
+    let mut found: Vec<(&String, Option<u64>)> = filled.into_iter().zip(answers).collect();
+    if exist != Some(0) {
+        let mut pipe = redis::pipe();
+        for list in &empty {
+            pipe.llen(*list);
+        }
+        let answers: Vec<Option<u64>> = broker.run("LLEN", pipe.ignore_errors()).await?;
+        found.extend(empty.into_iter().zip(answers));
+    }
+    let lengths: HashMap<String, u64> =
+        found.into_iter().filter_map(|(list, n)| Some((list.clone(), n.filter(|n| *n > 0)?))).collect();
+    discovery.filled.extend(lengths.keys().map(|list| (list.clone(), Instant::now())));
+    Ok((lengths, unacked))
 }
 
 impl Discovery {
@@ -133,14 +170,14 @@ async fn unacked(broker: &RedisBroker, discovery: &mut Discovery, total: Option<
     Ok(())
 }
 
-/// Looks at the message each queue gives out next: the right end of its most urgent list.
-async fn next_in_line(broker: &RedisBroker, depths: &mut [Depth]) -> Result<()> {
+/// Looks at the message each queue gives out next at each priority: the right end of that list.
+pub(super) async fn next_in_line(broker: &RedisBroker, depths: &mut [Depth]) -> Result<()> {
     let waiting: Vec<(usize, String)> = depths
         .iter()
         .enumerate()
-        .filter_map(|(i, depth)| {
-            let (step, _) = depth.by_priority.iter().find(|(_, n)| *n > 0)?;
-            Some((i, broker.keys.list(&depth.name, *step)))
+        .flat_map(|(i, depth)| {
+            let steps = depth.by_priority.iter().filter(|(_, n)| *n > 0);
+            steps.map(move |(step, _)| (i, broker.keys.list(&depth.name, *step)))
         })
         .collect();
     if waiting.is_empty() {
@@ -152,7 +189,7 @@ async fn next_in_line(broker: &RedisBroker, depths: &mut [Depth]) -> Result<()> 
     }
     let next: Vec<Option<Vec<u8>>> = broker.run("LINDEX", &pipe).await?;
     for ((i, _), bytes) in waiting.iter().zip(next) {
-        depths[*i].next = bytes.and_then(|b| Message::decode(&b).ok()).map(|m| m.id);
+        depths[*i].next.extend(bytes.and_then(|b| Message::decode(&b).ok()).map(|m| m.id));
     }
     Ok(())
 }

@@ -31,7 +31,7 @@ pub struct BrokerView {
     cursor: Cursor<String>,
     names: Vec<String>,
     table: Table,
-    /// Title of the column it is sorted by, and whether downwards; else it is by name.
+    /// Title of the column it is sorted by, and whether downwards; else the longest queue comes first.
     sort: Option<(&'static str, bool)>,
     /// The menu of orders is open.
     sorting: bool,
@@ -69,7 +69,10 @@ impl BrokerView {
         let pattern = crate::filter::Pattern::new(&self.filter);
         let mut queues: Vec<(&str, &Queue)> =
             cx.model.queues().into_iter().filter(|(name, _)| pattern.matches(name)).collect();
-        let Some((title, down)) = self.sort else { return queues };
+        let Some((title, down)) = self.sort else {
+            table::usual(&mut queues, &self.names);
+            return queues;
+        };
         // By name they are sorted already; the sort is stable, and names break ties.
         let value = |(name, queue): &(&str, &Queue)| table::measure(title, name, queue, cx).unwrap_or(0.0);
         queues.sort_by(|a, b| value(a).total_cmp(&value(b)));
@@ -83,6 +86,8 @@ impl BrokerView {
         self.sort = match self.sort {
             Some((sorted, true)) if sorted == title => Some((title, false)),
             Some((sorted, false)) if sorted == title => None,
+            // So it stands already.
+            None if title == "READY" => Some((title, false)),
             _ => Some((title, title != "QUEUE")),
         };
     }
@@ -114,11 +119,11 @@ impl View for BrokerView {
         ]
     }
 
-    fn perform(&mut self, action: Action, _cx: &mut Cx<'_>) -> Outcome {
+    fn perform(&mut self, action: Action, cx: &mut Cx<'_>) -> Outcome {
         if self.cursor.perform(action, &self.names, self.height) {
             return Outcome::Done;
         }
-        if self.panes.perform(action) {
+        if self.panes.perform(action, self.cursor.at.as_deref(), cx) {
             // Without room below the table they open instead of it.
             return if self.below == 0 { self.open() } else { Outcome::Done };
         }
@@ -129,13 +134,13 @@ impl View for BrokerView {
             }
             Action::Sort => {
                 self.sorting = true;
-                let sorted = self.sort.map_or("QUEUE", |(title, _)| title);
+                let sorted = self.sort.map_or("READY", |(title, _)| title);
                 let at = table::ORDERS.iter().position(|(title, _)| *title == sorted).unwrap_or(0);
                 let lines = table::ORDERS.iter().map(|(_, words)| (*words).to_owned());
                 Outcome::Effect(Effect::Open(Box::new(Choose::lines("sort queues by", lines, at))))
             }
             Action::Reverse => {
-                let (title, down) = self.sort.unwrap_or(("QUEUE", false));
+                let (title, down) = self.sort.unwrap_or(("READY", true));
                 self.sort = Some((title, !down));
                 Outcome::Done
             }
@@ -199,7 +204,8 @@ impl View for BrokerView {
             self.cursor.at = None;
         }
         self.table.columns = table::columns(cx.size.width);
-        self.table.sorted = self.sort.and_then(|(title, down)| {
+        self.table.tight = table::tight(cx.size.width);
+        self.table.sorted = self.sort.or(Some(("READY", true))).and_then(|(title, down)| {
             Some((self.table.columns.iter().position(|c| c.title == title && !title.is_empty())?, down))
         });
         self.table.selected = selected.map(|s| s - self.cursor.top);
@@ -251,7 +257,7 @@ impl View for BrokerView {
     fn interest(&self) -> Interest {
         match self.cursor.at.as_ref().filter(|_| self.below > 0) {
             Some(name) => self.panes.interest(name),
-            None => Interest { consumers: true, ..Interest::default() },
+            None => Interest { consumers: true, broker: true, ..Interest::default() },
         }
     }
 

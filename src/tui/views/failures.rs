@@ -65,15 +65,17 @@ pub struct Failures {
 }
 
 fn columns(width: u16) -> Vec<Column> {
-    let (sign, count) = (Column::left("", 1), Column::right("COUNT", 7));
-    let (open, trend) = (Column::right("OPEN", 6), Column::left("LAST HOUR", 12));
-    let (last, task) = (Column::right("LAST", 8), Column::left("TASK", 0));
-    let (exception, raised) = (Column::left("EXCEPTION", 0), Column::left("RAISED AT", 24));
+    let (sign, count, open) = (Column::left("", 1), Column::right("COUNT", 6), Column::right("OPEN", 5));
+    let (trend, last) = (Column::left("1h", if width < 160 { 8 } else { 15 }), Column::right("LAST", 5));
+    let (exception, raised) = (Column::left("EXCEPTION", 0), Column::left("RAISED AT", (width / 5).clamp(23, 40)));
+    // What went wrong gets the room that is left: its text is the longest.
+    let task = Column::left("TASK", if width < 60 { 0 } else { (width / 6).clamp(19, 40) });
     match width {
         0..60 => vec![sign, count, task, exception],
-        60..100 => vec![sign, count, last, task, exception],
-        100..132 => vec![sign, count, open, trend, last, Column::left("", 7), task, exception],
-        _ => vec![sign, count, open, trend, last, Column::left("", 8), task, exception, raised],
+        60..80 => vec![sign, count, last, task, exception],
+        80..96 => vec![sign, count, open, last, task, exception],
+        96..112 => vec![sign, count, open, trend, last, task, exception],
+        _ => vec![sign, count, open, trend, last, task, exception, raised],
     }
 }
 
@@ -106,22 +108,24 @@ fn badge(group: &Group, cx: &Cx<'_>) -> Option<(&'static str, Role)> {
     })
 }
 
-fn cell(column: &Column, place: usize, group: &Group, cx: &Cx<'_>) -> Cell {
+fn cell(column: &Column, group: &Group, cx: &Cx<'_>) -> Cell {
     let muted = |t: String| Cell::new(clean(&t), Role::Muted);
-    match (column.title, place) {
-        ("", 0) => Cell::new(Clean::own("✖"), if group.open > 0 { Role::Fail } else { Role::Faint }),
-        ("", _) => badge(group, cx).map_or(Cell::default(), |(word, role)| Cell::new(Clean::own(word), role)),
-        ("COUNT", _) => Cell::plain(clean(&human::count(group.count))),
-        ("OPEN", _) if group.open == 0 => Cell::new(Clean::own("-"), Role::Faint),
-        ("OPEN", _) => muted(human::count(group.open)),
-        ("LAST HOUR", _) => {
+    match column.title {
+        "" => Cell::new(Clean::own("✖"), if group.open > 0 { Role::Fail } else { Role::Faint }),
+        "COUNT" => Cell::plain(clean(&human::count(group.count))),
+        "OPEN" if group.open == 0 => Cell::new(Clean::own("-"), Role::Faint),
+        "OPEN" => muted(human::count(group.open)),
+        "1h" => {
             let minutes: Vec<Option<f64>> =
                 group.minutes.last_with_open(60, cx.now).map(|n| Some(f64::from(n))).collect();
-            Cell::new(spark::bars(&spark::squeeze(&minutes, 12), None), Role::Fail)
+            Cell::new(spark::bars(&spark::squeeze(&minutes, usize::from(column.width)), None), Role::Fail)
         }
-        ("LAST", _) => muted(human::span(cx.now.since(group.last).as_secs())),
-        ("TASK", _) => Cell::plain(clean(&name(cx.model, group.task))),
-        ("EXCEPTION", _) => Cell::new(exception(group, cx.model), Role::Text),
+        "LAST" => muted(human::age(cx.now.since(group.last).as_secs())),
+        "TASK" => Cell::plain(clean(&name(cx.model, group.task))),
+        "EXCEPTION" => {
+            let badge = badge(group, cx).map(|(word, role)| (Clean::own(word), role));
+            Cell { badge, ..Cell::new(exception(group, cx.model), Role::Text) }
+        }
         _ => muted(group.raised_at.to_string()),
     }
 }
@@ -183,7 +187,7 @@ impl Failures {
             .skip(self.cursor.top)
             .take(self.height)
             .map(|group| Row {
-                cells: self.table.columns.iter().enumerate().map(|(i, c)| cell(c, i, group, cx)).collect(),
+                cells: self.table.columns.iter().map(|c| cell(c, group, cx)).collect(),
                 marked: self.cursor.marks.contains(&group.id),
                 role: Some(if group.open == 0 { Role::Muted } else { Role::Text }),
             })

@@ -3,6 +3,7 @@
 pub mod act;
 mod columns;
 mod empty;
+mod rules;
 
 use std::collections::BTreeSet;
 
@@ -48,7 +49,8 @@ pub struct Tasks {
     left_at: Option<Place>,
     /// Row of the cursor on the screen.
     row: usize,
-    ids: Vec<TaskId>,
+    /// The task of each row on the screen; none where a moment's name stands between two.
+    ids: Vec<Option<TaskId>>,
     table: Table,
     marks: BTreeSet<TaskId>,
     last_mark: Option<TaskId>,
@@ -232,6 +234,47 @@ impl Tasks {
         Pick::new("columns", chosen.chain(others.map(|kind| choice(kind, false))).collect())
     }
 
+    /// Copies a screen of tasks, and the moments with a name that lie between them.
+    fn sync_rows(&mut self, place: Option<Place>, cx: &Cx<'_>) {
+        self.ids.clear();
+        self.table.rows.clear();
+        self.table.rules.clear();
+        self.table.selected = None;
+        let Some(place) = place else { return };
+        let above: Vec<Place> = self.query.above(place).take(self.row).collect();
+        self.row = above.len();
+        let top = above.last().copied().unwrap_or(place);
+        let mut places: Vec<Place> = self.query.from(top).take(self.height).collect();
+        if places.len() < self.height {
+            // Near the end the screen is filled from above.
+            let missing: Vec<Place> = self.query.above(top).take(self.height - places.len()).collect();
+            self.row += missing.len();
+            places.splice(0..0, missing.into_iter().rev());
+        }
+        let mut tasks: Vec<_> = places.into_iter().filter_map(|p| self.query.task(p, cx.model)).collect();
+        let mut rules = rules::between(&tasks, self.query.sort(), cx);
+        // What stands between the rows takes rows: those furthest from the cursor go.
+        let over = (self.row + 1 + rules.iter().filter(|rule| rule.before <= self.row).count())
+            .saturating_sub(self.height.max(1))
+            .min(self.row);
+        tasks.drain(..over);
+        self.row -= over;
+        rules.retain(|rule| rule.before > over);
+        let mut rules = rules.into_iter().peekable();
+        for (i, task) in tasks.iter().enumerate() {
+            while let Some(rule) = rules.next_if(|rule| rule.before == i + over) {
+                self.table.rules.push((self.table.rows.len(), rule.text));
+                self.table.rows.push(Default::default());
+                self.ids.push(None);
+            }
+            if i == self.row {
+                self.table.selected = Some(self.table.rows.len());
+            }
+            self.table.rows.push(columns::row(task, &self.table.columns, self.marks.contains(task.id()), cx));
+            self.ids.push(Some(task.id().clone()));
+        }
+    }
+
     fn sync_status(&mut self, cx: &Cx<'_>) {
         let total = cx.model.task_count();
         let mut line: Line = Vec::new();
@@ -330,8 +373,14 @@ fn known(cx: &Cx<'_>) -> crate::tui::layers::prompt::Complete {
     exceptions.sort_unstable();
     exceptions.dedup();
     let groups: Vec<String> = groups.iter().map(|g| g.id.to_string()).take(KNOWN).collect();
+    let mut marks: Vec<String> = Vec::new();
+    for mark in cx.model.marks().all().rev() {
+        if !marks.contains(&mark.text) && marks.len() < MARKS {
+            marks.push(mark.text.clone());
+        }
+    }
     Box::new(move |line| {
-        filter::complete(line, |word| match word {
+        let values = |word| match word {
             Word::State => State::NAMED.iter().map(|s| s.name().to_lowercase()).collect(),
             Word::Task => tasks.clone(),
             Word::Worker => workers.clone(),
@@ -339,12 +388,15 @@ fn known(cx: &Cx<'_>) -> crate::tui::layers::prompt::Complete {
             Word::Exception => exceptions.clone(),
             Word::Group => groups.clone(),
             _ => Vec::new(),
-        })
+        };
+        filter::complete(line, values, &marks)
     })
 }
 
 /// Names of a kind that are offered: a field has to open at once in a cluster of any size.
 const KNOWN: usize = 2_000;
+/// Names of moments that are offered, the latest first.
+const MARKS: usize = 30;
 
 impl View for Tasks {
     fn scopes(&self) -> &'static [Scope] {
@@ -476,12 +528,12 @@ impl View for Tasks {
     fn click(&mut self, target: Target, cx: &mut Cx<'_>) -> Outcome {
         match target {
             Target::Row(row) => {
-                let Some(id) = self.ids.get(row).cloned() else { return Outcome::Done };
+                let Some(id) = self.ids.get(row).cloned().flatten() else { return Outcome::Done };
                 if self.cursor.as_ref().is_some_and(|(at, _)| *at == id) {
                     return Outcome::Effect(Effect::OpenTask(id));
                 }
                 let place = self.query.place_of(&id, cx.model);
-                self.row = row;
+                self.row = self.ids.iter().take(row).flatten().count();
                 self.set_cursor(place, cx);
             }
             Target::Column(i) => {
@@ -509,27 +561,7 @@ impl View for Tasks {
         self.row = if self.following { 0 } else { self.row.min(self.height.saturating_sub(1)) };
         self.table.columns = columns::for_width(cx.size.width, self.chosen(cx), self.sideways);
         self.table.sorted = columns::sorted(&self.table.columns, self.query.sort());
-        self.ids.clear();
-        self.table.rows.clear();
-        self.table.selected = None;
-        if let Some(place) = place {
-            let above: Vec<Place> = self.query.above(place).take(self.row).collect();
-            self.row = above.len();
-            let top = above.last().copied().unwrap_or(place);
-            let mut places: Vec<Place> = self.query.from(top).take(self.height).collect();
-            if places.len() < self.height {
-                // Near the end the screen is filled from above.
-                let missing: Vec<Place> = self.query.above(top).take(self.height - places.len()).collect();
-                self.row += missing.len();
-                places.splice(0..0, missing.into_iter().rev());
-            }
-            for place in places {
-                let Some(task) = self.query.task(place, cx.model) else { continue };
-                self.table.rows.push(columns::row(&task, &self.table.columns, self.marks.contains(task.id()), cx));
-                self.ids.push(task.id().clone());
-            }
-            self.table.selected = Some(self.row);
-        }
+        self.sync_rows(place, cx);
         self.details = self.cursor.as_ref().filter(|_| details).and_then(|(id, _)| {
             let task = cx.model.task(id)?;
             Some((task::title(&task), task::brief(&task, cx, usize::from(cx.size.width.saturating_sub(4)))))

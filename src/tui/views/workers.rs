@@ -96,6 +96,7 @@ impl Workers {
 
     fn sync_table(&mut self, cx: &Cx<'_>) {
         self.table.columns = columns::fitting(cx.size.width);
+        self.table.tight = columns::tight(cx.size.width);
         let sorted = self.table.columns.iter().position(|c| c.title == self.order.column);
         self.table.sorted = sorted.map(|place| (place, self.order.descending));
         self.table.rows.clear();

@@ -184,7 +184,7 @@ fn of_a_long_queue_a_sample_is_folded_and_shown_while_it_is_made() {
     assert!(whole && told.len() > 10, "{}", told.len());
     let Ok(Found::Groups(sample)) = &told.last().expect("told").found else { panic!("no sample") };
     assert_eq!((sample.looked, sample.done), (10_000, true));
-    let groups = sample.groups(By::Task);
+    let groups = sample.groups(&By::Task);
     assert_eq!((groups.len(), groups[0].count, groups[0].key.as_str()), (1, 10_000, "capture.add"));
     assert!(told.iter().all(|peeked| peeked.canvases.len() <= 500 && !peeked.canvases.is_empty()));
     let (whole, told) = self::groups(&redis, &|| false);

@@ -55,6 +55,13 @@ impl QueueScreen {
             Opens::Group(By::Task, name) => {
                 tasks(&[(Word::State, "pending"), (Word::Task, name), (Word::Queue, &self.name)])
             }
+            Opens::Group(By::Argument(name), value) => {
+                let (word, text) = match name.strip_prefix("kwargs.") {
+                    Some(key) => (Word::Kwargs, format!("'{key}': {value}")),
+                    None => (Word::Args, value.clone()),
+                };
+                tasks(&[(Word::State, "pending"), (Word::Queue, &self.name), (word, &text)])
+            }
             Opens::Group(..) => tasks(&[(Word::State, "pending"), (Word::Queue, &self.name)]),
             Opens::Worker(name) => tasks(&[(Word::Worker, name), (Word::Queue, &self.name)]),
             Opens::Nothing => Outcome::Done,
@@ -65,7 +72,7 @@ impl QueueScreen {
 /// A filter that selects exactly these.
 fn filter(words: &[(Word, &str)]) -> String {
     let whole = |word: Word, value: &str| match word {
-        Word::State => Pattern::new(value),
+        Word::State | Word::Args | Word::Kwargs => Pattern::new(value),
         _ => Pattern::new(&format!("={value}")),
     };
     let term =
@@ -132,7 +139,7 @@ impl View for QueueScreen {
     }
 
     fn perform(&mut self, action: Action, cx: &mut Cx<'_>) -> Outcome {
-        if self.panes.go_in_rows(action) || self.panes.perform(action) {
+        if self.panes.go_in_rows(action) || self.panes.perform(action, Some(&self.name), cx) {
             return Outcome::Done;
         }
         match action {

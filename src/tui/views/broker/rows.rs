@@ -51,7 +51,7 @@ pub struct Rows {
 const STALE: u64 = 45;
 
 /// The contents of a pane.
-pub fn of(pane: Pane, by: By, queue: &str, cx: &Cx<'_>) -> Rows {
+pub fn of(pane: Pane, by: &By, queue: &str, cx: &Cx<'_>) -> Rows {
     match pane {
         Pane::Waiting => messages::waiting(queue, cx),
         Pane::Groups => groups::groups(by, queue, cx),

@@ -105,16 +105,13 @@ impl Cutter<'_, '_> {
         label: fn(f64) -> String,
     ) -> (Line, Chart) {
         let now = self.cx.now;
-        let zone = self.cx.shown_zone();
-        let end = if self.window.is_held() { human::minute(self.window.end(now), zone) } else { "now".into() };
-        let marks = self.cx.model.marks().all();
         let chart = Chart {
             series: series.into_iter().map(|(values, role)| Series { values, role }).collect(),
             labels: [top, top / 2.0, 0.0].map(|v| if v == 0.0 { Clean::own("0") } else { clean(&label(v)) }),
             top,
             target: None,
-            times: (clean(&human::minute(self.window.begin(now), zone)), clean(&end)),
-            marks: marks.filter_map(|m| Some((self.window.share(m.at, now)?, clean(&m.text)))).collect(),
+            times: times(self.window, self.cx),
+            marks: marks(self.window, self.cx),
             cursor: self.window.cursor.and_then(|at| self.window.share(at, now)),
         };
         (title, chart)
@@ -282,6 +279,18 @@ impl Cutter<'_, '_> {
 
 fn greatest(lines: &[&Vec<Option<f64>>]) -> f64 {
     lines.iter().flat_map(|values| values.iter().flatten()).fold(0.0, |a: f64, b| a.max(*b))
+}
+
+/// Where a window begins and ends, in words.
+pub fn times(window: &Window, cx: &Cx<'_>) -> (Clean, Clean) {
+    let minute = |at: Stamp| human::minute(at, cx.shown_zone());
+    let end = if window.is_held() { minute(window.end(cx.now)) } else { "now".into() };
+    (clean(&minute(window.begin(cx.now))), clean(&end))
+}
+
+/// The moments with a name that lie in a window, by the share of it that has passed until then.
+pub fn marks(window: &Window, cx: &Cx<'_>) -> Vec<(f64, Clean)> {
+    cx.model.marks().all().filter_map(|m| Some((window.share(m.at, cx.now)?, clean(&m.text)))).collect()
 }
 
 /// How the pool of each worker was used, one line of bars each.

@@ -13,7 +13,7 @@ use crate::tui::layers::Choose;
 use crate::tui::page::{Page, Target};
 use crate::tui::theme::Role;
 use crate::tui::view::{Answer, Cx, Effect, Outcome, View};
-use crate::tui::widgets::chart::Chart;
+use crate::tui::widgets::chart::{Chart, time_axis};
 use crate::tui::widgets::spark;
 use crate::tui::widgets::table::Table;
 
@@ -35,6 +35,8 @@ pub struct Monitor {
     first: usize,
     charts: Vec<(Line, Chart)>,
     heat: Vec<(Clean, Clean, Line)>,
+    /// Begin and end of the heat lines, and moments with a name between them.
+    heat_times: ((Clean, Clean), Vec<(f64, Clean)>),
     cursor: Cursor<String>,
     names: Vec<String>,
     top: Table,
@@ -110,6 +112,8 @@ impl Monitor {
 
     fn sync_heat(&mut self, cx: &Cx<'_>) {
         let cells = cx.size.width.saturating_sub(NAMES + 12);
+        let window = self.window.on(cells.max(1));
+        self.heat_times = (charts::times(&window, cx), charts::marks(&window, cx));
         let online = cx.model.workers().into_iter().filter(|(_, w)| w.is_online(cx.now));
         self.heat = online
             .map(|(name, worker)| {
@@ -294,7 +298,10 @@ impl Monitor {
         if room < 3 {
             return y;
         }
-        page.put(area.x + 2, y, area.width, Clean::own("WORKERS  share of the pool that is busy"), Role::Heading);
+        let width = area.width.saturating_sub(NAMES + 12);
+        page.put(area.x + 2, y, NAMES + 6, Clean::own("WORKERS  share of pool busy"), Role::Heading);
+        let (times, marks) = &self.heat_times;
+        time_axis(page, Rect { x: area.x + NAMES + 9, y, width, height: 1 }, times, marks);
         let shown = usize::from(room - 2).min(self.heat.len());
         for (i, (name, now, line)) in self.heat.iter().enumerate().take(shown) {
             let y = y + 1 + i as u16;
@@ -304,7 +311,7 @@ impl Monitor {
         }
         if shown < self.heat.len() {
             let more = crate::clean!("and {} more", self.heat.len() - shown);
-            page.put_right(area.x, y, area.width.saturating_sub(2), &more, Role::Faint);
+            page.put(area.x + 2, y + room - 1, area.width.saturating_sub(2), &more, Role::Faint);
         }
         y + room
     }
