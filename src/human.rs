@@ -147,6 +147,16 @@ pub fn iso(at: Stamp, zone: &TimeZone) -> String {
     format(at, zone, "%Y-%m-%dT%H:%M:%S")
 }
 
+/// Date, time and zone, for those who may sit in another: `2026-11-24 14:03:27 UTC`.
+pub fn zoned(at: Stamp, zone: &TimeZone) -> String {
+    format(at, zone, "%Y-%m-%d %H:%M:%S %Z")
+}
+
+/// A moment as part of a file's name, `20261124-140327`.
+pub fn in_a_name(at: Stamp, zone: &TimeZone) -> String {
+    format(at, zone, "%Y%m%d-%H%M%S")
+}
+
 /// A span as filters take it: `15m`, `6h`, `90s`.
 pub fn short_span(secs: u64) -> String {
     match secs {

@@ -1,6 +1,7 @@
 //! Settings: what was asked for by flag, environment, profile and file, in this order, and where each value came from.
 
 pub mod file;
+pub mod keep;
 pub mod resolve;
 pub mod ui;
 

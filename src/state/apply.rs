@@ -201,6 +201,9 @@ impl Model {
 
     /// A person sent `new` in place of `old`.
     fn retried(&mut self, old: &TaskId, new: &TaskId) {
+        if self.retry_of.len() < KEPT_SENT {
+            self.retry_of.insert(new.clone(), old.clone());
+        }
         let Some(slot) = self.tasks.find(old) else { return };
         let i = slot as usize;
         let before = text_size(&self.tasks.cold[i]);
@@ -257,6 +260,7 @@ impl Model {
             // Its record still says who held it.
             self.hand_over(self.holder(evicted as usize), None);
             self.revoke_asked.remove(&self.tasks.cold[evicted as usize].id);
+            self.retry_of.remove(&self.tasks.cold[evicted as usize].id);
             self.journal.push(evicted);
         }
     }

@@ -78,6 +78,8 @@ pub struct Model {
     pub(super) sent_here: HashMap<TaskId, String>,
     /// Tasks that were asked to be revoked from here, until an event says what became of them.
     pub(super) revoke_asked: HashMap<TaskId, Stamp>,
+    /// Tasks that were sent from here, and in place of which others.
+    pub(super) retry_of: HashMap<TaskId, TaskId>,
     pub(super) peeks: Peeks,
     pub(super) canvases: Canvases,
 }
@@ -109,6 +111,7 @@ impl Model {
             sweep_at: super::apply::SWEEP_AT,
             sent_here: HashMap::new(),
             revoke_asked: HashMap::new(),
+            retry_of: HashMap::new(),
             peeks: Peeks::default(),
             canvases: Canvases::default(),
         }

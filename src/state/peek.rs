@@ -343,8 +343,8 @@ mod tests {
         Stamp::from_micros(1_000_000_000 + secs * 1_000_000)
     }
 
-    fn counts(sample: &Sample, by: By) -> Vec<(&str, u64)> {
-        sample.groups(&by).into_iter().map(|g| (g.key.as_str(), g.count)).collect()
+    fn counts<'s>(sample: &'s Sample, by: &By) -> Vec<(&'s str, u64)> {
+        sample.groups(by).into_iter().map(|g| (g.key.as_str(), g.count)).collect()
     }
 
     #[test]
@@ -362,10 +362,10 @@ mod tests {
             sample.add(&message(i, name, origin, priority), sent, at(100));
         }
         sample.add(&Waiting::read(4, 0, b"garbage"), None, at(100));
-        assert_eq!(counts(&sample, By::Task)[..2], [("charge", 3), ("mail", 1)]);
-        assert!(counts(&sample, By::Task)[2].0.starts_with("can't be read: not JSON"));
-        assert_eq!(counts(&sample, By::Priority), [("0", 3), ("3", 2)]);
-        assert_eq!(counts(&sample, By::Age)[..2], [("below 10 s", 1), ("1 to 10 min", 2)]);
+        assert_eq!(counts(&sample, &By::Task)[..2], [("charge", 3), ("mail", 1)]);
+        assert!(counts(&sample, &By::Task)[2].0.starts_with("can't be read: not JSON"));
+        assert_eq!(counts(&sample, &By::Priority), [("0", 3), ("3", 2)]);
+        assert_eq!(counts(&sample, &By::Age)[..2], [("below 10 s", 1), ("1 to 10 min", 2)]);
         let groups = sample.groups(&By::Task);
         let charge = groups.first().expect("the greatest");
         assert_eq!((charge.oldest, charge.place), (Some(at(10)), 1));
@@ -385,9 +385,9 @@ mod tests {
             sample.add(&Waiting::read(i, 0, sent.encode_redis().as_bytes()), None, at(0));
         }
         let by = |name: &str| By::Argument(name.into());
-        assert_eq!(counts(&sample, by("args[0]")), [("2", 2), ("1", 1)]);
-        assert_eq!(counts(&sample, by("args[1]")), [("'a'", 1)]);
-        assert_eq!(counts(&sample, by("kwargs.tenant")), [("'acme'", 2)]);
+        assert_eq!(counts(&sample, &by("args[0]")), [("2", 2), ("1", 1)]);
+        assert_eq!(counts(&sample, &by("args[1]")), [("'a'", 1)]);
+        assert_eq!(counts(&sample, &by("kwargs.tenant")), [("'acme'", 2)]);
         let mut seen = vec![By::Task];
         while seen.len() < 8 {
             seen.push(seen[seen.len() - 1].next(Some(&sample)));
@@ -408,7 +408,7 @@ mod tests {
             sample.add(&message(n, "t", &format!("gen{n}@h"), 0), None, at(0));
         }
         assert_eq!(sample.groups(&By::Origin).len(), GROUPS + 1);
-        assert_eq!(counts(&sample, By::Origin).last(), Some(&(OTHERS, 20)), "it comes last, however many they are");
+        assert_eq!(counts(&sample, &By::Origin).last(), Some(&(OTHERS, 20)), "it comes last, however many they are");
     }
 
     fn look(queue: &str, found: Result<Found, String>) -> Arc<Peeked> {

@@ -10,7 +10,7 @@ use super::header::{self, Header};
 use super::hints::Hints;
 use super::keymap::{self, Key, Keymap, Resolved};
 use super::keys::ALWAYS_QUITS;
-use super::layers::{Choose, Confirm, Help, Palette, log};
+use super::layers::{Choose, Confirm, Help, Keep, Palette, Shown, log};
 use super::options::Times;
 use super::page::{Page, Target};
 use super::tabs::TABS;
@@ -21,6 +21,7 @@ use super::views::welcome::Welcome;
 use super::views::workflow::WorkflowScreen;
 use crate::broker::{Health, LinkState};
 use crate::clock::Stamp;
+use crate::export::Export;
 use crate::feed::Interest;
 use crate::ops::{Command, Receipt, Risk};
 use crate::state::{Model, Scan, ScanRequest};
@@ -45,8 +46,20 @@ pub enum Do {
     Redraw,
     /// Put a text into the terminal's clipboard.
     Copy(String),
+    /// Write a file.
+    Export(Export),
+    /// Keep the broker one is on as a profile of this name.
+    Keep(String),
     Suspend,
     Leave(Leave),
+}
+
+/// What came of something that was done beside the screen.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Told {
+    Going(String),
+    Done(String),
+    Failed(String),
 }
 
 /// Where one was when something opened its tasks.
@@ -392,6 +405,15 @@ impl App {
                 self.say(&format!("copied {what} ({size})"), Role::Muted, world.now);
                 return vec![Do::Copy(text)];
             }
+            Effect::Export(export) => {
+                self.running += 1;
+                self.say(&format!("writing {} …", export.path), Role::Muted, world.now);
+                return vec![Do::Export(export)];
+            }
+            Effect::Keep(name) => {
+                self.layers.pop();
+                return vec![Do::Keep(name)];
+            }
             Effect::Close => {
                 self.layers.pop();
             }
@@ -475,6 +497,40 @@ impl App {
         self.toast = Some((clean(text), role, now));
     }
 
+    /// How far the writing of a file is, or what came of it.
+    pub fn exported(&mut self, told: &Told, now: Stamp) {
+        if !matches!(told, Told::Going(_)) {
+            self.running = self.running.saturating_sub(1);
+            self.quitting = false;
+        }
+        self.told(told, now);
+    }
+
+    /// Shows what came of something that was done elsewhere.
+    pub fn told(&mut self, told: &Told, now: Stamp) {
+        match told {
+            Told::Going(text) => self.say(text, Role::Muted, now),
+            Told::Done(text) => self.say(text, Role::Text, now),
+            Told::Failed(text) => self.say(text, Role::Fail, now),
+        }
+    }
+
+    /// Shows a text that could not be put into the clipboard, to be selected by hand.
+    pub fn show_text(&mut self, text: String, why: &'static str) {
+        self.toast = None;
+        self.layers.push(Box::new(Shown::new(text, why)));
+    }
+
+    /// The broker was reached that a person typed: it is offered to be kept.
+    fn offer(&mut self, link: &LinkState) {
+        if link.is_live()
+            && self.layers.is_empty()
+            && let Some(offer) = self.options.offer.take()
+        {
+            self.layers.push(Box::new(Keep::new(&offer)));
+        }
+    }
+
     /// A command came back.
     pub fn done(&mut self, receipt: Receipt, now: Stamp) {
         self.running = self.running.saturating_sub(1);
@@ -509,6 +565,7 @@ impl App {
         if self.welcome.as_ref().is_some_and(Welcome::is_over) {
             self.welcome = None;
         }
+        self.offer(world.link);
         let receipts = std::mem::take(&mut self.receipts);
         let options = std::mem::take(&mut self.options);
         let now = self.paused.map_or(world.now, |(at, _)| at);

@@ -4,6 +4,7 @@
 mod broker_tab;
 mod fixtures;
 mod layers;
+mod lists;
 mod ops;
 mod palette;
 mod paths;

@@ -9,8 +9,11 @@ mod table;
 
 use ratatui::layout::Rect;
 
+use crate::export::What;
 use crate::feed::Interest;
+use crate::filter::{Filter, Word};
 use crate::human;
+use crate::state::doc::QueueDoc;
 use crate::state::queue::Queue;
 use crate::text::Clean;
 use crate::tui::action::{Action, Scope};
@@ -20,7 +23,9 @@ use crate::tui::theme::Role;
 use crate::tui::view::{Answer, Cx, Effect, Outcome, View};
 use crate::tui::widgets::table::{Row, Table};
 
+use super::exporting::Exporting;
 use super::list::{Cursor, Split};
+use super::report;
 use super::task::Line;
 use panes::Panes;
 use queue::QueueScreen;
@@ -35,6 +40,7 @@ pub struct BrokerView {
     sort: Option<(&'static str, bool)>,
     /// The menu of orders is open.
     sorting: bool,
+    exporting: Exporting,
     filter: String,
     health: Line,
     note: Line,
@@ -55,6 +61,30 @@ const ABOVE: u16 = 2;
 fn below(height: u16, queues: usize) -> u16 {
     let left = height.saturating_sub(ABOVE + 2 + queues.min(1_000) as u16);
     left.max(height / 2)
+}
+
+/// The tasks of some queues.
+fn their_tasks<'a>(queues: impl IntoIterator<Item = &'a str>) -> Outcome {
+    Outcome::Effect(Effect::OpenTasks { filter: Filter::exactly(Word::Queue, queues).to_string() })
+}
+
+/// A queue as text to send to others.
+fn report(name: &str, queue: &Queue, cx: &Cx<'_>) -> String {
+    let flow = queue.rates(cx.now).map(|(into, out)| format!("in {}/s, out {}/s", human::rate(into), human::rate(out)));
+    let priorities = Some(table::by_priority(&queue.depth.by_priority, 80)).filter(|text| text.contains(' '));
+    report::text(
+        &format!("queue {name}"),
+        &[
+            ("waiting", Some(human::thousands(queue.depth.ready))),
+            ("priorities", priorities),
+            ("unacked", queue.depth.unacked.map(human::thousands)),
+            ("consumers", table::consumers(name, queue, cx).map(|n| n.to_string())),
+            ("flow", flow),
+            ("oldest", table::oldest(queue, cx)),
+            ("drains in", table::drains(name, queue, cx).map(|(time, _)| time)),
+        ],
+        cx,
+    )
 }
 
 impl BrokerView {
@@ -109,12 +139,14 @@ impl View for BrokerView {
     fn scopes(&self) -> &'static [Scope] {
         &[
             Scope::Opens,
+            Scope::HasTasks,
             Scope::Broker,
             Scope::Panes,
             Scope::Sorts,
             Scope::Filters,
             Scope::Marks,
             Scope::List,
+            Scope::Exports,
             Scope::Global,
         ]
     }
@@ -129,6 +161,13 @@ impl View for BrokerView {
         }
         match action {
             Action::Open => self.open(),
+            Action::TheirTasks => their_tasks(self.cursor.chosen().iter().map(String::as_str)),
+            Action::Export => {
+                let names = if self.cursor.marks.is_empty() { self.names.clone() } else { self.cursor.chosen() };
+                let doc = |name: &String| Some(QueueDoc::new(name, cx.model.queue(name)?, cx.model, cx.now));
+                let docs = names.iter().filter_map(doc).filter_map(|doc| serde_json::to_value(doc).ok());
+                self.exporting.ask("queues", What::Documents(docs.collect()), cx)
+            }
             Action::Filter => {
                 Outcome::Effect(Effect::Open(Box::new(Prompt::line("filter", &self.filter, |_| Ok(()), Vec::new()))))
             }
@@ -157,11 +196,14 @@ impl View for BrokerView {
     }
 
     fn refuse(&self, action: Action, _cx: &Cx<'_>) -> Option<String> {
-        let needs_queue = matches!(action, Action::Open | Action::GroupBy | Action::Mark);
+        let needs_queue = matches!(action, Action::Open | Action::GroupBy | Action::Mark | Action::TheirTasks);
         (needs_queue && self.cursor.at.is_none()).then(|| "no queue is chosen".into())
     }
 
     fn answer(&mut self, answer: &Answer, _cx: &mut Cx<'_>) -> Outcome {
+        if let Some(outcome) = self.exporting.answer(answer) {
+            return outcome;
+        }
         match (std::mem::take(&mut self.sorting), answer) {
             (true, Answer::Choice(i)) => {
                 self.sort = table::ORDERS.get(*i).map(|(title, _)| (*title, *title != "QUEUE"));
@@ -248,6 +290,13 @@ impl View for BrokerView {
             page.clickable(Rect { height: 1, ..pane }, Target::Split);
             self.panes.draw_below(page, pane, name);
         }
+    }
+
+    fn copies(&self, cx: &Cx<'_>) -> Vec<(String, String)> {
+        let Some(name) = &self.cursor.at else { return Vec::new() };
+        let mut copies = vec![("name".to_owned(), self.cursor.chosen().join(" "))];
+        copies.extend(cx.model.queue(name).map(|queue| ("report".to_owned(), report(name, queue, cx))));
+        copies
     }
 
     fn resize_details(&mut self, rows: u16) {

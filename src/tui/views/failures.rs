@@ -3,7 +3,8 @@
 use ratatui::layout::Rect;
 
 use crate::celery::TaskId;
-use crate::filter::{self, Pattern};
+use crate::export::What;
+use crate::filter::{self, Filter, Pattern, Word};
 use crate::human;
 use crate::state::failure::{Group, GroupId, Trend};
 use crate::state::{Model, Sort};
@@ -16,7 +17,9 @@ use crate::tui::view::{Answer, Cx, Effect, Outcome, View};
 use crate::tui::widgets::spark;
 use crate::tui::widgets::table::{Cell, Column, Row, Table};
 
+use super::exporting::Exporting;
 use super::list::{Cursor, Split};
+use super::report;
 use super::task::Line;
 use super::tasks::act;
 
@@ -57,6 +60,7 @@ pub struct Failures {
     reversed: bool,
     filter: String,
     asking: Asking,
+    exporting: Exporting,
     split: Split,
     status: Line,
     details: Option<(Line, Vec<Line>)>,
@@ -157,6 +161,28 @@ fn details(group: &Group, cx: &Cx<'_>) -> (Line, Vec<Line>) {
     (title, lines)
 }
 
+/// A group as text to send to others. Messages have placeholders where values stood.
+fn report(group: &Group, cx: &Cx<'_>) -> String {
+    let minutes: Vec<Option<f64>> = group.minutes.last_with_open(60, cx.now).map(|n| Some(f64::from(n))).collect();
+    let example = cx.model.task(&group.example);
+    let worker = example.and_then(|task| task.worker()).map(|worker| format!(" on {worker}"));
+    let queue = example.and_then(|task| task.queue()).map(|queue| format!(", queue {queue}"));
+    report::text(
+        &format!("{}: {}", name(cx.model, group.task), exception(group, cx.model)),
+        &[
+            ("failures", Some(format!("{}, {} open", human::thousands(group.count), human::thousands(group.open)))),
+            ("lately", badge(group, cx).map(|(word, _)| word.to_owned())),
+            ("first", Some(report::time(group.first, cx))),
+            ("last", Some(report::time(group.last, cx))),
+            ("raised at", Some(group.raised_at.to_string()).filter(|at| !at.is_empty())),
+            ("last hour", Some(spark::bars(&spark::squeeze(&minutes, 30), None).to_string())),
+            ("example", Some(format!("{}{}{}", group.example, worker.unwrap_or_default(), queue.unwrap_or_default()))),
+            ("filter", Some(format!("group:{}", group.id))),
+        ],
+        cx,
+    )
+}
+
 impl Failures {
     fn sync_rows(&mut self, cx: &Cx<'_>) {
         let pattern = Pattern::new(&self.filter);
@@ -211,7 +237,16 @@ impl Failures {
 
 impl View for Failures {
     fn scopes(&self) -> &'static [Scope] {
-        &[Scope::Opens, Scope::Failures, Scope::Sorts, Scope::Filters, Scope::Marks, Scope::List, Scope::Global]
+        &[
+            Scope::Opens,
+            Scope::Failures,
+            Scope::Sorts,
+            Scope::Filters,
+            Scope::Marks,
+            Scope::List,
+            Scope::Exports,
+            Scope::Global,
+        ]
     }
 
     fn perform(&mut self, action: Action, cx: &mut Cx<'_>) -> Outcome {
@@ -230,6 +265,14 @@ impl View for Failures {
                 let ids: Vec<TaskId> =
                     self.cursor.chosen().into_iter().flat_map(|id| open_tasks(cx.model, id)).collect();
                 return act::perform(Action::TaskRetry, &ids, cx.model);
+            }
+            Action::Export => {
+                // What is marked, else all that is listed.
+                let chosen = if self.cursor.marks.is_empty() { self.ids.clone() } else { self.cursor.chosen() };
+                let groups: Vec<String> = chosen.iter().map(ToString::to_string).collect();
+                let what =
+                    What::Selected(Filter::exactly(Word::Group, groups.iter().map(String::as_str)), Sort::default());
+                return self.exporting.ask("failures", what, cx);
             }
             Action::GroupTrace => {
                 return group.map_or(Outcome::Done, |g| Outcome::Effect(Effect::OpenTask(g.example.clone())));
@@ -254,7 +297,8 @@ impl View for Failures {
     }
 
     fn refuse(&self, action: Action, cx: &Cx<'_>) -> Option<String> {
-        let needs_group = matches!(action, Action::Open | Action::Mark | Action::GroupTrace | Action::GroupRetry);
+        let needs_group =
+            matches!(action, Action::Open | Action::Mark | Action::GroupTrace | Action::GroupRetry | Action::Export);
         if needs_group && self.cursor.at.is_none() {
             return Some("no group is chosen".into());
         }
@@ -269,6 +313,9 @@ impl View for Failures {
     }
 
     fn answer(&mut self, answer: &Answer, _cx: &mut Cx<'_>) -> Outcome {
+        if let Some(outcome) = self.exporting.answer(answer) {
+            return outcome;
+        }
         match (std::mem::take(&mut self.asking), answer) {
             (Asking::Filter, Answer::Text { text, done }) => {
                 self.filter = text.clone();
@@ -364,6 +411,7 @@ impl View for Failures {
                 ),
             ),
             ("filter".to_owned(), format!("group:{}", group.id)),
+            ("report".to_owned(), report(group, cx)),
         ];
         copies.extend(example.and_then(|t| t.traceback()).map(|t| ("traceback".to_owned(), t.to_owned())));
         copies

@@ -10,10 +10,11 @@ use std::collections::BTreeSet;
 use ratatui::layout::Rect;
 
 use crate::celery::TaskId;
+use crate::export::What;
 use crate::filter::{self, Filter, Word};
 use crate::human;
 use crate::state::live::Place;
-use crate::state::{LiveQuery, Scan, ScanRequest, Sort, State};
+use crate::state::{LiveQuery, Scan, ScanRequest, Sort, State, Task};
 use crate::text::Clean;
 use crate::tui::action::{Action, Scope};
 use crate::tui::keymap;
@@ -24,6 +25,7 @@ use crate::tui::theme::Role;
 use crate::tui::view::{Answer, Cx, Effect, Outcome, View};
 use crate::tui::widgets::table::Table;
 
+use super::exporting::Exporting;
 use super::list::Split;
 use super::task::{self, Line};
 
@@ -57,6 +59,7 @@ pub struct Tasks {
     filter: String,
     history: Vec<String>,
     asking: Asking,
+    exporting: Exporting,
     status: Line,
     details: Option<(Line, Vec<Line>)>,
     empty: Vec<Line>,
@@ -86,6 +89,7 @@ impl Default for Tasks {
             filter: String::new(),
             history: Vec::new(),
             asking: Asking::Nothing,
+            exporting: Exporting::default(),
             status: Vec::new(),
             details: None,
             empty: Vec::new(),
@@ -327,6 +331,21 @@ impl Tasks {
     }
 }
 
+/// What a task is, and what was asked of it from here.
+fn details_title(task: &Task<'_>, cx: &Cx<'_>) -> Line {
+    let mut title = task::title(task);
+    if let Some(at) = task.revoke_asked() {
+        title.push((crate::clean!("  ⊘ revoke asked {}", cx.time(at)), Role::Warn));
+    }
+    if let Some(id) = task.retried_as() {
+        title.push((crate::clean!("  sent again as {}", id.short()), Role::Retry));
+    }
+    if let Some(id) = task.retry_of() {
+        title.push((crate::clean!("  in place of {}", id.short()), Role::Retry));
+    }
+    title
+}
+
 /// That workers send no events of the tasks they run, and what helps.
 fn silence(cx: &Cx<'_>) -> Option<(String, Role)> {
     let whose = match (cx.model.mute(cx.now), cx.model.online(cx.now).0) {
@@ -409,6 +428,7 @@ impl View for Tasks {
             Scope::Marks,
             Scope::TaskList,
             Scope::Panes,
+            Scope::Exports,
             Scope::Global,
         ]
     }
@@ -467,6 +487,13 @@ impl View for Tasks {
                 self.marks.clear();
                 Outcome::Done
             }
+            Action::Export => {
+                let what = match self.marks.is_empty() {
+                    true => What::Selected(self.query.filter().clone(), self.query.sort()),
+                    false => What::Tasks(self.marks.iter().cloned().collect()),
+                };
+                self.exporting.ask("tasks", what, cx)
+            }
             Action::EventsOn => {
                 let what = crate::ops::Control::Events(true);
                 Outcome::Effect(Effect::Ask(crate::ops::Command::Control { workers: Vec::new(), what }))
@@ -497,6 +524,9 @@ impl View for Tasks {
     }
 
     fn answer(&mut self, answer: &Answer, _cx: &mut Cx<'_>) -> Outcome {
+        if let Some(outcome) = self.exporting.answer(answer) {
+            return outcome;
+        }
         match (std::mem::take(&mut self.asking), answer) {
             (Asking::Filter, Answer::Text { text, done }) => {
                 // What may become `task:` is not looked for as a word while it is typed: the list would flash empty.
@@ -564,7 +594,7 @@ impl View for Tasks {
         self.sync_rows(place, cx);
         self.details = self.cursor.as_ref().filter(|_| details).and_then(|(id, _)| {
             let task = cx.model.task(id)?;
-            Some((task::title(&task), task::brief(&task, cx, usize::from(cx.size.width.saturating_sub(4)))))
+            Some((details_title(&task, cx), task::brief(&task, cx, usize::from(cx.size.width.saturating_sub(4)))))
         });
         self.mute = cx.model.mute(cx.now) > 0;
         self.arrivals = f64::from(cx.model.series().recent(5, cx.now).received) / 5.0;

@@ -135,7 +135,7 @@ fn facts(name: &str, queue: &Queue, cx: &Cx<'_>) -> Line {
 
 impl View for QueueScreen {
     fn scopes(&self) -> &'static [Scope] {
-        &[Scope::Opens, Scope::Broker, Scope::Panes, Scope::Filters, Scope::List, Scope::Global]
+        &[Scope::Opens, Scope::HasTasks, Scope::Broker, Scope::Panes, Scope::Filters, Scope::List, Scope::Global]
     }
 
     fn perform(&mut self, action: Action, cx: &mut Cx<'_>) -> Outcome {
@@ -144,6 +144,7 @@ impl View for QueueScreen {
         }
         match action {
             Action::Open => self.open(cx),
+            Action::TheirTasks => super::their_tasks([self.name.as_str()]),
             Action::Filter => {
                 let prompt = Prompt::line("filter", &self.panes.filter, |_| Ok(()), Vec::new());
                 Outcome::Effect(Effect::Open(Box::new(prompt)))
@@ -192,6 +193,13 @@ impl View for QueueScreen {
         self.panes.draw_titles(page, Rect { y: area.y + 1, height: 1, ..area }, &Vec::new());
         let rows = Rect { y: area.y + ABOVE, height: area.height.saturating_sub(ABOVE), ..area };
         self.panes.draw_rows(page, rows);
+    }
+
+    fn copies(&self, cx: &Cx<'_>) -> Vec<(String, String)> {
+        let mut copies = vec![("name".to_owned(), self.name.clone())];
+        let queue = cx.model.queue(&self.name);
+        copies.extend(queue.map(|queue| ("report".to_owned(), super::report(&self.name, queue, cx))));
+        copies
     }
 
     fn interest(&self) -> Interest {

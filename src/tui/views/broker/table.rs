@@ -65,7 +65,8 @@ pub fn columns(width: u16) -> Vec<Column> {
     }
 }
 
-fn consumers(name: &str, queue: &Queue, cx: &Cx<'_>) -> Option<u64> {
+/// How many consume it: by the broker's own count, else by what workers say.
+pub fn consumers(name: &str, queue: &Queue, cx: &Cx<'_>) -> Option<u64> {
     queue.depth.consumers.or(cx.model.consumers(name, cx.now).map(|n| n as u64))
 }
 
@@ -140,7 +141,7 @@ pub fn cell(column: &Column, name: &str, queue: &Queue, cx: &Cx<'_>) -> Cell {
 }
 
 /// `0:3,190 3:11`; where not all of it fits, how many more there are.
-fn by_priority(counts: &[(u8, u64)], width: usize) -> String {
+pub fn by_priority(counts: &[(u8, u64)], width: usize) -> String {
     let counts: Vec<&(u8, u64)> = counts.iter().filter(|(_, n)| *n > 0).collect();
     let text = |shown: usize| {
         let mut parts: Vec<String> =
