@@ -53,8 +53,9 @@ struct Asked {
 
 /// The next pause: longer while we send more than our share, and back again after that.
 fn stretched(pause: Duration, own: Option<f64>, all: Option<f64>) -> Duration {
-    let (Some(own), Some(all)) = (own, all) else { return DEPTHS };
-    let allowed = (all * SHARE).max(LIGHT);
+    let Some(own) = own else { return DEPTHS };
+    // Where the broker doesn't say what it does, we stay light.
+    let allowed = (all.unwrap_or(0.0) * SHARE).max(LIGHT);
     pause.mul_f64((own / allowed).clamp(0.5, 2.0)).clamp(DEPTHS, DEPTHS_MOST)
 }
 
@@ -235,5 +236,6 @@ mod tests {
         assert_eq!(stretched(slow, Some(3.0), Some(1_000.0)), DEPTHS, "and is back when it may");
         assert_eq!(stretched(DEPTHS, Some(1.5), Some(2.0)), DEPTHS, "a broker that does nothing else is not spared");
         assert_eq!(stretched(slow, None, Some(1.0)), DEPTHS);
+        assert_eq!(stretched(DEPTHS, Some(9.0), None), DEPTHS * 2);
     }
 }

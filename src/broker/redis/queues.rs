@@ -217,6 +217,11 @@ pub(super) fn read_info(info: &str) -> Health {
     }
 }
 
+/// Commands of all clients since the server started, from the answer to INFO.
+pub(super) fn commands(info: &str) -> Option<u64> {
+    info.lines().find_map(|line| line.strip_prefix("total_commands_processed:")?.trim().parse().ok())
+}
+
 /// Bytes held back for slow subscribers, from the answer to CLIENT LIST.
 pub(super) fn backlog(clients: &str) -> u64 {
     let held = |word: &str| word.strip_prefix("omem=")?.parse::<u64>().ok();
@@ -234,6 +239,7 @@ mod tests {
         );
         assert_eq!((health.kind.as_str(), health.version.as_str()), ("redis", "7.0.15"));
         assert_eq!((health.uptime, health.memory_used, health.memory_max), (Some(99), Some(1024), None));
+        assert_eq!(commands("a:1\r\ntotal_commands_processed:54\r\n"), Some(54));
         assert_eq!(backlog("id=3 addr=1.2.3.4:5 obl=0 oll=2 omem=20504 cmd=psubscribe\nid=4 omem=0 cmd=x\n"), 20_504);
         assert_eq!(read_info("redis_version:7.2.4\r\nvalkey_version:8.0.1\r\n").kind, "valkey");
     }
