@@ -2,8 +2,10 @@
 
 use std::time::Duration;
 
+use flower_tui::broker::LinkState;
 use flower_tui::celery::TaskId;
 use flower_tui::export::What;
+use flower_tui::sim::{Options, Scenario};
 use flower_tui::state::Update;
 use flower_tui::tui::app::{Do, Told};
 use flower_tui::tui::options::Offer;
@@ -238,4 +240,54 @@ fn a_process_whose_task_has_ended_is_not_said_to_run_it() {
         stage.pass(1);
     }
     panic!("nothing ended: {}", stage.text());
+}
+
+#[test]
+fn what_cannot_be_known_yet_is_not_said_to_be_nothing() {
+    let none = Options { tasks: 0, rate: 0.0, workers: 0, ..Options::default() };
+    for (width, height) in [(40, 12), (80, 24), (120, 36)] {
+        let mut stage = Stage::new(&none, width, height, Theme::dark());
+        stage.link = LinkState::Connecting;
+        for tab in ["3", "5"] {
+            stage.keys(tab);
+            let text = stage.text();
+            assert!(text.contains("Connecting to the broker:") && text.contains("known yet."), "{text}");
+        }
+        let now = stage.now();
+        stage.link = down(now);
+        stage.keys("5");
+        assert!(stage.text().contains("The broker was not reached yet:"), "{}", stage.text());
+        let quiet = Options { scenario: Scenario::Quiet, ..busy() };
+        let mut stage = Stage::new(&quiet, width, height, Theme::dark());
+        (0..8).for_each(|_| stage.pass(2));
+        stage.keys("5");
+        let text = stage.text();
+        assert!(text.contains("Workers send no task events:") && !text.contains("Nothing has failed"), "{text}");
+    }
+}
+
+fn down(since: flower_tui::clock::Stamp) -> LinkState {
+    LinkState::Down { since, why: "connection refused".into(), hint: "", retry: since + Duration::from_secs(75) }
+}
+
+#[test]
+fn behind_a_broken_link_everything_stays_as_it_was_and_the_cluster_keeps_its_name() {
+    for width in [40, 120] {
+        let mut stage = stage(width, 40);
+        stage.keys("4");
+        stage.draw();
+        let now = stage.now();
+        stage.link = down(now);
+        stage.wait(70);
+        let text = stage.text();
+        assert!(text.contains("production") && text.contains("○ down 1m 10s"), "{text}");
+        if width == 120 {
+            assert!(text.contains("5/5 workers") && text.contains("trying again in 5s"), "{text}");
+            let row = line(&text, " ● default").expect("a queue");
+            assert!(row.contains("  4   1.9   1.9"), "consumers and rates as they were: {row}");
+            stage.keys("3");
+            let text = stage.text();
+            assert!(text.contains("of 38 processes") && text.contains("celery@app-1"), "{text}");
+        }
+    }
 }

@@ -196,6 +196,9 @@ impl View for BrokerView {
     }
 
     fn refuse(&self, action: Action, _cx: &Cx<'_>) -> Option<String> {
+        if action == Action::Export && self.names.is_empty() {
+            return Some("nothing is listed".into());
+        }
         let needs_queue = matches!(action, Action::Open | Action::GroupBy | Action::Mark | Action::TheirTasks);
         (needs_queue && self.cursor.at.is_none()).then(|| "no queue is chosen".into())
     }
@@ -236,6 +239,8 @@ impl View for BrokerView {
     }
 
     fn sync(&mut self, cx: &Cx<'_>) {
+        // Behind a broken link all stays as it was: nothing stops flowing because we hear nothing.
+        let cx = &cx.last_heard();
         let queues = self.sorted(cx);
         self.names = queues.iter().map(|(name, _)| (*name).to_owned()).collect();
         let usual = cx.options.split.unwrap_or_else(|| below(cx.size.height, self.names.len()));

@@ -222,13 +222,14 @@ impl Failures {
         let since = cx.model.watching_since().map_or(String::new(), |at| format!(" since {}", cx.time(at)));
         self.status = vec![(
             crate::clean!(
-                "{} of {} · {} failures{since}",
+                "{} of {} · {} failures",
                 self.ids.len(),
                 crate::ops::command::plural(total, "group"),
                 human::thousands(failures)
             ),
             Role::Text,
         )];
+        self.status.push((clean(&since), Role::Faint));
         if !self.cursor.marks.is_empty() {
             self.status.insert(0, (crate::clean!("{} marked · ", self.cursor.marks.len()), Role::Accent));
         }
@@ -376,10 +377,12 @@ impl View for Failures {
         });
         let say = |text: &'static str| vec![(Clean::own(text), Role::Muted)];
         self.empty = match (self.ids.is_empty(), self.filter.is_empty()) {
-            (true, true) => vec![
-                say("Nothing has failed since we watch."),
-                say("Failures appear here grouped by task, exception and where it was raised."),
-            ],
+            (true, true) => super::list::unseen(cx).unwrap_or_else(|| {
+                vec![
+                    say("Nothing has failed since we watch."),
+                    say("Failures appear here grouped by task, exception and where it was raised."),
+                ]
+            }),
             (true, false) => vec![say("No group matches. Esc shows all.")],
             _ => Vec::new(),
         };

@@ -509,6 +509,7 @@ impl View for Tasks {
     fn refuse(&self, action: Action, cx: &Cx<'_>) -> Option<String> {
         match action {
             Action::Open | Action::Mark if self.cursor.is_none() => Some("no task is chosen".into()),
+            Action::Export if self.query.is_empty() => Some("nothing is listed".into()),
             // Of so many, the question says what can't be done.
             _ if !act::needs_task(action) || self.marks.len() > JUDGED => None,
             _ => act::refuse(action, &self.commanded(), cx.model),

@@ -181,8 +181,8 @@ impl Workers {
         let say = |text: &'static str| vec![(Clean::own(text), Role::Muted)];
         self.empty = match known {
             0 => vec![
-                say("No worker has been heard of yet. Workers appear with their first heartbeat,"),
-                say("or when they answer; ctrl-r asks them again."),
+                say("No worker has been heard of yet. Workers appear with their first heartbeat, or when they answer."),
+                say("ctrl-r asks them again."),
             ],
             _ if self.list.items.is_empty() => vec![say("No worker matches. Esc shows all.")],
             _ => Vec::new(),
@@ -280,6 +280,9 @@ impl View for Workers {
     fn refuse(&self, action: Action, cx: &Cx<'_>) -> Option<String> {
         if matches!(action, Action::Open | Action::Mark) && self.cursor.at.is_none() {
             return Some("no worker is chosen".into());
+        }
+        if action == Action::Export {
+            return self.list.names().is_empty().then(|| "nothing is listed".into());
         }
         if action == Action::TheirTasks {
             return self.commanded().is_empty().then(|| "no worker is chosen".into());

@@ -148,6 +148,10 @@ impl Table {
             Some((sorted, down)) if sorted == i => crate::clean!("{}{}", column.title, if down { "▼" } else { "▲" }),
             _ => Clean::own(column.title),
         };
+        // Of a column one cell wide the rows say what it is.
+        if column.width == 1 && column.title.len() > 1 {
+            return;
+        }
         let role = if self.sorted.is_some_and(|(sorted, _)| sorted == i) { Role::Accent } else { Role::Heading };
         if column.right {
             // The sign of the order may reach into the blank before a title that fills its column.

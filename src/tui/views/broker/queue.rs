@@ -181,6 +181,7 @@ impl View for QueueScreen {
     }
 
     fn sync(&mut self, cx: &Cx<'_>) {
+        let cx = &cx.last_heard();
         self.title = title(&self.name, &self.panes.filter, cx);
         self.panes.sync(&self.name, cx, cx.size.height.saturating_sub(ABOVE), true);
     }

@@ -139,19 +139,16 @@ impl Cutter<'_, '_> {
         let (ok, fail, retry) = (of(|p| p.ok), of(|p| p.fail), of(|p| p.retry));
         let now = |values: &[Option<f64>]| match (self.window.cursor, self.only) {
             // Without a cursor ten seconds speak better for the present than the last point alone.
-            (None, None) => {
-                let last = self.last(values);
-                human::rate(last)
-            }
+            (None, None) => self.last(values).map_or("-".into(), human::rate),
             _ => self.read(values, human::rate),
         };
-        let peak = ok.iter().flatten().fold(0.0, |a: f64, b| a.max(*b));
+        let peak = ok.iter().flatten().copied().reduce(f64::max).map_or("-".into(), human::rate);
         let title = vec![
             (Clean::own("tasks/s  "), Role::Heading),
             (crate::clean!("ok {}  ", now(&ok)), Role::Series1),
             (crate::clean!("fail {}  ", now(&fail)), Role::Series2),
             (crate::clean!("retry {}", now(&retry)), Role::Series3),
-            (crate::clean!("   peak {}", human::rate(peak)), Role::Faint),
+            (crate::clean!("   peak {peak}"), Role::Faint),
         ];
         let top = round_up(greatest(&[&ok, &fail, &retry]));
         let rates = self.frame(
@@ -178,12 +175,12 @@ impl Cutter<'_, '_> {
     }
 
     /// The mean of the last ten seconds' worth of points.
-    fn last(&self, values: &[Option<f64>]) -> f64 {
+    fn last(&self, values: &[Option<f64>]) -> Option<f64> {
         let per_point = f64::from(self.window.secs()) / values.len().max(1) as f64;
         let n = ((10.0 / per_point).round() as usize).clamp(1, values.len().max(1));
         let known = values.iter().rev().skip_while(|value| value.is_none());
         let last: Vec<f64> = known.skip(usize::from(values.len() > n)).take(n).flatten().copied().collect();
-        if last.is_empty() { 0.0 } else { last.iter().sum::<f64>() / last.len() as f64 }
+        (!last.is_empty()).then(|| last.iter().sum::<f64>() / last.len() as f64)
     }
 
     /// Percentiles over time.
@@ -253,7 +250,8 @@ impl Cutter<'_, '_> {
     /// Share of all pool processes that was busy.
     pub fn busy(&self) -> (Line, Chart) {
         let now = self.cx.now;
-        let online: Vec<_> = self.cx.model.workers().into_iter().filter(|(_, w)| w.is_online(now)).collect();
+        let heard = self.cx.last_heard().now;
+        let online: Vec<_> = self.cx.model.workers().into_iter().filter(|(_, w)| w.is_online(heard)).collect();
         let cells = self.window.stretches(1, now).count();
         let mut sums = vec![(0.0, 0.0); cells];
         for (_, worker) in &online {

@@ -114,7 +114,8 @@ impl Monitor {
         let cells = cx.size.width.saturating_sub(NAMES + 12);
         let window = self.window.on(cells.max(1));
         self.heat_times = (charts::times(&window, cx), charts::marks(&window, cx));
-        let online = cx.model.workers().into_iter().filter(|(_, w)| w.is_online(cx.now));
+        let heard = cx.last_heard().now;
+        let online = cx.model.workers().into_iter().filter(|(_, w)| w.is_online(heard));
         self.heat = online
             .map(|(name, worker)| {
                 let values = charts::shares(&self.window, worker, cells, cx.now);
@@ -235,7 +236,7 @@ impl View for Monitor {
     }
 
     fn sync(&mut self, cx: &Cx<'_>) {
-        let (online, _) = cx.model.online(cx.now);
+        let (online, _) = cx.model.online(cx.last_heard().now);
         self.plan = Plan::new(cx.size.width, cx.size.height, online);
         let lately = cx.model.series().recent(10, cx.now);
         self.quiet = lately.succeeded + lately.failed + lately.retried == 0;
@@ -248,10 +249,8 @@ impl View for Monitor {
         self.top.selected = selected.map(|s| s - self.cursor.top);
         self.top.rows = self.top.rows.drain(..).skip(self.cursor.top).take(rows).collect();
         self.empty = if self.names.is_empty() {
-            vec![vec![(
-                Clean::own("No task ended in this window. Rates and runtimes appear as tasks end."),
-                Role::Muted,
-            )]]
+            let text = "No task ended in this window. Rates and runtimes appear as tasks end.";
+            super::list::unseen(cx).unwrap_or_else(|| vec![vec![(Clean::own(text), Role::Muted)]])
         } else {
             Vec::new()
         };
@@ -265,7 +264,7 @@ impl View for Monitor {
         for row in self.charts.chunks(usize::from(plan.columns.max(1))) {
             for (i, (title, chart)) in row.iter().enumerate() {
                 let x = area.x + 1 + i as u16 * width;
-                page.pieces(x, y, width.saturating_sub(2), title);
+                page.whole_pieces(x, y, width.saturating_sub(2), title);
                 let place =
                     Rect { x, y: y + 1, width: width.saturating_sub(2), height: plan.chart_height.saturating_sub(2) };
                 chart.draw(page, place);
