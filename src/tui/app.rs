@@ -1,5 +1,8 @@
 //! The whole screen: tabs, layers on top of them, and what keys do to both. Knows no tab by name and does no I/O.
 
+mod told;
+mod ways;
+
 use std::time::Duration;
 
 use ratatui::buffer::Buffer;
@@ -8,9 +11,9 @@ use ratatui::layout::{Rect, Size};
 use super::action::{Action, Scope};
 use super::header::{self, Header};
 use super::hints::Hints;
-use super::keymap::{self, Key, Keymap, Resolved};
+use super::keymap::{Key, Keymap, Resolved};
 use super::keys::ALWAYS_QUITS;
-use super::layers::{Choose, Confirm, Help, Keep, Palette, Shown, log};
+use super::layers::{Choose, Confirm, Help, Palette, log};
 use super::options::Times;
 use super::page::{Page, Target};
 use super::tabs::TABS;
@@ -25,10 +28,12 @@ use crate::export::Export;
 use crate::feed::Interest;
 use crate::ops::{Command, Receipt, Risk};
 use crate::state::{Model, Scan, ScanRequest};
-use crate::text::{Clean, clean};
+use crate::text::Clean;
 
 pub use super::header::Profile;
 pub use super::options::Options;
+pub use told::Told;
+use ways::Return;
 
 /// The world as it is at the moment a key or frame is handled.
 pub struct World<'a> {
@@ -52,21 +57,6 @@ pub enum Do {
     Keep(String),
     Suspend,
     Leave(Leave),
-}
-
-/// What came of something that was done beside the screen.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Told {
-    Going(String),
-    Done(String),
-    Failed(String),
-}
-
-/// Where one was when something opened its tasks.
-struct Return {
-    tab: usize,
-    layers: Vec<Box<dyn View>>,
-    filter: String,
 }
 
 /// See the module.
@@ -267,14 +257,6 @@ impl App {
         (0..3).flat_map(|_| self.perform(action, model, world)).collect()
     }
 
-    fn go_to_tab(&mut self, tab: usize) {
-        self.returns.clear();
-        self.layers.clear();
-        self.keymap.reset();
-        self.tab = tab;
-        self.unsynced = true;
-    }
-
     fn with_cx<R>(&mut self, model: &Model, world: &World<'_>, act: impl FnOnce(&mut dyn View, &mut Cx<'_>) -> R) -> R {
         let receipts = std::mem::take(&mut self.receipts);
         let options = std::mem::take(&mut self.options);
@@ -324,31 +306,6 @@ impl App {
         }
         let outcome = self.with_cx(model, world, |view, cx| view.perform(action, cx));
         self.outcome(outcome, Some(action), model, world)
-    }
-
-    /// Back to where tasks were opened from, if they were.
-    fn step_back(&mut self) -> bool {
-        if !self.layers.is_empty() {
-            return false;
-        }
-        let Some(back) = self.returns.pop() else { return false };
-        self.tabs[TASKS].filter_by(&back.filter);
-        self.tab = back.tab;
-        self.layers = back.layers;
-        self.unsynced = true;
-        true
-    }
-
-    /// Shows the tasks a filter selects, and remembers the way back.
-    fn open_tasks(&mut self, filter: &str) {
-        let before = self.tabs[TASKS].filtered_by();
-        let mut layers = std::mem::take(&mut self.layers);
-        // Menus and fields are done with; what was read stays.
-        layers.retain(|layer| !layer.is_overlay());
-        self.returns.push(Return { tab: self.tab, layers, filter: before });
-        self.tab = TASKS;
-        self.tabs[TASKS].filter_by(filter);
-        self.unsynced = true;
     }
 
     fn copy(&mut self, model: &Model, world: &World<'_>) -> Vec<Do> {
@@ -492,73 +449,6 @@ impl App {
         vec![Do::Leave(Leave::Quit)]
     }
 
-    /// Shows a message in the last line for a while.
-    pub fn say(&mut self, text: &str, role: Role, now: Stamp) {
-        self.toast = Some((clean(text), role, now));
-    }
-
-    /// How far the writing of a file is, or what came of it.
-    pub fn exported(&mut self, told: &Told, now: Stamp) {
-        if !matches!(told, Told::Going(_)) {
-            self.running = self.running.saturating_sub(1);
-            self.quitting = false;
-        }
-        self.told(told, now);
-    }
-
-    /// Shows what came of something that was done elsewhere.
-    pub fn told(&mut self, told: &Told, now: Stamp) {
-        match told {
-            Told::Going(text) => self.say(text, Role::Muted, now),
-            Told::Done(text) => self.say(text, Role::Text, now),
-            Told::Failed(text) => self.say(text, Role::Fail, now),
-        }
-    }
-
-    /// Shows a text that could not be put into the clipboard, to be selected by hand.
-    pub fn show_text(&mut self, text: String, why: &'static str) {
-        self.toast = None;
-        self.layers.push(Box::new(Shown::new(text, why)));
-    }
-
-    /// The broker was reached that a person typed: it is offered to be kept.
-    fn offer(&mut self, link: &LinkState) {
-        if link.is_live()
-            && self.layers.is_empty()
-            && let Some(offer) = self.options.offer.take()
-        {
-            self.layers.push(Box::new(Keep::new(&offer)));
-        }
-    }
-
-    /// A command came back.
-    pub fn done(&mut self, receipt: Receipt, now: Stamp) {
-        self.running = self.running.saturating_sub(1);
-        self.quitting = false;
-        let text = match receipt.outcome.why() {
-            Some(why) => format!("{} {}: {why}", receipt.verb, receipt.outcome.word()),
-            None => {
-                let first =
-                    receipt.replies.first().map(|(who, value)| format!(": {who} {}", Receipt::reply_text(value)));
-                let more = match receipt.replies.len() {
-                    0 | 1 => String::new(),
-                    n => {
-                        let what = if receipt.verb == "retry" { "task" } else { "worker" };
-                        let more = crate::human::thousands(n as u64 - 1);
-                        format!(" and {more} more {what}{}", if n == 2 { "" } else { "s" })
-                    }
-                };
-                format!("{} confirmed{}{more}", receipt.verb, first.unwrap_or_default())
-            }
-        };
-        let all = self.options.keys.first(Action::Log).map(|key| format!("   ({} shows all)", keymap::shown(key)));
-        self.say(&format!("{text}{}", all.unwrap_or_default()), log::role(&receipt.outcome), now);
-        self.receipts.push(receipt);
-        if self.receipts.len() > LOGGED {
-            self.receipts.remove(0);
-        }
-    }
-
     /// Copies everything that will be seen out of the model.
     pub fn sync(&mut self, model: &Model, world: &World<'_>) {
         self.unsynced = false;
@@ -597,20 +487,6 @@ impl App {
         self.sync_hints(model, world);
     }
 
-    /// The way that led here: where tasks were opened from, and the screens that lie on each other.
-    fn sync_crumbs(&mut self) {
-        let mut way: Vec<String> = Vec::new();
-        for back in &self.returns {
-            way.push(TABS.get(back.tab).map_or("", |tab| tab.title).to_owned());
-            way.extend(back.layers.iter().filter_map(|layer| layer.crumb()));
-        }
-        if !way.is_empty() {
-            way.push(TABS.get(self.tab).map_or("", |tab| tab.title).to_owned());
-        }
-        way.extend(self.layers.iter().filter_map(|layer| layer.crumb()));
-        self.crumbs = if way.is_empty() { Clean::default() } else { crate::clean!("› {}", way.join(" › ")) };
-    }
-
     fn sync_notes(&mut self, model: &Model, world: &World<'_>) {
         self.notes.clear();
         if let Some((since, seen)) = self.paused {
@@ -631,11 +507,6 @@ impl App {
                 self.toast = None;
             }
         }
-    }
-
-    /// Until when the message in the last line stays, if there is one.
-    pub fn toast_ends(&self) -> Option<Stamp> {
-        self.toast.as_ref().map(|(_, _, at)| *at + TOAST)
     }
 
     /// Paints the copy. Returns where the text cursor stands, if a field is open.

@@ -22,6 +22,8 @@ pub enum Target {
     Action(Action),
     /// A point of a chart: thousandths of its time.
     Share(u16),
+    /// A cell of a line of heat: its row, and thousandths of its time.
+    Heat(usize, u16),
     /// The edge between a list and its details.
     Split,
 }

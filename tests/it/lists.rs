@@ -291,3 +291,28 @@ fn behind_a_broken_link_everything_stays_as_it_was_and_the_cluster_keeps_its_nam
         }
     }
 }
+
+#[test]
+fn a_heat_line_opens_the_tasks_of_its_worker_in_the_time_that_is_read() {
+    let mut stage = stage(120, 40);
+    stage.keys("3");
+    stage.draw();
+    stage.keys("k");
+    let selected = line(&stage.text(), "▌").expect("a line");
+    assert!(selected.contains("celery@app-5"), "up from the first task: {selected}");
+    stage.keys("kkkkkk");
+    assert!(line(&stage.text(), "▌").is_some_and(|row| row.contains("celery@app-1")));
+    stage.keys("j<Enter>");
+    let text = stage.text();
+    assert!(text.contains("filter  worker:=celery@app-2 since:15m"), "{text}");
+    stage.keys("<Esc>");
+    assert!(line(&stage.text(), "▌").is_some_and(|row| row.contains("celery@app-2")), "back on the same line");
+    stage.keys("jjjj");
+    assert!(line(&stage.text(), "▌").is_some_and(|row| !row.contains("celery@")), "down to the tasks again");
+    let rows: Vec<String> = stage.text().lines().map(str::to_owned).collect();
+    let y = rows.iter().position(|row| row.contains("celery@app-3")).expect("a heat line");
+    stage.click_at(70, y as u16);
+    stage.keys("<Enter>");
+    let text = stage.text();
+    assert!(text.contains("filter  worker:=celery@app-3 since:2026-11-24T13:5"), "{text}");
+}
