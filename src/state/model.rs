@@ -1,6 +1,7 @@
 //! Everything known of the cluster.
 
 use std::collections::{HashMap, VecDeque};
+use std::time::Duration;
 
 use jiff::tz::TimeZone;
 
@@ -16,7 +17,8 @@ use super::journal::Journal;
 use super::marks::Marks;
 use super::outage::Outages;
 use super::peek::{Canvases, Look, Peeked, Peeks};
-use super::queue::Queue;
+use super::queue::{Flow, Queue};
+use super::series::Ring;
 use super::stats::{NameStats, Series};
 use super::task::{Route, RouteId, Task};
 use super::tasks::{Slot, Tasks};
@@ -291,6 +293,38 @@ impl Model {
             (Some(begun), Some(first)) => Some(begun.min(first)),
             (begun, first) => begun.or(first),
         }
+    }
+
+    /// What happened by the second over the last `secs` seconds, as far as we were watching: who came a moment ago must
+    /// not take what it did not see for nothing. `None` until that makes a figure.
+    pub fn rate<T: Clone + Default>(
+        &self,
+        ring: &Ring<T>,
+        secs: u32,
+        now: Stamp,
+        count: impl Fn(&T) -> f64,
+    ) -> Option<f64> {
+        let span = Duration::from_secs(u64::from(secs));
+        let buckets = (secs / ring.step()).max(1) as usize;
+        let closed = ring.begin(now);
+        if self.watched(closed - span, closed) >= span.as_secs_f64() - 0.5 {
+            return Some(ring.last(buckets, now).map(|b| count(&b)).sum::<f64>() / span.as_secs_f64());
+        }
+        let begin = closed - Duration::from_secs((buckets as u64 - 1) * u64::from(ring.step()));
+        let seen = self.watched(begin, now);
+        (seen >= 1.0).then(|| ring.last_with_open(buckets, now).map(|b| count(&b)).sum::<f64>() / seen)
+    }
+
+    /// Seconds of a stretch in which we were watching.
+    pub fn watched(&self, from: Stamp, to: Stamp) -> f64 {
+        self.watching_since().map_or(0.0, |since| self.outages.seen(from.max(since), to))
+    }
+
+    /// Messages a second into and out of a queue over the last minute; `None` if no sender announces its tasks.
+    pub fn flow(&self, queue: &Queue, now: Stamp) -> Option<(f64, f64)> {
+        let rate = |pick: fn(&Flow) -> u32| self.rate(&queue.flow, 60, now, |flow| f64::from(pick(flow)));
+        queue.flow_known.then_some(())?;
+        Some((rate(|f| f.into)?, rate(|f| f.out)?))
     }
 
     /// Stretches in which nothing could be seen.

@@ -97,19 +97,6 @@ impl Queue {
         self.at = Some(at);
     }
 
-    /// Messages a second into and out of it over the last minute; `None` if no sender announces its tasks.
-    pub fn rates(&self, now: Stamp) -> Option<(f64, f64)> {
-        if !self.flow_known {
-            return None;
-        }
-        let (mut into, mut out) = (0, 0);
-        for flow in self.flow.last(6, now) {
-            into += flow.into;
-            out += flow.out;
-        }
-        Some((f64::from(into) / 60.0, f64::from(out) / 60.0))
-    }
-
     /// Change of its depth by the second over the last five minutes, from its own history.
     pub fn slope(&self, now: Stamp) -> Option<f64> {
         self.change(now).map(|(slope, _)| slope)

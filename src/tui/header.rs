@@ -74,10 +74,10 @@ impl Header {
         // Who is silent because the link is down is not said to be gone.
         let heard = cx.last_heard().now;
         let series = cx.model.series();
-        let five = series.recent(5, cx.now);
-        let events =
-            five.sent + five.received + five.started + five.succeeded + five.failed + five.retried + five.revoked;
-        parts.push(Part::new(crate::clean!("{} ev/s", human::rate(f64::from(events) / 5.0)), Role::Muted, 6));
+        let events = cx.model.rate(&series.seconds, 5, cx.now, |n| {
+            f64::from(n.sent + n.received + n.started + n.succeeded + n.failed + n.retried + n.revoked)
+        });
+        parts.push(Part::new(crate::clean!("{} ev/s", human::rate(events.unwrap_or(0.0))), Role::Muted, 6));
         let (online, known) = cx.model.online(heard);
         let gone = cx.model.workers().iter().filter(|(_, w)| !w.is_online(heard) && !w.said_offline).count();
         let text = crate::clean!("{online}/{known} workers");

@@ -70,7 +70,10 @@ fn their_tasks<'a>(queues: impl IntoIterator<Item = &'a str>) -> Outcome {
 
 /// A queue as text to send to others.
 fn report(name: &str, queue: &Queue, cx: &Cx<'_>) -> String {
-    let flow = queue.rates(cx.now).map(|(into, out)| format!("in {}/s, out {}/s", human::rate(into), human::rate(out)));
+    let flow = cx
+        .model
+        .flow(queue, cx.now)
+        .map(|(into, out)| format!("in {}/s, out {}/s", human::rate(into), human::rate(out)));
     let priorities = Some(table::by_priority(&queue.depth.by_priority, 80)).filter(|text| text.contains(' '));
     report::text(
         &format!("queue {name}"),

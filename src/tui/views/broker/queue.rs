@@ -122,7 +122,7 @@ fn facts(name: &str, queue: &Queue, cx: &Cx<'_>) -> Line {
     if let Some(oldest) = table::oldest(queue, cx) {
         fact(format!("oldest {oldest}"), Role::Muted);
     }
-    if let Some((into, out)) = queue.rates(cx.now) {
+    if let Some((into, out)) = cx.model.flow(queue, cx.now) {
         fact(format!("in {}/s  out {}/s", human::rate(into), human::rate(out)), Role::Muted);
     }
     if let Some((slope, secs)) = queue.change(cx.now).filter(|(slope, _)| slope.abs() >= 0.05) {

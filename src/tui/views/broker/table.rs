@@ -97,7 +97,7 @@ pub fn cell(column: &Column, name: &str, queue: &Queue, cx: &Cx<'_>) -> Cell {
     let muted = |t: String| Cell::new(clean(&t), Role::Muted);
     let blank = Cell::new(Clean::own("-"), Role::Faint);
     let consumers = consumers(name, queue, cx);
-    let rates = queue.rates(cx.now);
+    let rates = cx.model.flow(queue, cx.now);
     // Without events only the change of the depth is known.
     let net = || queue.slope(cx.now).filter(|s| s.abs() >= 0.05);
     match column.title {
@@ -171,7 +171,7 @@ pub fn usual(queues: &mut Vec<(&str, &Queue)>, before: &[String]) {
 
 /// What a column sorts by, the greatest first; `None` for the name, which sorts as text.
 pub fn measure(title: &str, name: &str, queue: &Queue, cx: &Cx<'_>) -> Option<f64> {
-    let rates = queue.rates(cx.now);
+    let rates = cx.model.flow(queue, cx.now);
     let value = match title {
         "READY" | "TREND 15m" | "TREND" | "BY PRIORITY" => Some(queue.depth.ready as f64),
         "UNACKED" => queue.depth.unacked.map(|n| n as f64),

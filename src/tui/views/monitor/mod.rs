@@ -4,6 +4,8 @@ mod charts;
 mod top;
 mod window;
 
+use std::time::Duration;
+
 use ratatui::layout::Rect;
 
 use crate::filter::{Filter, Word};
@@ -281,6 +283,7 @@ impl View for Monitor {
         self.plan = Plan::new(cx.size.width, cx.size.height, online);
         let lately = cx.model.series().recent(10, cx.now);
         self.quiet = lately.succeeded + lately.failed + lately.retried == 0;
+        self.window.fit(cx.model.watching_since().map_or(Duration::MAX, |since| cx.now.since(since)));
         self.sync_head(cx);
         self.sync_charts(cx);
         self.sync_heat(cx);

@@ -96,7 +96,7 @@ pub fn compare(column: &str, descending: bool, a: (&str, &Worker), b: (&str, &Wo
             "PREFETCH" => stats.and_then(|s| s.prefetch).map_or(-1.0, |n| n as f64),
             "DONE" => w.processed.map_or(-1.0, |n| n as f64),
             "FAIL" => fail_share(w).unwrap_or(-1.0),
-            "RATE/s" => rate(w, cx),
+            "RATE/s" => rate(w, cx).unwrap_or(-1.0),
             "LOADAVG" => w.loadavg.map_or(-1.0, |l| l[0]),
             "CPU main" => stats.and_then(|s| s.cpu_share).unwrap_or(-1.0),
             "PEAK main" => stats.and_then(|s| s.peak_main).map_or(-1.0, |n| n as f64),
@@ -135,8 +135,8 @@ fn up(secs: u64) -> String {
 }
 
 /// Tasks a second over the last minute.
-fn rate(worker: &Worker, cx: &Cx<'_>) -> f64 {
-    f64::from(worker.done.last(6, cx.now).sum::<u32>()) / 60.0
+fn rate(worker: &Worker, cx: &Cx<'_>) -> Option<f64> {
+    cx.model.rate(&worker.done, 60, cx.now, |n| f64::from(*n))
 }
 
 /// The glyph before a worker's name.
@@ -187,7 +187,7 @@ pub fn cell(column: &Column, label: &str, worker: &Worker, cx: &Cx<'_>) -> Cell 
         "ACTIVE" => active(worker),
         "BUSY" => busy(worker, usize::from(column.width)),
         "RESERVED" => reserved(worker),
-        "RATE/s" => muted(human::rate(rate(worker, cx))),
+        "RATE/s" => muted(rate(worker, cx).map_or("-".into(), human::rate)),
         "LOADAVG" => worker.loadavg.map_or(blank, |l| muted(l.map(|v| format!("{v:>4.1}")).join(" "))),
         "PREFETCH" => stats.and_then(|s| s.prefetch).map_or(blank, |n| muted(n.to_string())),
         "CPU main" => stats.and_then(|s| s.cpu_share).map_or(blank, |share| muted(format!("{:.0}%", share * 100.0))),

@@ -157,7 +157,7 @@ fn empty(inner: Inner) -> &'static str {
     }
 }
 
-/// `asked 4s ago`; or that no answer came.
+/// `asked 5s ago`, as wide as `just now`, lest what stands beside it moves; or that no answer came.
 fn age(inner: Inner, worker: &Worker, cx: &Cx<'_>) -> Line {
     let method = inner.method().name();
     let ago = |at| match cx.now.since(at).as_secs() / 5 * 5 {
@@ -169,7 +169,7 @@ fn age(inner: Inner, worker: &Worker, cx: &Cx<'_>) -> Line {
     match (worker.inspected.silent(method), worker.inspected.answered(method)) {
         (Some(_), None) => vec![(crate::clean!("gave no answer{why}"), Role::Warn)],
         (Some(_), Some(at)) => vec![(crate::clean!("no answer since {}{why}", ago(at)), Role::Warn)],
-        (None, Some(at)) => vec![(crate::clean!("asked {}", ago(at)), Role::Faint)],
+        (None, Some(at)) => vec![(crate::clean!("asked {:>8}", ago(at)), Role::Faint)],
         (None, None) => Vec::new(),
     }
 }
@@ -373,15 +373,12 @@ fn registered(tasks: Option<&[Registered]>, cx: &Cx<'_>, width: usize, content: 
     for task in tasks.unwrap_or_default() {
         let stats = cx.model.name_stats(&task.name);
         let ended = stats.map_or(0, |s| u64::from(s.total.succeeded) + u64::from(s.total.failed));
-        let rate = stats.map_or(0.0, |s| {
-            let recent = s.recent(60, cx.now);
-            f64::from(recent.done + recent.failed) / 60.0
-        });
+        let rate = stats.map_or(Some(0.0), |s| s.rate(60, cx.model, cx.now));
         let share = stats.filter(|_| ended > 0).map(|s| f64::from(s.total.failed) / ended as f64);
         let fail = share.map_or("-".into(), |share| format!("{:.1}%", share * 100.0));
         let line = vec![
             (cut(&task.name, wide), Role::Text),
-            (crate::clean!("  {:>8}", human::rate(rate)), Role::Text),
+            (crate::clean!("  {:>8}", rate.map_or("-".into(), human::rate)), Role::Text),
             (crate::clean!("  {:>9}", human::thousands(ended)), Role::Muted),
             (crate::clean!("  {fail:>6}"), if share > Some(0.05) { Role::Fail } else { Role::Muted }),
             (crate::clean!("  {}", task.rate_limit.as_deref().unwrap_or("-")), Role::Muted),
