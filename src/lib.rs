@@ -5,6 +5,7 @@ pub mod celery;
 pub mod cli;
 pub mod clock;
 pub mod config;
+pub mod export;
 pub mod feed;
 pub mod filter;
 pub mod history;

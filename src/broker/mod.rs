@@ -203,6 +203,12 @@ pub trait Broker: Send + Sync {
     /// Depths of the queues named and of all others the broker knows.
     async fn queues(&self, names: &[String]) -> Result<Vec<Depth>>;
 
+    /// Looks at the messages that are next in line, and notes them in each queue's depth. Does nothing where the broker
+    /// can't tell, or where [`Broker::queues`] tells it already.
+    async fn next_in_line(&self, _depths: &mut [Depth]) -> Result<()> {
+        Ok(())
+    }
+
     /// Looks at waiting messages without taking them, in the order they will be taken.
     async fn peek(&self, queue: &str, range: Range<usize>) -> Result<Vec<Waiting>>;
 

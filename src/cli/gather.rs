@@ -71,7 +71,7 @@ pub async fn begin(env: &Env) -> anyhow::Result<Gathered> {
         results: None,
     };
     let mut feed = Feed::start(&context, &TaskTracker::new());
-    feed.set_interest(Interest { workers: true, consumers: true, ..Interest::default() });
+    feed.set_interest(Interest { workers: true, consumers: true, broker: true, ..Interest::default() });
     // Nobody can listen before the subscription stands.
     let up = feed.link.wait_for(|link| !matches!(link, LinkState::Connecting));
     match tokio::time::timeout(PATIENCE, up).await {

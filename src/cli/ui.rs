@@ -1,7 +1,9 @@
 //! The screen: on a broker, on the simulated cluster, or on a recording.
 
 use std::io::IsTerminal;
+use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use ratatui::layout::Size;
 use tokio::sync::{mpsc, watch};
@@ -12,12 +14,14 @@ use super::exit::{Exit, usage};
 use super::look;
 use crate::broker::{self, Broker, BrokerUrl};
 use crate::clock::Clock;
+use crate::config::{file, keep};
 use crate::feed::{Context, Feed};
 use crate::results::Backend;
 use crate::sim::{self, SimBroker};
 use crate::tui::app::{Options, Profile};
-use crate::tui::session::{Own, Session, Wiring};
-use crate::tui::term;
+use crate::tui::options::Offer;
+use crate::tui::session::{Keeper, Own, Session, Wiring};
+use crate::tui::term::{self, Multiplexer};
 use crate::tui::theme::Theme;
 use crate::tui::view::Leave;
 
@@ -85,12 +89,13 @@ async fn screen(mut env: Env, mut cluster: Cluster) -> anyhow::Result<Exit> {
         match session(&env, &cluster, &resized, &mut input, &mut begin).await? {
             Leave::Quit => return Ok(Exit::Done),
             Leave::Demo => cluster = simulated(&sim::Options::default(), env.clock.clone()),
-            Leave::Broker(text) => {
-                match typed(&env, &text) {
-                    Ok(chosen) => cluster = chosen,
-                    Err(why) => begin.notice = Some(format!("{why:#}")),
+            Leave::Broker(text) => match typed(&env, &text) {
+                Ok(chosen) => {
+                    begin.typed = Some(text);
+                    cluster = chosen;
                 }
-            }
+                Err(why) => begin.notice = Some(format!("{why:#}")),
+            },
             Leave::Profile(name) => match env.on_profile(&name).and_then(|chosen| Ok((connect(&chosen)?, chosen))) {
                 Ok((chosen_cluster, chosen)) => {
                     cluster = chosen_cluster;
@@ -108,6 +113,8 @@ struct Begin {
     /// The theme that went by the terminal's background.
     theme: Option<Theme>,
     notice: Option<String>,
+    /// A broker that was typed and could be kept.
+    typed: Option<String>,
 }
 
 async fn session(
@@ -130,6 +137,8 @@ async fn session(
     let feed = Feed::start(&context, &tracker);
     let ops = env.ops(cluster.broker.clone(), store, cluster.clock.clone(), "ui", cluster.real);
     let settings = &env.settings;
+    let file = settings.config.clone().or_else(file::default_path);
+    let kept = begin.typed.take().zip(file);
     let colorfgbg = std::env::var("COLORFGBG").ok();
     let background = colorfgbg.as_deref().and_then(Theme::from_colorfgbg);
     let options = Options {
@@ -140,6 +149,7 @@ async fn session(
         },
         welcome: cluster.real,
         notice: begin.notice.take(),
+        offer: kept.as_ref().map(|(_, file)| Offer { url: cluster.broker.url(), file: file.display().to_string() }),
         ..env.look.options(settings, begin.theme.or(background).unwrap_or_else(Theme::dark))
     };
     let color = std::env::var("COLORTERM").unwrap_or_default();
@@ -149,10 +159,8 @@ async fn session(
         resized: resized.clone(),
         stop: stop.clone(),
         true_color: color.contains("truecolor") || color.contains("24bit"),
-        multiplexer: term::Multiplexer::from_environment(
-            std::env::var("TMUX").ok().as_deref(),
-            std::env::var("TERM").ok().as_deref(),
-        ),
+        multiplexer: multiplexer().await,
+        keep: kept.map(|(url, file)| keeper(url, file)),
         auto_theme: env.look.is_auto() && background.is_none(),
         terminal: Some(Own { mouse: settings.mouse.value }),
     };
@@ -163,6 +171,33 @@ async fn session(
     tracker.close();
     Ok(leave?)
 }
+
+/// Writes the broker that was typed into the settings.
+fn keeper(url: String, file: PathBuf) -> Keeper {
+    Arc::new(move |name| {
+        let usual = keep::profile(&file, name, &url).map_err(|error| error.to_string())?;
+        let how = if usual { "flower-tui".to_owned() } else { format!("flower-tui -P {name}") };
+        Ok(format!("kept in {}: `{how}` opens it", file.display()))
+    })
+}
+
+/// What stands between us and the terminal's clipboard.
+async fn multiplexer() -> Multiplexer {
+    let var = |name| std::env::var(name).ok();
+    let found = Multiplexer::from_environment(var("TMUX").as_deref(), var("TERM").as_deref());
+    if found != Multiplexer::Tmux {
+        return found;
+    }
+    let options = ["display-message", "-p", "#{set-clipboard} #{allow-passthrough}"];
+    let asked = tokio::process::Command::new("tmux").args(options).output();
+    match tokio::time::timeout(TMUX, asked).await {
+        Ok(Ok(answer)) if !term::tmux_lets_through(&String::from_utf8_lossy(&answer.stdout)) => Multiplexer::Closed,
+        _ => Multiplexer::Tmux,
+    }
+}
+
+/// How long tmux has to say what it lets through.
+const TMUX: Duration = Duration::from_millis(300);
 
 async fn watch_size(size: watch::Sender<Size>) {
     use tokio::signal::unix::{SignalKind, signal};

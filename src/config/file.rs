@@ -60,6 +60,9 @@ pub struct Ui {
     pub refresh: Option<Spanned<f64>>,
     /// `relative`, `absolute` or `utc`.
     pub times: Option<Spanned<String>>,
+    /// What changes in workers' names from start to start, as regular expressions: workers whose names are the same
+    /// otherwise belong together.
+    pub worker_groups: Option<Spanned<Vec<String>>>,
     /// Rows of the pane below a list.
     pub split: Option<u16>,
     pub filters: Vec<Saved>,
@@ -174,6 +177,7 @@ fn check(file: &File, path: Option<&Path>) -> Result<(), (usize, String)> {
     on(ui.fps.as_ref(), |fps| ui::fps(*fps))?;
     on(ui.refresh.as_ref(), |secs| ui::refresh(*secs))?;
     on(ui.columns.as_ref(), |names| ui::columns(names))?;
+    on(ui.worker_groups.as_ref(), |rules| ui::patterns(rules))?;
     let size = |text: &String| crate::human::parse_bytes(text).ok_or("max_memory takes a size such as \"256M\"".into());
     on(file.max_memory.as_ref(), size)
 }

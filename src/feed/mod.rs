@@ -36,6 +36,8 @@ pub struct Interest {
     pub workers: bool,
     /// Who consumes which queue.
     pub consumers: bool,
+    /// How the broker is, and how long messages have waited in each queue.
+    pub broker: bool,
     /// One worker, and the inspect method whose answer is on the screen.
     pub inspect: Option<(String, Method)>,
     /// What of which queue.

@@ -72,6 +72,7 @@ impl Model {
                 }
             }
             Update::Mark(at, text) => self.marks.set(*at, text.clone()),
+            Update::RevokeAsked(at, ids) => self.revoke_asked(*at, ids),
             Update::Retried(old, new, queue) => {
                 self.published(new, queue);
                 self.retried(old, new);
@@ -189,8 +190,22 @@ impl Model {
         }
     }
 
+    /// Workers were asked to revoke these. What has ended already is not waited for.
+    fn revoke_asked(&mut self, at: Stamp, ids: &[TaskId]) {
+        for id in ids {
+            let Some(slot) = self.tasks.find(id) else { continue };
+            if !self.tasks.hot[slot as usize].state.is_ready() && self.revoke_asked.len() < KEPT_SENT {
+                self.revoke_asked.insert(id.clone(), at);
+                self.journal.push(slot);
+            }
+        }
+    }
+
     /// A person sent `new` in place of `old`.
     fn retried(&mut self, old: &TaskId, new: &TaskId) {
+        if self.retry_of.len() < KEPT_SENT {
+            self.retry_of.insert(new.clone(), old.clone());
+        }
         let Some(slot) = self.tasks.find(old) else { return };
         let i = slot as usize;
         let before = text_size(&self.tasks.cold[i]);
@@ -235,6 +250,9 @@ impl Model {
                 self.rare(i).custom = Some(custom);
             }
         }
+        if !self.revoke_asked.is_empty() && self.tasks.hot[i].state.is_ready() {
+            self.revoke_asked.remove(&event.id);
+        }
         self.tasks.account(before, text_size(&self.tasks.cold[i]));
         self.tasks.classify(slot);
         self.measure(event, i, old, new, late);
@@ -243,6 +261,8 @@ impl Model {
         while let Some(evicted) = self.tasks.evict_one(self.limits.tasks, self.limits.bytes) {
             // Its record still says who held it.
             self.hand_over(self.holder(evicted as usize), None);
+            self.revoke_asked.remove(&self.tasks.cold[evicted as usize].id);
+            self.retry_of.remove(&self.tasks.cold[evicted as usize].id);
             self.journal.push(evicted);
         }
     }

@@ -87,6 +87,11 @@ impl Marks {
         self.kept.iter()
     }
 
+    /// Those after a time, up to another.
+    pub fn between(&self, after: Stamp, until: Stamp) -> impl Iterator<Item = &Mark> {
+        self.kept.iter().filter(move |mark| after < mark.at && mark.at <= until)
+    }
+
     /// The latest whose text has these words.
     pub fn find(&self, text: &str) -> Option<Stamp> {
         let wanted = text.to_lowercase();

@@ -37,6 +37,7 @@ use crate::celery::event::Batch;
 use crate::celery::pidbox::Reply;
 use crate::celery::result::Stored;
 use crate::clock::Stamp;
+use crate::filter::Filter;
 
 pub use live::{LiveQuery, Scan, ScanRequest, Sort};
 pub use matcher::no_state;
@@ -73,6 +74,8 @@ pub enum Update {
     Link(Stamp, bool),
     /// Something happened that charts should name.
     Mark(Stamp, String),
+    /// A person asked all workers to revoke these.
+    RevokeAsked(Stamp, Vec<TaskId>),
     /// A person sent the second task in place of the first, to this queue.
     Retried(TaskId, TaskId, String),
 }
@@ -133,6 +136,14 @@ impl Store {
             // The sender lives as long as this store does.
             Err(_) => seen,
         }
+    }
+
+    /// The tasks a filter selects, in order; read in slices. Not for the main thread.
+    pub fn select_ids(&self, filter: &Filter, sort: Sort) -> Vec<TaskId> {
+        let scan = self.scan(&ScanRequest::once(filter, sort));
+        let (mut taken, mut ids) = (0, Vec::new());
+        while self.read(|m| scan.ids(m, &mut taken, &mut ids)) {}
+        ids
     }
 
     /// Answers a scan in slices, letting writers in between. Runs long at a million tasks: not for the main thread.

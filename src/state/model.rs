@@ -80,6 +80,10 @@ pub struct Model {
     pub(super) sweep_at: usize,
     /// The queues of tasks we sent ourselves, until their first event.
     pub(super) sent_here: HashMap<TaskId, String>,
+    /// Tasks that were asked to be revoked from here, until an event says what became of them.
+    pub(super) revoke_asked: HashMap<TaskId, Stamp>,
+    /// Tasks that were sent from here, and in place of which others.
+    pub(super) retry_of: HashMap<TaskId, TaskId>,
     pub(super) peeks: Peeks,
     pub(super) canvases: Canvases,
     pub(super) results: Results,
@@ -112,6 +116,8 @@ impl Model {
             now: Stamp::EPOCH,
             sweep_at: super::apply::SWEEP_AT,
             sent_here: HashMap::new(),
+            revoke_asked: HashMap::new(),
+            retry_of: HashMap::new(),
             peeks: Peeks::default(),
             canvases: Canvases::default(),
             results: Results::default(),
@@ -247,14 +253,19 @@ impl Model {
         counts
     }
 
-    /// Seconds the next message of a queue has waited, and whether it may be more.
+    /// Seconds the oldest message of a queue has waited, and whether it may be more. At each priority the next one is
+    /// the oldest; of one that nobody announced is known only how long something has been seen to wait.
     pub fn oldest(&self, queue: &Queue, now: Stamp) -> Option<(f64, bool)> {
-        let sent = queue.depth.next.as_ref().and_then(|id| self.task(id)).and_then(|t| t.sent());
-        match (sent, queue.waiting_since) {
-            (Some(sent), _) => Some((now.since(sent).as_secs_f64(), false)),
-            (None, Some(since)) => Some((now.since(since).as_secs_f64(), true)),
-            (None, None) => None,
-        }
+        let sent = |id: &TaskId| self.task(id).and_then(|task| task.sent());
+        let next = &queue.depth.next;
+        let first = next.iter().filter_map(sent).min();
+        let all_known = !next.is_empty() && next.iter().all(|id| sent(id).is_some());
+        let (since, at_least) = match (first, queue.waiting_since) {
+            (Some(sent), _) if all_known => (sent, false),
+            (Some(sent), Some(since)) => (sent.min(since), true),
+            (sent, since) => (sent.or(since)?, true),
+        };
+        Some((now.since(since).as_secs_f64(), at_least))
     }
 
     /// The last look into a queue, if there was one lately.
@@ -355,5 +366,69 @@ impl Model {
     /// The text of a symbol from a [`super::failure::Group`] or an [`super::task::Attempt`].
     pub fn name(&self, sym: Option<Sym>) -> Option<&str> {
         sym.map(|s| self.names.name(s))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::celery::event::Batch;
+    use crate::celery::queue::Depth;
+    use crate::state::{Store, Update};
+    use std::sync::Arc;
+
+    fn events(store: &Store, body: &str) {
+        let mut batch = Batch::default();
+        let read =
+            batch.push_body(crate::celery::envelope::Format::Json, body.as_bytes(), Stamp::from_micros(100_000_000));
+        assert!(read.is_ok());
+        store.apply(&[Update::Events(Arc::new(batch))]);
+    }
+
+    fn sent(store: &Store, id: &str, secs: u32) {
+        events(
+            store,
+            &format!(
+                r#"[{{"type":"task-sent","uuid":"{id}","hostname":"gen1@h","name":"t","queue":"q","timestamp":{secs}}}]"#
+            ),
+        );
+    }
+
+    #[test]
+    fn the_oldest_message_is_looked_for_at_every_priority() {
+        let at = |secs: i64| Stamp::from_micros(secs * 1_000_000);
+        let store = Store::new(Limits::default());
+        sent(&store, "urgent", 90);
+        sent(&store, "patient", 30);
+        let depth = |next: &[&str]| Depth {
+            name: "q".into(),
+            ready: 2,
+            next: next.iter().map(|id| TaskId::new(id)).collect(),
+            ..Depth::default()
+        };
+        let oldest = |store: &Store| store.read(|m| m.oldest(m.queue("q").unwrap(), at(100)));
+        store.apply(&[Update::Queues(at(95), vec![depth(&["urgent", "patient"])])]);
+        assert_eq!(oldest(&store), Some((70.0, false)), "what waits at the last priority has waited longest");
+        store.apply(&[Update::Queues(at(96), vec![depth(&["urgent", "never announced"])])]);
+        assert_eq!(oldest(&store), Some((10.0, true)), "of one that nobody announced it is not known");
+        store.apply(&[Update::Queues(at(97), vec![depth(&[])])]);
+        assert_eq!(oldest(&store), Some((5.0, true)), "where nobody looked, since when something waits");
+    }
+
+    #[test]
+    fn what_was_asked_to_be_revoked_is_known_until_an_event_says_what_became_of_it() {
+        let store = Store::new(Limits::default());
+        sent(&store, "a", 90);
+        let asked = |store: &Store| store.read(|m| m.task(&TaskId::new("a")).and_then(|t| t.revoke_asked()));
+        let now = Stamp::from_micros(100_000_000);
+        let ask = Update::RevokeAsked(now, vec![TaskId::new("a"), TaskId::new("unknown")]);
+        store.apply(std::slice::from_ref(&ask));
+        assert_eq!(asked(&store), Some(now));
+        events(&store, r#"[{"type":"task-received","uuid":"a","hostname":"w","timestamp":91}]"#);
+        assert_eq!(asked(&store), Some(now), "that it was received settles nothing");
+        events(&store, r#"[{"type":"task-revoked","uuid":"a","hostname":"w","timestamp":92}]"#);
+        assert_eq!(asked(&store), None);
+        store.apply(&[ask]);
+        assert_eq!(asked(&store), None, "what has ended is not waited for");
     }
 }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use crate::celery::TaskId;
 use crate::celery::canvas::Canvas;
+use crate::celery::message::Message;
 use crate::celery::queue::{Delivered, Waiting};
 use crate::clock::Stamp;
 
@@ -56,7 +57,9 @@ impl Peeked {
         let found = match &self.found {
             Ok(Found::Waiting(messages)) => messages.iter().map(|w| w.size() + 512).sum(),
             Ok(Found::Unacked(unacked)) => unacked.entries.iter().map(|d| d.size() + 512).sum(),
-            Ok(Found::Groups(sample)) => sample.groups.iter().map(|g| g.len() * 512).sum(),
+            Ok(Found::Groups(sample)) => {
+                sample.groups.iter().chain(sample.arguments.values()).map(|g| g.len() * 512).sum()
+            }
             Err(why) => why.len(),
         };
         found + 256
@@ -64,30 +67,37 @@ impl Peeked {
 }
 
 /// By what messages are grouped.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum By {
     #[default]
     Task,
     Origin,
     Priority,
     Age,
+    /// One argument, by its place or its name: `args[0]`, `kwargs.tenant`.
+    Argument(Arc<str>),
 }
 
 impl By {
-    pub const ALL: [By; 4] = [By::Task, By::Origin, By::Priority, By::Age];
+    /// What every message can be grouped by.
+    const ALWAYS: [By; 4] = [By::Task, By::Origin, By::Priority, By::Age];
 
-    /// The next one, round and round.
-    pub fn next(self) -> Self {
-        Self::ALL[(self as usize + 1) % Self::ALL.len()]
+    /// The next one, round and round: after what every message has come the arguments that these have.
+    pub fn next(&self, sample: Option<&Sample>) -> Self {
+        let arguments = sample.into_iter().flat_map(|sample| sample.arguments.keys().cloned().map(By::Argument));
+        let all: Vec<By> = Self::ALWAYS.into_iter().chain(arguments).collect();
+        let at = all.iter().position(|by| by == self).map_or(0, |at| at + 1);
+        all.get(at).cloned().unwrap_or_default()
     }
 
     /// Its name in a sentence.
-    pub fn word(self) -> &'static str {
+    pub fn word(&self) -> &str {
         match self {
             By::Task => "task",
             By::Origin => "origin",
             By::Priority => "priority",
             By::Age => "age",
+            By::Argument(name) => name,
         }
     }
 }
@@ -108,10 +118,19 @@ pub struct Group {
     pub origins: Vec<(String, u64)>,
 }
 
-/// Groups by one thing; the rest is counted in one that is called `(others)`.
+/// The group of what is told apart no more.
+const OTHERS: &str = "(others)";
+/// Groups by one thing; the rest is counted in [`OTHERS`].
 const GROUPS: usize = 500;
 /// Origins told apart within a group.
 const ORIGINS: usize = 50;
+/// Arguments one can group by: those that were met first.
+const ARGUMENTS: usize = 8;
+/// Characters of an argument's value by which it is told from others.
+const VALUE: usize = 80;
+
+/// Groups by their rank and key.
+type Groups = BTreeMap<(u8, String), Group>;
 
 /// Messages of a queue folded into groups, by each of [`By`].
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -122,7 +141,8 @@ pub struct Sample {
     pub of: usize,
     /// Whether it is finished: while it is made it is shown too.
     pub done: bool,
-    groups: [BTreeMap<(u8, String), Group>; 4],
+    groups: [Groups; 4],
+    arguments: BTreeMap<Arc<str>, Groups>,
 }
 
 impl Sample {
@@ -137,7 +157,7 @@ impl Sample {
         self.of = self.of.max(self.looked);
         let message = waiting.message.as_ref().ok();
         let origin = message.and_then(|m| m.origin.clone());
-        for by in By::ALL {
+        for (by, groups) in By::ALWAYS.iter().zip(&mut self.groups) {
             let (rank, key, is_value) = match by {
                 By::Task => match &waiting.message {
                     Ok(message) => (0, message.name.clone(), true),
@@ -148,33 +168,51 @@ impl Sample {
                     None => (1, "not said in the message".to_owned(), false),
                 },
                 By::Priority => (waiting.priority, waiting.priority.to_string(), true),
-                By::Age => {
+                _ => {
                     let (rank, word) = age(sent, now);
                     (rank, word.to_owned(), false)
                 }
             };
-            let groups = &mut self.groups[by as usize];
-            let full = groups.len() >= GROUPS && !groups.contains_key(&(rank, key.clone()));
-            let (rank, key, is_value) =
-                if full { (u8::MAX, "(others)".to_owned(), false) } else { (rank, key, is_value) };
-            let group = groups.entry((rank, key)).or_insert_with_key(|(_, key)| Group {
-                key: key.clone(),
-                is_value,
-                place: waiting.place,
-                ..Group::default()
-            });
-            group.add(waiting, sent, origin.as_deref());
+            put(groups, (rank, key), is_value).add(waiting, sent, origin.as_deref());
+        }
+        for (name, value) in message.map(Message::arguments).unwrap_or_default() {
+            let name: Arc<str> = name.into();
+            if self.arguments.len() < ARGUMENTS || self.arguments.contains_key(&name) {
+                let value = value.chars().take(VALUE).collect();
+                let groups = self.arguments.entry(name).or_default();
+                put(groups, (0, value), true).add(waiting, sent, origin.as_deref());
+            }
         }
     }
 
     /// The groups, the greatest first; priorities and ages in their own order.
-    pub fn groups(&self, by: By) -> Vec<&Group> {
-        let mut groups: Vec<&Group> = self.groups[by as usize].values().collect();
-        if matches!(by, By::Task | By::Origin) {
-            groups.sort_by_key(|group| std::cmp::Reverse(group.count));
+    pub fn groups(&self, by: &By) -> Vec<&Group> {
+        let groups = match by {
+            By::Task => Some(&self.groups[0]),
+            By::Origin => Some(&self.groups[1]),
+            By::Priority => Some(&self.groups[2]),
+            By::Age => Some(&self.groups[3]),
+            By::Argument(name) => self.arguments.get(name),
+        };
+        let mut groups: Vec<&Group> = groups.into_iter().flat_map(BTreeMap::values).collect();
+        if !matches!(by, By::Priority | By::Age) {
+            // What stands for all others is no group to look for.
+            groups.sort_by_key(|group| (group.key == OTHERS && !group.is_value, std::cmp::Reverse(group.count)));
         }
         groups
     }
+}
+
+/// The group with a key; where there are too many, the one for all others.
+fn put(groups: &mut Groups, key: (u8, String), is_value: bool) -> &mut Group {
+    let full = groups.len() >= GROUPS && !groups.contains_key(&key);
+    let (key, is_value) = if full { ((u8::MAX, OTHERS.to_owned()), false) } else { (key, is_value) };
+    groups.entry(key).or_insert_with_key(|(_, key)| Group {
+        key: key.clone(),
+        is_value,
+        place: usize::MAX,
+        ..Group::default()
+    })
 }
 
 impl Group {
@@ -250,8 +288,8 @@ mod tests {
     use super::*;
     use crate::celery::message::Outgoing;
 
-    fn message(place: usize, name: &str, origin: &str, priority: u8) -> Waiting {
-        let sent = Outgoing {
+    fn outgoing(name: &str, origin: &str, priority: u8) -> Outgoing {
+        Outgoing {
             id: TaskId::random(),
             name: name.into(),
             args: "[]".into(),
@@ -263,15 +301,18 @@ mod tests {
             root_id: None,
             parent_id: None,
             origin: origin.into(),
-        };
-        Waiting::read(place, priority, sent.encode_redis().as_bytes())
+        }
+    }
+
+    fn message(place: usize, name: &str, origin: &str, priority: u8) -> Waiting {
+        Waiting::read(place, priority, outgoing(name, origin, priority).encode_redis().as_bytes())
     }
 
     fn at(secs: i64) -> Stamp {
         Stamp::from_micros(1_000_000_000 + secs * 1_000_000)
     }
 
-    fn counts(sample: &Sample, by: By) -> Vec<(&str, u64)> {
+    fn counts<'s>(sample: &'s Sample, by: &By) -> Vec<(&'s str, u64)> {
         sample.groups(by).into_iter().map(|g| (g.key.as_str(), g.count)).collect()
     }
 
@@ -290,15 +331,43 @@ mod tests {
             sample.add(&message(i, name, origin, priority), sent, at(100));
         }
         sample.add(&Waiting::read(4, 0, b"garbage"), None, at(100));
-        assert_eq!(counts(&sample, By::Task)[..2], [("charge", 3), ("mail", 1)]);
-        assert!(counts(&sample, By::Task)[2].0.starts_with("can't be read: not JSON"));
-        assert_eq!(counts(&sample, By::Priority), [("0", 3), ("3", 2)]);
-        assert_eq!(counts(&sample, By::Age)[..2], [("below 10 s", 1), ("1 to 10 min", 2)]);
-        let groups = sample.groups(By::Task);
+        assert_eq!(counts(&sample, &By::Task)[..2], [("charge", 3), ("mail", 1)]);
+        assert!(counts(&sample, &By::Task)[2].0.starts_with("can't be read: not JSON"));
+        assert_eq!(counts(&sample, &By::Priority), [("0", 3), ("3", 2)]);
+        assert_eq!(counts(&sample, &By::Age)[..2], [("below 10 s", 1), ("1 to 10 min", 2)]);
+        let groups = sample.groups(&By::Task);
         let charge = groups.first().expect("the greatest");
         assert_eq!((charge.oldest, charge.place), (Some(at(10)), 1));
         assert_eq!(charge.main_origin(), Some(("gen2@b", 1)));
         assert_eq!((sample.looked, sample.of), (5, 5));
+    }
+
+    #[test]
+    fn messages_are_grouped_by_each_of_their_arguments() {
+        let mut sample = Sample::default();
+        for (i, (args, kwargs)) in
+            [("[1, \"a\"]", "{\"tenant\": \"acme\"}"), ("[2]", "{\"tenant\": \"acme\"}"), ("[2]", "{}")]
+                .iter()
+                .enumerate()
+        {
+            let sent = Outgoing { args: (*args).into(), kwargs: (*kwargs).into(), ..outgoing("t", "gen1@a", 0) };
+            sample.add(&Waiting::read(i, 0, sent.encode_redis().as_bytes()), None, at(0));
+        }
+        let by = |name: &str| By::Argument(name.into());
+        assert_eq!(counts(&sample, &by("args[0]")), [("2", 2), ("1", 1)]);
+        assert_eq!(counts(&sample, &by("args[1]")), [("'a'", 1)]);
+        assert_eq!(counts(&sample, &by("kwargs.tenant")), [("'acme'", 2)]);
+        let mut seen = vec![By::Task];
+        while seen.len() < 8 {
+            seen.push(seen[seen.len() - 1].next(Some(&sample)));
+        }
+        let words: Vec<&str> = seen.iter().map(By::word).collect();
+        assert_eq!(
+            words,
+            ["task", "origin", "priority", "age", "args[0]", "args[1]", "kwargs.tenant", "task"],
+            "round and round"
+        );
+        assert_eq!(by("kwargs.gone").next(Some(&sample)), By::Task);
     }
 
     #[test]
@@ -307,8 +376,8 @@ mod tests {
         for n in 0..GROUPS + 20 {
             sample.add(&message(n, "t", &format!("gen{n}@h"), 0), None, at(0));
         }
-        assert_eq!(sample.groups(By::Origin).len(), GROUPS + 1);
-        assert_eq!(counts(&sample, By::Origin)[0], ("(others)", 20));
+        assert_eq!(sample.groups(&By::Origin).len(), GROUPS + 1);
+        assert_eq!(counts(&sample, &By::Origin).last(), Some(&(OTHERS, 20)), "it comes last, however many they are");
     }
 
     fn look(queue: &str, found: Result<Found, String>) -> Arc<Peeked> {

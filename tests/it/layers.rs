@@ -13,12 +13,16 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("broker", &["celery"]),
     ("sim", &["broker", "celery"]),
     ("state", &["celery", "filter"]),
+    ("export", &["celery", "filter", "state"]),
     ("history", &[]),
     ("ops", &["broker", "celery", "history", "state"]),
     ("results", &["broker", "celery"]),
     ("feed", &["broker", "celery", "results", "state"]),
-    ("tui", &["broker", "celery", "feed", "filter", "ops", "state"]),
-    ("cli", &["broker", "celery", "config", "feed", "filter", "history", "ops", "results", "sim", "state", "tui"]),
+    ("tui", &["broker", "celery", "export", "feed", "filter", "ops", "state"]),
+    (
+        "cli",
+        &["broker", "celery", "config", "export", "feed", "filter", "history", "ops", "results", "sim", "state", "tui"],
+    ),
 ];
 const LEAVES: [&str; 4] = ["text", "human", "clock", "clean"];
 

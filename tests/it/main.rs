@@ -6,6 +6,7 @@ mod clusters;
 mod contract;
 mod fixtures;
 mod layers;
+mod lists;
 mod ops;
 mod palette;
 mod paths;

@@ -4,7 +4,7 @@ use ratatui::layout::Rect;
 
 use crate::feed::{Interest, QueueLook};
 use crate::filter::Pattern;
-use crate::state::peek::{By, Look};
+use crate::state::peek::{By, Found, Look};
 use crate::text::{Clean, clean, cut_middle};
 use crate::tui::action::Action;
 use crate::tui::page::{Page, Target};
@@ -89,24 +89,29 @@ pub struct Panes {
 impl Panes {
     /// The same pane in the same order, for another screen.
     pub fn like(other: &Panes) -> Self {
-        Self { pane: other.pane, by: other.by, ..Self::default() }
+        Self { pane: other.pane, by: other.by.clone(), ..Self::default() }
     }
 
     /// Shows a pane by its number.
     pub fn go(&mut self, number: usize) {
         if let Some(pane) = Pane::ALL.get(number).filter(|pane| **pane != self.pane) {
-            *self = Self { pane: *pane, by: self.by, ..Self::default() };
+            *self = Self { pane: *pane, by: self.by.clone(), ..Self::default() };
         }
     }
 
     /// Takes an action that chooses what is seen; false if it is none.
-    pub fn perform(&mut self, action: Action) -> bool {
+    pub fn perform(&mut self, action: Action, queue: Option<&str>, cx: &Cx<'_>) -> bool {
         let (at, n) = (self.pane as usize, Pane::ALL.len());
         match action {
             Action::NextPane => self.go((at + 1) % n),
             Action::PreviousPane => self.go((at + n - 1) % n),
             Action::GroupBy if self.pane == Pane::Groups => {
-                let by = self.by.next();
+                let found = queue.and_then(|queue| cx.model.peeked(queue, Look::Groups)).map(|peeked| &peeked.found);
+                let sample = match found {
+                    Some(Ok(Found::Groups(sample))) => Some(sample),
+                    _ => None,
+                };
+                let by = self.by.next(sample);
                 *self = Self { pane: self.pane, by, ..Self::default() };
             }
             Action::GroupBy => self.go(Pane::Groups as usize),
@@ -139,6 +144,7 @@ impl Panes {
         Interest {
             workers: self.pane == Pane::Consumers,
             consumers: true,
+            broker: true,
             queue: self.pane.look().map(|what| QueueLook { name: queue.to_owned(), what }),
             ..Interest::default()
         }
@@ -146,7 +152,7 @@ impl Panes {
 
     /// Copies what fits into `height` lines, its header of columns included.
     pub fn sync(&mut self, queue: &str, cx: &Cx<'_>, height: u16, with_cursor: bool) {
-        let mut rows: Rows = rows::of(self.pane, self.by, queue, cx);
+        let mut rows: Rows = rows::of(self.pane, &self.by, queue, cx);
         if !self.filter.is_empty() {
             let pattern = Pattern::new(&self.filter);
             rows.items.retain(|item| item.cells.iter().any(|cell| pattern.matches(cell.text.as_str())));

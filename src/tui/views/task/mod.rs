@@ -265,7 +265,12 @@ fn facts(task: &Task<'_>, cx: &Cx<'_>, items: &mut Vec<Item>) {
         ("workflow", canvas),
         ("revoked", revoked(task).filter(|_| task.state() == State::Revoked)),
         ("group", task.group().map(|group| format!("{group}  (group:{group} lists its failures)"))),
+        (
+            "revoke",
+            task.revoke_asked().map(|at| format!("asked {}: no event has said yet what came of it", cx.time(at))),
+        ),
         ("sent again", task.retried_as().map(|id| format!("as {id}"))),
+        ("in place of", task.retry_of().map(ToString::to_string)),
     ];
     for (label, value) in facts {
         if let Some(value) = value {

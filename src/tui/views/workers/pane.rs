@@ -8,6 +8,7 @@ use serde_json::Value;
 use crate::celery::TaskId;
 use crate::celery::pidbox::Method;
 use crate::human;
+use crate::state::Task;
 use crate::state::stats::Percentiles;
 use crate::state::worker::{Held, KEPT, Registered, Worker};
 use crate::text::{Clean, clean, cut_middle};
@@ -257,9 +258,12 @@ fn pool(worker: &Worker, cx: &Cx<'_>, width: usize, content: &mut Content) {
         }
     }
     for (i, (held, pid)) in rows.into_iter().enumerate() {
-        content.rows.push(match held {
-            Some(held) => (Key::Task(held.id.clone()), busy(held, cx, width, &mut known)),
-            None => (Key::Place(i), idle(&pid)),
+        // The list of what runs is seconds old, and events are newer.
+        let ended = held.and_then(|held| cx.model.task(&held.id)).filter(|task| task.state().is_ready());
+        content.rows.push(match (held, ended) {
+            (Some(held), Some(task)) => (Key::Task(held.id.clone()), over(held, &task, cx, width)),
+            (Some(held), None) => (Key::Task(held.id.clone()), busy(held, cx, width, &mut known)),
+            (None, _) => (Key::Place(i), idle(&pid)),
         });
     }
 }
@@ -276,6 +280,18 @@ fn busy<'a>(held: &'a Held, cx: &Cx<'_>, width: usize, known: &mut Usual<'a>) ->
     line.extend(runs(held, cx, known));
     line.push((crate::clean!(" {}", held.args), Role::Muted));
     line
+}
+
+/// A process whose task has ended since its worker was asked: what it does now was not told yet.
+fn over(held: &Held, task: &Task<'_>, cx: &Cx<'_>, width: usize) -> Line {
+    let at = task.finished().map_or(String::new(), |at| human::clock(at, cx.shown_zone()));
+    let ran = task.runtime().map_or(String::new(), |secs| format!("after {}", human::seconds(secs)));
+    vec![
+        (crate::clean!("{:<8}", held.pid.map_or(String::new(), |p| p.to_string())), Role::Muted),
+        (crate::clean!("{}  ", theme::glyph(task.state())), theme::role(task.state())),
+        (crate::clean!("{}  ", cut(&held.name, name_width(width))), Role::Faint),
+        (crate::clean!("ended {at} {ran}"), Role::Faint),
+    ]
 }
 
 fn idle(pid: &str) -> Line {
