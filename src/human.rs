@@ -90,6 +90,16 @@ pub fn age(secs: u64) -> String {
     }
 }
 
+/// `1 task`, `3 tasks`, `2 processes`.
+pub fn plural(n: usize, word: &str) -> String {
+    let ending = match (n, word.ends_with('s')) {
+        (1, _) => "",
+        (_, true) => "es",
+        _ => "s",
+    };
+    format!("{} {word}{ending}", thousands(n as u64))
+}
+
 /// A rate per second: `0`, `0.4`, `41`, `1,284`.
 pub fn rate(per_second: f64) -> String {
     if per_second < 0.05 {

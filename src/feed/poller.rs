@@ -51,6 +51,11 @@ struct Asked {
     greeted: bool,
 }
 
+/// Whether the broker is up for a shorter time than it was before.
+fn restarted(before: Option<u64>, now: Option<u64>) -> bool {
+    before.zip(now).is_some_and(|(before, now)| now < before)
+}
+
 /// The next pause: longer while we send more than our share, and back again after that.
 fn stretched(pause: Duration, own: Option<f64>, all: Option<f64>) -> Duration {
     let Some(own) = own else { return DEPTHS };
@@ -101,6 +106,10 @@ impl Poller {
         if asked.health.is_none_or(|at| at.elapsed() >= every) {
             asked.health = Some(Instant::now());
             if let Ok(health) = self.context.broker.health().await {
+                let before = self.health.borrow().as_ref().and_then(|before| before.uptime);
+                if restarted(before, health.uptime) {
+                    self.send(Update::Mark(self.context.clock.now(), "the broker restarted".into())).await;
+                }
                 self.health.send_replace(Some(health));
             }
         }
@@ -227,6 +236,12 @@ impl Poller {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_broker_that_is_up_for_a_shorter_time_than_before_restarted() {
+        assert!(restarted(Some(900), Some(3)));
+        assert!(!restarted(Some(900), Some(905)) && !restarted(None, Some(3)) && !restarted(Some(9), None));
+    }
 
     #[test]
     fn polling_slows_down_where_it_is_more_than_its_share() {

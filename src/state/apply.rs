@@ -43,7 +43,9 @@ impl Model {
                     let name = self.names.intern(&reply.worker);
                     let worker = self.worker_mut(name, *at);
                     worker.last_seen = *at;
-                    worker.inspected(method, &reply.value, *at);
+                    if let Some(what) = worker.inspected(method, &reply.value, *at) {
+                        self.marks.worker_changed(*at, &reply.worker, &what);
+                    }
                 }
             }
             Update::Silent(at, method, names) => {
@@ -142,6 +144,7 @@ impl Model {
         if !matches!(event.active, Field::Absent) {
             worker.active_at = Some(event.received);
         }
+        let version_before = worker.sw_ver.clone();
         let before = worker.processed;
         event.processed.apply(&mut worker.processed);
         if before.is_some() && worker.processed > before {
@@ -171,7 +174,7 @@ impl Model {
         worker.note_busy(worker.active.and_then(|n| u64::try_from(n).ok()), event.received);
         self.now = self.now.max(event.received);
         if event.kind == WorkerEventKind::Online {
-            self.marks.worker_started(event.received, hostname, version.as_deref());
+            self.marks.worker_started(event.received, hostname, version.as_deref(), version_before.as_deref());
         }
     }
 

@@ -1,5 +1,6 @@
 //! One worker: what it announced, and whether it is alive.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use serde_json::Value;
@@ -199,17 +200,41 @@ impl Worker {
         self.inspected.miss(method, at);
     }
 
-    /// Takes in an answer to an inspect method.
-    pub(super) fn inspected(&mut self, method: &'static str, value: &Value, at: Stamp) {
+    /// Takes in an answer to an inspect method. Says what is not as it was the last time, of what changes with a new
+    /// version of the application only.
+    pub(super) fn inspected(&mut self, method: &'static str, value: &Value, at: Stamp) -> Option<String> {
         if value.get("error").is_some() {
-            return;
+            return None;
         }
+        let before = match method {
+            "registered" | "conf" => Some((self.inspected.registered.clone(), self.inspected.conf.clone())),
+            _ => None,
+        };
         self.inspected.take(method, value, self.pid, at);
+        let changed = before.and_then(|(registered, conf)| self.changed(method, registered, conf.as_ref()));
         if method == "stats" {
             self.pid = value["pid"].as_i64().or(self.pid);
         }
         if method == "active" {
             self.note_busy(self.inspected.total(method).map(|n| n as u64), at);
+        }
+        changed
+    }
+
+    fn changed(&self, method: &str, registered: Option<Vec<Registered>>, conf: Option<&Value>) -> Option<String> {
+        if method == "conf" {
+            return (conf.is_some() && conf != self.inspected.conf.as_ref())
+                .then(|| "its configuration changed".into());
+        }
+        let names = |list: &[Registered]| list.iter().map(|task| task.name.clone()).collect::<BTreeSet<String>>();
+        let (before, now) = (names(&registered?), names(self.inspected.registered.as_deref()?));
+        let more = crate::human::plural(now.difference(&before).count(), "task");
+        let fewer = crate::human::plural(before.difference(&now).count(), "task");
+        match (before.is_subset(&now), now.is_subset(&before)) {
+            (true, true) => None,
+            (true, false) => Some(format!("registers {more} more")),
+            (false, true) => Some(format!("registers {fewer} fewer")),
+            (false, false) => Some(format!("registers {more} more and {fewer} fewer")),
         }
     }
 }
@@ -310,6 +335,19 @@ mod tests {
         assert_eq!(worker.inspected.silent("revoked"), None);
         worker.was_silent("revoked", Stamp::from_micros(9));
         assert_eq!(worker.inspected.silent("revoked"), Some(Stamp::from_micros(9)));
+    }
+
+    #[test]
+    fn what_a_new_version_of_the_application_changes_is_told_once() {
+        let mut worker = Worker::new(Stamp::EPOCH);
+        let mut tell = |method, value| worker.inspected(method, &value, Stamp::EPOCH);
+        assert_eq!(tell("registered", serde_json::json!(["a", "b"])), None, "there was nothing to compare with");
+        assert_eq!(tell("registered", serde_json::json!(["b", "a"])), None);
+        let told = tell("registered", serde_json::json!(["a", "c", "d"]));
+        assert_eq!(told.as_deref(), Some("registers 2 tasks more and 1 task fewer"));
+        assert_eq!(tell("conf", serde_json::json!({"x": 1})), None);
+        assert_eq!(tell("conf", serde_json::json!({"x": 2})).as_deref(), Some("its configuration changed"));
+        assert_eq!(tell("conf", serde_json::json!({"x": 2})), None);
     }
 
     #[test]

@@ -104,7 +104,7 @@ impl Multiplexer {
 /// `allow-passthrough`. Before version 3.3 it had no second one and let everything through.
 pub fn tmux_lets_through(options: &str) -> bool {
     let mut options = options.split_whitespace();
-    options.next() == Some("on") || options.next().is_none_or(|allow| matches!(allow, "on" | "all" | "1"))
+    options.next() == Some("on") || options.next().is_none_or(|allow| matches!(allow, "on" | "all" | "1" | "2"))
 }
 
 /// Bytes of a sequence that terminals take: xterm, and others after it, drop what is longer.
@@ -195,8 +195,8 @@ mod tests {
         assert_eq!(Multiplexer::from_environment(None, Some("linux")), Multiplexer::Closed);
         assert!(to_clipboard("hi", Multiplexer::Closed).is_err());
         assert!(to_clipboard(&"x".repeat(60_000), Multiplexer::None).is_err(), "terminals would drop it");
-        assert!(tmux_lets_through("on off\n") && tmux_lets_through("external all\n"));
+        assert!(tmux_lets_through("on 0\n") && tmux_lets_through("external 1\n"));
         assert!(tmux_lets_through("external \n"), "an old one");
-        assert!(!tmux_lets_through("external off\n") && !tmux_lets_through("off off\n"));
+        assert!(!tmux_lets_through("external 0\n") && !tmux_lets_through("off 0\n"));
     }
 }

@@ -1,12 +1,15 @@
 //! What all lists share: moments with a name between their rows, files written from them, reports, what was asked for.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use flower_tui::broker::LinkState;
 use flower_tui::celery::TaskId;
+use flower_tui::celery::envelope::Format;
+use flower_tui::celery::event::Batch;
 use flower_tui::export::What;
 use flower_tui::sim::{Options, Scenario};
-use flower_tui::state::Update;
+use flower_tui::state::{Limits, Store, Update};
 use flower_tui::tui::app::{Do, Told};
 use flower_tui::tui::options::Offer;
 use flower_tui::tui::theme::{Role, Theme};
@@ -315,4 +318,26 @@ fn a_heat_line_opens_the_tasks_of_its_worker_in_the_time_that_is_read() {
     stage.keys("<Enter>");
     let text = stage.text();
     assert!(text.contains("filter  worker:=celery@app-3 since:2026-11-24T13:5"), "{text}");
+}
+
+#[test]
+fn a_filter_that_reaches_further_than_successes_are_kept_says_so() {
+    let mut stage = stage(120, 36);
+    stage.store = Store::new(Limits { tasks: 100, ..Limits::default() });
+    let event = |n: usize| {
+        let kind = if n.is_multiple_of(50) { "task-failed" } else { "task-succeeded" };
+        let at = stage.now().secs() - 400.0 + n as f64;
+        format!(r#"{{"type": "{kind}", "uuid": "t{n}", "hostname": "celery@app-1", "name": "t", "timestamp": {at}}}"#)
+    };
+    let body: Vec<String> = (0..300).map(event).collect();
+    let mut batch = Batch::default();
+    let begun = stage.now() - Duration::from_secs(400);
+    batch.push_body(Format::Json, format!("[{}]", body.join(",")).as_bytes(), begun).expect("readable");
+    stage.store.apply(&[Update::Events(Arc::new(batch))]);
+    stage.keys("/since:10m<Enter>");
+    let text = stage.text();
+    assert!(text.contains("100 of 100 · before 14:00:") && text.contains(" only failures"), "{text}");
+    stage.keys("/<ctrl-u>since:1m<Enter>");
+    let text = stage.text();
+    assert!(!text.contains("only failures") && text.contains("complete since 14:00:"), "{text}");
 }

@@ -6,7 +6,7 @@ use crate::text::{Clean, clean_lines};
 use crate::tui::action::{Action, Scope};
 use crate::tui::page::Page;
 use crate::tui::theme::Role;
-use crate::tui::view::{Cx, Effect, Outcome, View};
+use crate::tui::view::{Answer, Cx, Effect, Outcome, View};
 use crate::tui::widgets::literal;
 
 use super::scroll::Scroll;
@@ -34,6 +34,11 @@ impl View for Shown {
             Action::Back => Outcome::Effect(Effect::Close),
             action => self.scroll.perform(action).unwrap_or(Outcome::Ignored),
         }
+    }
+
+    fn answer(&mut self, answer: &Answer, _cx: &mut Cx<'_>) -> Outcome {
+        self.scroll.answer(answer);
+        Outcome::Done
     }
 
     fn sync(&mut self, cx: &Cx<'_>) {

@@ -242,6 +242,11 @@ impl View for Monitor {
         Outcome::Done
     }
 
+    fn refuse(&self, action: Action, _cx: &Cx<'_>) -> Option<String> {
+        let task = self.only.is_some() || (self.worker.is_none() && self.cursor.at.is_some());
+        (action == Action::OnlyThis && !task).then(|| "no task is chosen".into())
+    }
+
     fn answer(&mut self, answer: &Answer, _cx: &mut Cx<'_>) -> Outcome {
         if let (true, Answer::Choice(i)) = (std::mem::take(&mut self.sorting), answer)
             && let Some((by, ..)) = top::ORDERS.get(*i)
