@@ -9,13 +9,13 @@ use futures_util::StreamExt;
 use parking_lot::Mutex;
 use redis::aio::{MultiplexedConnection, PubSub};
 use redis::{AsyncConnectionConfig, RedisConnectionInfo, RedisError, RedisResult, Value};
-use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::{TcpStream, UnixStream};
+use tokio::net::UnixStream;
 
 use super::fault::{self, CONNECT};
 use super::sentinel::{self, Sentinels};
 use crate::broker::tls::{self, Tls};
 use crate::broker::url::{Address, RedisUrl, place};
+use crate::broker::wire::{Server, Stream, of_system, tcp};
 use crate::broker::{Error, Result, TransportOptions};
 
 /// How long connecting may take where nothing else is said.
@@ -25,19 +25,11 @@ const ANSWERING: Duration = Duration::from_secs(5);
 /// How long it may take at most: a connection on which nothing comes back has to be found out.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// A connection, whatever it is made of.
-pub(super) trait Wire: AsyncRead + AsyncWrite + Unpin + Send {}
-impl<T: AsyncRead + AsyncWrite + Unpin + Send> Wire for T {}
-type Stream = Box<dyn Wire>;
-
 enum Target {
     Tcp(Server),
     Unix(PathBuf),
     Sentinels(Sentinels),
 }
-
-/// Host and port.
-type Server = (String, u16);
 
 /// See the module.
 pub(super) struct Dialer {
@@ -193,7 +185,7 @@ impl Dialer {
     }
 
     fn unreachable(&self, error: &io::Error) -> Error {
-        Error::Unreachable { url: self.url.clone(), why: fault::of_system(error) }
+        Error::Unreachable { url: self.url.clone(), why: of_system(error) }
     }
 
     /// What came of the first words on a connection.
@@ -225,16 +217,6 @@ pub(super) fn login(user: Option<&str>, password: Option<&str>) -> RedisConnecti
         login = login.set_password(password);
     }
     login
-}
-
-/// Connects to a server.
-pub(super) async fn tcp((host, port): &Server, tls: Option<&Tls>) -> io::Result<Stream> {
-    let stream = TcpStream::connect((host.as_str(), *port)).await?;
-    stream.set_nodelay(true)?;
-    Ok(match tls {
-        Some(tls) => Box::new(tls.connect(host, stream).await?),
-        None => Box::new(stream),
-    })
 }
 
 /// Logs in on a connection that stands.

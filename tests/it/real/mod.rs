@@ -6,6 +6,7 @@ mod command_line;
 mod control;
 mod peek;
 pub mod pty;
+pub mod rabbit;
 mod reconnect;
 mod refusals;
 mod suspend;
