@@ -1,11 +1,14 @@
 //! The wire to the cluster. A [`Broker`] moves bytes that [`crate::celery`] reads and writes; what they mean to the
 //! cluster is none of its business. Only [`crate::ops`] and [`crate::feed`] use one.
 
+pub mod amqp;
 pub mod link;
 pub mod options;
 pub mod redis;
+mod rights;
 pub mod tls;
 pub mod url;
+mod wire;
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -14,6 +17,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use futures_util::stream::BoxStream;
 
+use crate::celery::envelope::Coding;
 use crate::celery::message::Outgoing;
 use crate::celery::pidbox::{Reply, Request};
 use crate::celery::queue::{Delivered, Depth, Waiting};
@@ -44,8 +48,15 @@ pub enum Error {
     /// We are in, but may not do this.
     #[error("{url} does not let us {what}: {why}")]
     Denied { url: String, what: String, why: String },
-    #[error("{url} does not speak Redis")]
-    NotRedis { url: String },
+    /// Something else listens there; `wants` is the protocol we tried.
+    #[error("{url} does not speak {wants}")]
+    Foreign { url: String, wants: &'static str },
+    /// A message was not taken.
+    #[error("{url} did not take the message: {why}")]
+    NotTaken { url: String, why: String },
+    /// Nothing is wrong: brokers of this kind can't.
+    #[error("{what}")]
+    Unable { what: String },
     #[error("{url} answered {command} with: {why}")]
     Command { url: String, command: &'static str, why: String },
     #[error("{url} gave no answer to {command} within {secs}s")]
@@ -56,12 +67,13 @@ impl Error {
     /// Why, where the address stands elsewhere.
     pub fn reason(&self) -> String {
         match self {
-            Error::Url { what } | Error::Setting { what } => what.clone(),
+            Error::Url { what } | Error::Setting { what } | Error::Unable { what } => what.clone(),
             Error::Unreachable { why, .. } | Error::Sentinel { why, .. } => why.clone(),
             Error::Tls { why, .. } => format!("no TLS: {why}"),
             Error::Denied { what, why, .. } => format!("it does not let us {what}: {why}"),
             Error::Refused { why, .. } => format!("it refused us: {why}"),
-            Error::NotRedis { .. } => "it does not speak Redis".into(),
+            Error::Foreign { wants, .. } => format!("it does not speak {wants}"),
+            Error::NotTaken { why, .. } => format!("it did not take the message: {why}"),
             Error::Command { command, why, .. } => format!("it answered {command} with: {why}"),
             Error::Timeout { command, secs, .. } => format!("it gave no answer to {command} within {secs}s"),
         }
@@ -70,7 +82,9 @@ impl Error {
     /// What the person can do about it.
     pub fn hint(&self) -> &'static str {
         match self {
-            Error::Url { .. } => "A broker URL looks like redis://:password@host:6379/0",
+            Error::Url { .. } => {
+                "A broker URL looks like redis://:password@host:6379/0 or amqp://user:password@host:5672/vhost"
+            }
             Error::Setting { .. } => "Look at the broker URL, broker_use_ssl and the transport options",
             Error::Tls { .. } => {
                 "The URL or broker_use_ssl sets ssl_ca_certs, ssl_certfile, ssl_keyfile, ssl_cert_reqs"
@@ -78,8 +92,10 @@ impl Error {
             Error::Sentinel { .. } => "master_name and sentinel_kwargs stand in the transport options",
             Error::Denied { .. } => "Ask for the permission, or for another user",
             Error::Unreachable { .. } => "Is the broker running, and are host and port right?",
-            Error::Refused { .. } => "Check user, password and database number",
-            Error::NotRedis { .. } => "Is that the right port?",
+            Error::Refused { .. } => "Check user, password, and the database's number or the virtual host's name",
+            Error::Foreign { .. } => "Is that the right port?",
+            Error::NotTaken { .. } => "Nothing was sent; try again when that is mended",
+            Error::Unable { .. } => "",
             Error::Command { .. } => "The user may lack a permission",
             Error::Timeout { .. } => "The link or the broker may be overloaded",
         }
@@ -98,6 +114,10 @@ pub struct Capabilities {
     pub unacked: bool,
     /// Messages can be looked at without taking them.
     pub peek: bool,
+    /// Looking leaves a mark on the messages: a person has to ask for each look.
+    pub peek_marks: bool,
+    /// Messages that were delivered and not acknowledged can be looked at.
+    pub delivered: bool,
     /// Its events wait until they are taken. Of others, what we are too slow for is lost.
     pub waits: bool,
 }
@@ -108,6 +128,8 @@ pub struct RawMessage {
     pub received: Stamp,
     pub channel: String,
     pub data: Vec<u8>,
+    /// How `data` is to be read.
+    pub coding: Coding,
 }
 
 /// Event messages until the connection ends.
@@ -143,7 +165,7 @@ pub struct Lack {
 /// How the broker itself is.
 #[derive(Debug, Clone, Default, PartialEq, serde::Serialize)]
 pub struct Health {
-    /// `redis`, `valkey`, `keydb`, `dragonfly`, or `simulated`.
+    /// `redis`, `valkey`, `keydb`, `dragonfly`, `rabbitmq`, or `simulated`.
     pub kind: String,
     pub version: String,
     /// Seconds since it started.
@@ -223,5 +245,6 @@ pub trait Broker: Send + Sync {
 pub fn open(url: &BrokerUrl, options: TransportOptions) -> Result<Arc<dyn Broker>> {
     match url {
         BrokerUrl::Redis(url) => Ok(Arc::new(redis::RedisBroker::open(url, options)?)),
+        BrokerUrl::Amqp(url) => Ok(Arc::new(amqp::AmqpBroker::open(url, &options)?)),
     }
 }

@@ -10,7 +10,6 @@ mod mailbox;
 mod peek;
 mod queues;
 mod reader;
-mod rights;
 mod sentinel;
 
 use std::ops::Range;
@@ -25,8 +24,10 @@ use redis::aio::{MultiplexedConnection, PubSub};
 use tokio::sync::Mutex;
 use tokio::time::{interval_at, timeout};
 
+use super::rights::Rights;
 use super::url::RedisUrl;
 use super::{Broker, Capabilities, Error, EventStream, Health, RawMessage, Result, Right, TransportOptions};
+use crate::celery::envelope::Coding;
 use crate::celery::message::Outgoing;
 use crate::celery::pidbox::{Reply, Request};
 use crate::celery::queue::{Delivered, Depth, Waiting};
@@ -36,7 +37,6 @@ use keys::Keys;
 use mailbox::Mailboxes;
 use queues::Discovery;
 pub use reader::Reader;
-use rights::Rights;
 
 /// How often an idle subscription is checked.
 const CHECK: Duration = Duration::from_secs(8);
@@ -179,7 +179,7 @@ impl Broker for RedisBroker {
     }
 
     fn capabilities(&self) -> Capabilities {
-        Capabilities { priorities: true, unacked: true, peek: true, waits: false }
+        Capabilities { priorities: true, unacked: true, peek: true, peek_marks: false, delivered: true, waits: false }
     }
 
     async fn events(&self) -> Result<EventStream> {
@@ -207,6 +207,7 @@ impl Broker for RedisBroker {
                                 received: clock.now(),
                                 channel: message.get_channel_name().to_owned(),
                                 data: message.get_payload_bytes().to_vec(),
+                                coding: Coding::Envelope,
                             };
                             return Some((raw, (sink, stream, check)));
                         }

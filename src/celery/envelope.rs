@@ -1,5 +1,6 @@
-//! kombu's envelope on virtual transports such as Redis (`protocol` source: kombu 5.7.0, `transport/virtual/base.py`,
-//! `serialization.py`, `compression.py`): one JSON object around a serialised, maybe compressed, maybe base64 body.
+//! How a message's body is wrapped (kombu 5.7.0, `transport/virtual/base.py`, `serialization.py`, `compression.py`). On
+//! AMQP it stands alone, serialised and maybe compressed, and the message's properties say how. On virtual transports
+//! such as Redis an envelope is around it: one JSON object, in which the body may be base64 besides.
 
 use std::borrow::Cow;
 use std::io::Read;
@@ -8,7 +9,7 @@ use base64::Engine;
 use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig};
 use serde::Deserialize;
 use serde_json::value::RawValue;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use super::{Error, Result, json};
 
@@ -38,6 +39,45 @@ pub struct Envelope<'a> {
 struct Properties<'a> {
     #[serde(borrow, default)]
     body_encoding: Option<Cow<'a, str>>,
+}
+
+/// How the bytes of a message are to be read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Coding {
+    /// kombu's envelope, which says it itself.
+    Envelope,
+    /// A body, of which AMQP's properties said it.
+    Body { content_type: Cow<'static, str>, compression: Option<String> },
+}
+
+impl Coding {
+    /// A message's body as a document.
+    pub fn document(&self, data: &[u8]) -> Result<Value> {
+        match self {
+            Coding::Envelope => Envelope::parse(data)?.document(),
+            Coding::Body { content_type, compression } => {
+                document(format(content_type)?, &plain(data, compression.as_deref())?)
+            }
+        }
+    }
+}
+
+/// A body without its compression.
+pub fn plain<'b>(body: &'b [u8], compression: Option<&str>) -> Result<Cow<'b, [u8]>> {
+    match compression {
+        Some(name) => Ok(Cow::Owned(decompress(name, body)?)),
+        None => Ok(Cow::Borrowed(body)),
+    }
+}
+
+/// The envelope that would be around a body on Redis.
+pub fn wrap(body: &[u8], content_type: &str, compression: Option<&str>) -> String {
+    let headers = compression.map_or(json!({}), |name| json!({"compression": name}));
+    json!({
+        "body": to_base64(body), "content-encoding": "utf-8", "content-type": content_type, "headers": headers,
+        "properties": {"body_encoding": "base64"},
+    })
+    .to_string()
 }
 
 /// How a body is written, after decompression.
@@ -174,7 +214,6 @@ pub fn to_base64(bytes: &[u8]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::json;
 
     fn read(text: &str) -> Result<Value> {
         Envelope::parse(text.as_bytes())?.document()
@@ -187,6 +226,20 @@ mod tests {
         let coded = r#"{"body": "eyJtZXRob2QiOiAicGluZyJ9", "properties": {"body_encoding": "base64"}}"#;
         assert_eq!(read(plain).expect("plain"), want);
         assert_eq!(read(coded).expect("base64"), want);
+    }
+
+    #[test]
+    fn a_body_that_stood_alone_reads_the_same_in_an_envelope() {
+        use std::io::Write;
+        let mut zlib = flate2::write::ZlibEncoder::new(Vec::new(), flate2::Compression::fast());
+        zlib.write_all(br#"[{"type": "x"}]"#).expect("in memory");
+        let body = zlib.finish().expect("in memory");
+        let compression = "application/x-gzip".to_owned();
+        let wrapped = wrap(&body, "application/json", Some(&compression));
+        let coding = Coding::Body { content_type: "application/json".into(), compression: Some(compression) };
+        let want = json!([{"type": "x"}]);
+        assert_eq!(coding.document(&body), Ok(want.clone()));
+        assert_eq!(Coding::Envelope.document(wrapped.as_bytes()), Ok(want));
     }
 
     #[test]

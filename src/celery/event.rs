@@ -6,7 +6,7 @@
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::Value;
 
-use super::envelope::{Envelope, Format, document, format};
+use super::envelope::{Coding, Envelope, Format, document, format, plain};
 use super::{Error, Result, TaskId, json};
 use crate::clock::Stamp;
 
@@ -175,6 +175,20 @@ impl Batch {
     /// Bytes it holds, for bounding queues.
     pub fn size(&self) -> usize {
         self.text.len() + self.events.len() * size_of::<TaskEvent>() + self.undecodable.len() * 64
+    }
+
+    /// Adds what a message holds. What can't be read is added to `undecodable`; nothing is lost silently.
+    pub fn push(&mut self, data: &[u8], coding: &Coding, received: Stamp) {
+        match coding {
+            Coding::Envelope => self.push_redis(data, received),
+            Coding::Body { content_type, compression } => {
+                let pushed = plain(data, compression.as_deref())
+                    .and_then(|body| self.push_body(format(content_type)?, &body, received));
+                if let Err(why) = pushed {
+                    self.undecodable.push(Undecodable { size: data.len(), why });
+                }
+            }
+        }
     }
 
     /// Adds what a Redis message holds. What can't be read is added to `undecodable`; nothing is lost silently.

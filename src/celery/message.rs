@@ -3,7 +3,7 @@
 use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
 
-use super::envelope::{Envelope, to_base64};
+use super::envelope::{Envelope, document, format, plain, to_base64};
 use super::{Error, Result, TaskId, json as python_json};
 
 /// A task as it lies in a queue.
@@ -33,6 +33,20 @@ pub struct Message {
     pub size: usize,
 }
 
+/// A message as AMQP carries it: body, headers and properties lie side by side.
+#[derive(Debug)]
+pub struct Parts<'a> {
+    pub headers: Map<String, Value>,
+    pub content_type: &'a str,
+    pub body: &'a [u8],
+    pub priority: Option<i64>,
+    pub exchange: &'a str,
+    pub routing_key: &'a str,
+    pub redelivered: bool,
+    /// Bytes of the body as it was sent.
+    pub size: usize,
+}
+
 /// Which of Celery's two message layouts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Protocol {
@@ -54,11 +68,7 @@ impl Message {
         let headers = envelope.headers();
         let whole: Value = python_json::parse(bytes)?;
         let properties = &whole["properties"];
-        let mut message = if headers.contains_key("task") {
-            Self::protocol_2(&headers, envelope.document())?
-        } else {
-            Self::protocol_1(envelope.document()?)?
-        };
+        let mut message = Self::of_either(&headers, envelope.document())?;
         let info = &properties["delivery_info"];
         message.priority = properties["priority"].as_i64();
         message.exchange = info["exchange"].as_str().unwrap_or_default().to_owned();
@@ -68,6 +78,24 @@ impl Message {
             info["redelivered"].as_bool().or(headers.get("redelivered").and_then(Value::as_bool)).unwrap_or(false);
         message.size = bytes.len();
         Ok(message)
+    }
+
+    /// Reads a message of an AMQP queue.
+    pub fn from_amqp(parts: &Parts<'_>) -> Result<Self> {
+        let compression = parts.headers.get("compression").and_then(Value::as_str);
+        let document = format(parts.content_type).and_then(|format| document(format, &plain(parts.body, compression)?));
+        Ok(Self {
+            priority: parts.priority,
+            exchange: parts.exchange.to_owned(),
+            routing_key: parts.routing_key.to_owned(),
+            redelivered: parts.redelivered,
+            size: parts.size,
+            ..Self::of_either(&parts.headers, document)?
+        })
+    }
+
+    fn of_either(headers: &Map<String, Value>, document: Result<Value>) -> Result<Self> {
+        if headers.contains_key("task") { Self::protocol_2(headers, document) } else { Self::protocol_1(document?) }
     }
 
     /// The positional arguments as Python prints them: as their sender did, else as read from the body.
@@ -186,6 +214,8 @@ pub struct Outgoing {
     pub argsrepr: String,
     pub kwargsrepr: String,
     pub queue: String,
+    /// Exchange and routing key of the original, where they were seen: RabbitMQ routes by them, Redis has no use for them.
+    pub route: Option<(String, String)>,
     /// 0 to 9.
     pub priority: u8,
     pub root_id: Option<String>,
@@ -250,6 +280,7 @@ mod tests {
             argsrepr: "(1, nan)".into(),
             kwargsrepr: "{}".into(),
             queue: "payments".into(),
+            route: None,
             priority: 3,
             root_id: None,
             parent_id: Some("p".into()),

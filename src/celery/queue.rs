@@ -75,6 +75,18 @@ fn size(message: &Result<Message, Undecodable>) -> usize {
     }
 }
 
+/// What the names of Celery's delaying exchanges and queues begin with; 28 of them have a number behind it, one for each
+/// bit of the seconds (Celery 5.5 and later, kombu 5.7.0, `transport/native_delayed_delivery.py`).
+pub const DELAYED: &str = "celery_delayed_";
+const BITS: usize = 28;
+
+/// Where a message would have been sent without its delay, if RabbitMQ was to delay it.
+pub fn behind_delay(exchange: &str, routing_key: &str) -> Option<(String, String)> {
+    exchange.strip_prefix(DELAYED)?.parse::<u8>().ok()?;
+    let key = routing_key.splitn(BITS + 1, '.').nth(BITS)?;
+    Some((format!("{DELAYED}delivery"), key.to_owned()))
+}
+
 /// Queue names that are Celery's own plumbing (`protocol/README.md`, 3.3 and 3.4).
 pub fn is_internal(name: &str) -> bool {
     name == "celeryev"
@@ -82,5 +94,20 @@ pub fn is_internal(name: &str) -> bool {
         || name.ends_with(".pidbox")
         || name.starts_with("reply.")
         || name.starts_with("amq.gen-")
-        || name.starts_with("celery_delayed_")
+        || name.starts_with(DELAYED)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_delayed_message_is_known_by_its_exchange_and_led_past_the_delay() {
+        let bits = vec!["0"; 28].join(".");
+        let behind = behind_delay("celery_delayed_27", &format!("{bits}.shop.orders"));
+        assert_eq!(behind, Some(("celery_delayed_delivery".into(), "shop.orders".into())));
+        assert_eq!(behind_delay("celery_delayed_delivery", "shop.orders"), None);
+        assert_eq!(behind_delay("tasks", &format!("{bits}.x")), None);
+        assert_eq!(behind_delay("celery_delayed_27", "0.1"), None);
+    }
 }

@@ -8,7 +8,6 @@ use super::env::Env;
 use super::exit::Exit;
 use super::out;
 use crate::broker::RawMessage;
-use crate::celery::envelope::Envelope;
 use crate::feed::replay;
 
 pub async fn run(env: &Env, args: EventsArgs) -> anyhow::Result<Exit> {
@@ -51,7 +50,7 @@ pub async fn run(env: &Env, args: EventsArgs) -> anyhow::Result<Exit> {
 
 /// The events in a message; what can't be read becomes a line that says so.
 fn decode(message: &RawMessage) -> Vec<Value> {
-    match Envelope::parse(&message.data).and_then(|e| e.document()) {
+    match message.coding.document(&message.data) {
         Ok(Value::Array(events)) => events,
         Ok(event) => vec![event],
         Err(why) => {

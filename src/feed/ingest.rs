@@ -23,7 +23,7 @@ pub(super) async fn run(context: Context, backlog: Arc<Backlog<RawMessage>>, mut
             (messages, dropped) = backlog.take(BATCH) => {
                 let mut batch = Batch::default();
                 for message in &messages {
-                    batch.push_redis(&message.data, message.received);
+                    batch.push(&message.data, &message.coding, message.received);
                 }
                 let mut applied = Vec::with_capacity(2);
                 if dropped > 0 {

@@ -183,7 +183,7 @@ async fn subscribe(
 pub fn apply_messages<'a>(store: &Store, messages: impl IntoIterator<Item = &'a RawMessage>) {
     let mut batch = crate::celery::event::Batch::default();
     for message in messages {
-        batch.push_redis(&message.data, message.received);
+        batch.push(&message.data, &message.coding, message.received);
         if batch.events.len() >= ingest::BATCH {
             store.apply(&[Update::Events(Arc::new(std::mem::take(&mut batch)))]);
         }

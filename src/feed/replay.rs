@@ -11,6 +11,7 @@ use futures_util::StreamExt;
 use serde::Deserialize;
 
 use crate::broker::{Broker, Capabilities, Error, EventStream, Health, RawMessage, Result};
+use crate::celery::envelope::{self, Coding};
 use crate::celery::message::Outgoing;
 use crate::celery::pidbox::{Reply, Request};
 use crate::celery::queue::{Delivered, Depth, Waiting};
@@ -27,7 +28,13 @@ struct Line {
 
 /// Writes a message as a line of a recording, without the line break.
 pub fn to_line(message: &RawMessage) -> String {
-    let data = String::from_utf8_lossy(&message.data);
+    let data = match &message.coding {
+        Coding::Envelope => String::from_utf8_lossy(&message.data),
+        // One shape for all brokers, so that a recording of any is played the same way.
+        Coding::Body { content_type, compression } => {
+            envelope::wrap(&message.data, content_type, compression.as_deref()).into()
+        }
+    };
     serde_json::json!({"recv": message.received.secs(), "channel": message.channel, "data": data}).to_string()
 }
 
@@ -46,7 +53,8 @@ pub fn read(path: &Path) -> anyhow::Result<Vec<RawMessage>> {
         let parsed = parsed.map_err(|e| anyhow::anyhow!("{shown}, line {}: no recorded event ({e})", number + 1))?;
         let received = Stamp::from_secs(parsed.recv)
             .ok_or_else(|| anyhow::anyhow!("{shown}, line {}: recv is no time", number + 1))?;
-        messages.push(RawMessage { received, channel: parsed.channel, data: parsed.data.into_bytes() });
+        let data = parsed.data.into_bytes();
+        messages.push(RawMessage { received, channel: parsed.channel, data, coding: Coding::Envelope });
     }
     Ok(messages)
 }
@@ -80,7 +88,14 @@ impl Broker for ReplayBroker {
     }
 
     fn capabilities(&self) -> Capabilities {
-        Capabilities { priorities: false, unacked: false, peek: false, waits: true }
+        Capabilities {
+            priorities: false,
+            unacked: false,
+            peek: false,
+            peek_marks: false,
+            delivered: false,
+            waits: true,
+        }
     }
 
     async fn events(&self) -> Result<EventStream> {

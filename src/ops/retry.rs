@@ -1,6 +1,7 @@
 //! Sending a task again with exactly the arguments it had, or not at all.
 
 use crate::celery::message::Outgoing;
+use crate::celery::queue::behind_delay;
 use crate::celery::{TaskId, repr};
 
 use crate::state::{Model, Task};
@@ -43,6 +44,7 @@ impl Retry {
         let task = model.task(id).ok_or(Refusal::Unknown)?;
         let name = task.name().ok_or(Refusal::NoName)?;
         let (args, kwargs) = (task.args(), task.kwargs());
+        let route = if queue.is_some() { None } else { route_of(&task) };
         let queue = match queue {
             Some(queue) => queue.to_owned(),
             None => queue_of(model, &task).ok_or(Refusal::NoQueue)?,
@@ -55,6 +57,7 @@ impl Retry {
             argsrepr: args.unwrap_or_default().to_owned(),
             kwargsrepr: kwargs.unwrap_or_default().to_owned(),
             queue,
+            route,
             priority: 0,
             root_id: task.root().map(|root| root.to_string()),
             parent_id: task.parent().map(ToString::to_string),
@@ -109,6 +112,12 @@ fn queue_of(model: &Model, task: &Task<'_>) -> Option<String> {
         Some([only]) => Some(only.clone()),
         _ => None,
     }
+}
+
+/// Exchange and routing key that its event named.
+fn route_of(task: &Task<'_>) -> Option<(String, String)> {
+    let (exchange, routing_key) = (task.exchange()?, task.routing_key()?);
+    Some(behind_delay(exchange, routing_key).unwrap_or_else(|| (exchange.to_owned(), routing_key.to_owned())))
 }
 
 fn hostname() -> String {

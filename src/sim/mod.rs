@@ -70,7 +70,7 @@ impl Broker for SimBroker {
     }
 
     fn capabilities(&self) -> Capabilities {
-        Capabilities { priorities: true, unacked: true, peek: true, waits: true }
+        Capabilities { priorities: true, unacked: true, peek: true, peek_marks: false, delivered: true, waits: true }
     }
 
     async fn events(&self) -> Result<EventStream> {

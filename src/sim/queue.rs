@@ -72,6 +72,7 @@ fn message(call: &Call, kinds: &[Kind]) -> String {
         argsrepr: call.args.clone(),
         kwargsrepr: call.kwargs.clone(),
         queue: kind.map_or_else(String::new, |kind| kind.queue.to_owned()),
+        route: None,
         priority: kind.map_or(0, |kind| kind.priority),
         root_id: call.root.as_ref().map(ToString::to_string),
         parent_id: call.parent.as_ref().map(ToString::to_string),

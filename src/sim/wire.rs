@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::broker::RawMessage;
-use crate::celery::envelope::to_base64;
+use crate::celery::envelope::{Coding, to_base64};
 use crate::clock::Stamp;
 
 /// One event as a message, arrived half a millisecond after it was stamped.
@@ -29,5 +29,6 @@ pub fn event(kind: &str, hostname: &str, pid: u32, clock: i64, at: Stamp, own: V
         received: Stamp::from_micros(at.micros() + 500),
         channel: format!("/0.celeryev/{routing_key}"),
         data: data.to_string().into_bytes(),
+        coding: Coding::Envelope,
     }
 }

@@ -297,6 +297,7 @@ mod tests {
             argsrepr: "()".into(),
             kwargsrepr: "{}".into(),
             queue: "q".into(),
+            route: None,
             priority,
             root_id: None,
             parent_id: None,

@@ -9,13 +9,13 @@ use futures_util::StreamExt;
 use parking_lot::Mutex;
 use redis::aio::{MultiplexedConnection, PubSub};
 use redis::{AsyncConnectionConfig, RedisConnectionInfo, RedisError, RedisResult, Value};
-use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::{TcpStream, UnixStream};
+use tokio::net::UnixStream;
 
 use super::fault::{self, CONNECT};
 use super::sentinel::{self, Sentinels};
 use crate::broker::tls::{self, Tls};
 use crate::broker::url::{Address, RedisUrl, place};
+use crate::broker::wire::{Server, Stream, of_system, reach};
 use crate::broker::{Error, Result, TransportOptions};
 
 /// How long connecting may take where nothing else is said.
@@ -25,19 +25,11 @@ const ANSWERING: Duration = Duration::from_secs(5);
 /// How long it may take at most: a connection on which nothing comes back has to be found out.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// A connection, whatever it is made of.
-pub(super) trait Wire: AsyncRead + AsyncWrite + Unpin + Send {}
-impl<T: AsyncRead + AsyncWrite + Unpin + Send> Wire for T {}
-type Stream = Box<dyn Wire>;
-
 enum Target {
     Tcp(Server),
     Unix(PathBuf),
     Sentinels(Sentinels),
 }
-
-/// Host and port.
-type Server = (String, u16);
 
 /// See the module.
 pub(super) struct Dialer {
@@ -188,14 +180,14 @@ impl Dialer {
         let failed = |why| Error::Tls { url: self.url.clone(), why };
         match tokio::time::timeout(self.connect, tls.connect(&server.0, stream)).await {
             Ok(Ok(stream)) => Ok(Box::new(stream)),
-            Ok(Err(error)) => Err(failed(tls::explain(&error).unwrap_or_else(|| fault::of_system(&error)))),
+            Ok(Err(error)) => Err(failed(tls::explain(&error).unwrap_or_else(|| of_system(&error)))),
             // Redis without TLS waits for what it takes to be the rest of a command.
             Err(_) => Err(failed("it does not answer to a handshake; does it speak TLS?".into())),
         }
     }
 
     fn unreachable(&self, error: &io::Error) -> Error {
-        Error::Unreachable { url: self.url.clone(), why: fault::of_system(error) }
+        Error::Unreachable { url: self.url.clone(), why: of_system(error) }
     }
 
     /// What came of the first words on a connection.
@@ -227,22 +219,6 @@ pub(super) fn login(user: Option<&str>, password: Option<&str>) -> RedisConnecti
         login = login.set_password(password);
     }
     login
-}
-
-/// Connects to a server.
-async fn reach((host, port): &Server) -> io::Result<TcpStream> {
-    let stream = TcpStream::connect((host.as_str(), *port)).await?;
-    stream.set_nodelay(true)?;
-    Ok(stream)
-}
-
-/// Connects to a server, with TLS where that is wanted.
-pub(super) async fn tcp(server: &Server, tls: Option<&Tls>) -> io::Result<Stream> {
-    let stream = reach(server).await?;
-    Ok(match tls {
-        Some(tls) => Box::new(tls.connect(&server.0, stream).await?),
-        None => Box::new(stream),
-    })
 }
 
 /// Logs in on a connection that stands.

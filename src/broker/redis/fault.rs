@@ -22,7 +22,7 @@ pub(super) fn error(url: &str, command: &'static str, secs: u64, error: &RedisEr
         || ["NOAUTH", "WRONGPASS", "uthentication", "out of range", "invalid DB"].iter().any(|word| why.contains(word));
     match error.kind() {
         _ if refused => Error::Refused { url, why },
-        ErrorKind::Parse => Error::NotRedis { url },
+        ErrorKind::Parse => Error::Foreign { url, wants: "Redis" },
         ErrorKind::AuthenticationFailed => Error::Refused { url, why },
         _ if error.is_timeout() && command != CONNECT => Error::Timeout { url, command, secs },
         _ if error.is_io_error() || error.is_connection_dropped() || command == CONNECT => {
@@ -74,19 +74,5 @@ fn describe(error: &RedisError) -> String {
     match text.find(" (os error") {
         Some(end) => text[..end].to_owned(),
         None => text,
-    }
-}
-
-/// An error of the operating system, in a few words.
-pub(super) fn of_system(error: &io::Error) -> String {
-    match error.kind() {
-        io::ErrorKind::ConnectionRefused => "connection refused".into(),
-        io::ErrorKind::TimedOut => "no answer in time".into(),
-        io::ErrorKind::UnexpectedEof | io::ErrorKind::ConnectionReset => "it closed the connection".into(),
-        _ if error.to_string().starts_with("failed to lookup address") => "there is no host of that name".into(),
-        _ => {
-            let text = error.to_string();
-            crate::text::clean(text.split(" (os error").next().unwrap_or_default()).to_string()
-        }
     }
 }

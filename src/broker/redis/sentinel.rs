@@ -9,10 +9,11 @@ use redis::RedisConnectionInfo;
 use redis::aio::MultiplexedConnection;
 use tokio::time::timeout;
 
-use super::dial::{login, multiplexed, tcp};
+use super::dial::{login, multiplexed};
 use super::fault;
 use crate::broker::tls::{self, Tls};
 use crate::broker::url::place;
+use crate::broker::wire::{of_system, tcp};
 use crate::broker::{Error, Result, TransportOptions};
 use crate::text::clean;
 
@@ -72,7 +73,7 @@ impl Sentinels {
     async fn ask_one(&self, host: &(String, u16)) -> std::result::Result<Master, Fault> {
         let stream = tcp(host, self.tls.as_ref())
             .await
-            .map_err(|e| Fault::Silent(tls::explain(&e).unwrap_or_else(|| fault::of_system(&e))))?;
+            .map_err(|e| Fault::Silent(tls::explain(&e).unwrap_or_else(|| of_system(&e))))?;
         let mut sentinel = multiplexed(&self.login, stream, None).await.map_err(|e| fault_of(&e))?;
         let watches = match &self.name {
             Some(name) => {
@@ -111,7 +112,7 @@ async fn watched(sentinel: &mut MultiplexedConnection) -> std::result::Result<Ve
 fn fault_of(error: &redis::RedisError) -> Fault {
     match fault::error("", fault::CONNECT, 0, error) {
         Error::Refused { why, .. } | Error::Denied { why, .. } => Fault::Refused(why),
-        Error::NotRedis { .. } => Fault::Silent("does not speak Redis".into()),
+        Error::Foreign { .. } => Fault::Silent("does not speak Redis".into()),
         Error::Unreachable { why, .. } if why.contains("unknown command") => Fault::Silent("is no sentinel".into()),
         other => Fault::Silent(other.reason()),
     }

@@ -1,11 +1,13 @@
 //! Broker URLs as Celery users write them, and how to print them without the password. A file for each kind of broker.
 
+mod amqp;
 mod redis;
 
 use std::fmt;
 
 use super::Error;
 
+pub use amqp::{AmqpServer, AmqpUrl};
 pub(super) use redis::place;
 pub use redis::{Address, RedisUrl};
 
@@ -47,6 +49,7 @@ impl fmt::Display for Secret {
 #[derive(Debug, Clone, PartialEq)]
 pub enum BrokerUrl {
     Redis(RedisUrl),
+    Amqp(AmqpUrl),
 }
 
 impl BrokerUrl {
@@ -59,10 +62,13 @@ impl BrokerUrl {
         if redis::SCHEMES.contains(&scheme) {
             return RedisUrl::parse(scheme, text).map(BrokerUrl::Redis);
         }
+        if amqp::SCHEMES.contains(&scheme) {
+            return AmqpUrl::parse(text).map(BrokerUrl::Amqp);
+        }
         let scheme: String =
             scheme.chars().filter(|c| c.is_ascii_alphanumeric() || "+-.".contains(*c)).take(20).collect();
         Err(fail(format!(
-            "brokers of type {scheme}:// are not supported; redis://, rediss://, sentinel:// and unix:// are"
+            "brokers of type {scheme}:// are not supported; redis://, rediss://, sentinel://, unix://, amqp:// and amqps:// are"
         )))
     }
 
@@ -70,6 +76,7 @@ impl BrokerUrl {
     pub fn has_password(&self) -> bool {
         match self {
             BrokerUrl::Redis(url) => url.password.is_some(),
+            BrokerUrl::Amqp(url) => url.has_password(),
         }
     }
 }
@@ -78,6 +85,7 @@ impl fmt::Display for BrokerUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             BrokerUrl::Redis(url) => url.fmt(f),
+            BrokerUrl::Amqp(url) => url.fmt(f),
         }
     }
 }
@@ -107,7 +115,7 @@ mod tests {
             assert_eq!(shown(text), want, "{text}");
         }
         let url = BrokerUrl::parse("redis://:p%40ss@h").expect("valid");
-        let BrokerUrl::Redis(redis) = &url;
+        let BrokerUrl::Redis(redis) = &url else { panic!("{url}") };
         assert_eq!(redis.password.as_ref().map(Secret::reveal), Some("p@ss"));
         assert!(!format!("{url:?}").contains("p@ss"));
     }

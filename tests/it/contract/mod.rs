@@ -3,6 +3,7 @@
 //! A new set-up is an `impl Setup` and one test that runs [`suite`] on it.
 
 mod peer;
+mod rabbit;
 pub mod redis;
 mod sim;
 
@@ -116,6 +117,7 @@ fn task(queue: &str) -> Outgoing {
         argsrepr: "(1, 1.0)".into(),
         kwargsrepr: "{}".into(),
         queue: queue.into(),
+        route: None,
         priority: 0,
         root_id: None,
         parent_id: None,
@@ -158,8 +160,10 @@ async fn what_waits_is_seen_and_stays(setup: &mut dyn Setup, broker: &dyn Broker
     if can.peek {
         let first = broker.peek("waits", 0..10).await.expect("peeked");
         let ids: Vec<String> = first.iter().map(|w| w.message.as_ref().expect("readable").id.to_string()).collect();
-        assert_eq!(first, broker.peek("waits", 0..10).await.expect("peeked"), "looking changes nothing");
-        assert_eq!(broker.peek("waits", 1..2).await.expect("peeked")[..], first[1..2]);
+        if !can.peek_marks {
+            assert_eq!(first, broker.peek("waits", 0..10).await.expect("peeked"), "looking changes nothing");
+            assert_eq!(broker.peek("waits", 1..2).await.expect("peeked")[..], first[1..2]);
+        }
         let taken: Vec<String> = (0..4).map(|_| peer.take("waits")).collect();
         assert_eq!(taken, ids, "in the order they are taken");
         let order: &[usize] = if can.priorities { &[1, 3, 2, 0] } else { &[0, 1, 2, 3] };
@@ -168,7 +172,7 @@ async fn what_waits_is_seen_and_stays(setup: &mut dyn Setup, broker: &dyn Broker
 }
 
 async fn what_was_delivered_is_seen(setup: &mut dyn Setup, broker: &dyn Broker) {
-    if !broker.capabilities().unacked {
+    if !broker.capabilities().delivered {
         return;
     }
     let Some(peer) = setup.peer() else {

@@ -4,7 +4,11 @@ import time
 
 from celery import Celery
 
-app = Celery("app", broker=os.environ["BROKER"], backend=os.environ["BROKER"])
+# RabbitMQ keeps no results that others can read: there they go into files.
+broker = os.environ["BROKER"]
+results = os.path.join(os.path.dirname(os.path.abspath(__file__)), "results")
+os.makedirs(results, exist_ok=True)
+app = Celery("app", broker=broker, backend=broker if broker.startswith("redis") else f"file://{results}")
 app.conf.task_send_sent_event = True
 app.conf.worker_prefetch_multiplier = 2
 app.conf.broker_connection_retry_on_startup = True

@@ -22,6 +22,11 @@ pub fn wait_for<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
     }
 }
 
+/// What a worker and our binary can be on.
+pub trait Server {
+    fn url(&self) -> String;
+}
+
 /// A port nobody listens on.
 pub fn free_port() -> u16 {
     TcpListener::bind("127.0.0.1:0").and_then(|l| l.local_addr()).expect("a free port").port()
@@ -70,6 +75,12 @@ impl Redis {
     }
 }
 
+impl Server for Redis {
+    fn url(&self) -> String {
+        self.url()
+    }
+}
+
 fn spawn(port: u16, arguments: &[String]) -> Child {
     Command::new("redis-server")
         .args(["--port", &port.to_string(), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"])
@@ -88,8 +99,8 @@ impl Drop for Redis {
 }
 
 /// Redis, one prefork worker with two processes, and a folder for everything.
-pub struct Cluster {
-    pub redis: Redis,
+pub struct Cluster<B: Server = Redis> {
+    pub broker: B,
     worker: Child,
     pub folder: tempfile::TempDir,
 }
@@ -103,7 +114,13 @@ impl Cluster {
 
     /// With a worker that is started so.
     pub fn start_with(arguments: &[&str]) -> Self {
-        let redis = Redis::start(&[]);
+        Self::on(Redis::start(&[]), arguments)
+    }
+}
+
+impl<B: Server> Cluster<B> {
+    /// On a broker that runs.
+    pub fn on(broker: B, arguments: &[&str]) -> Self {
         let folder = tempfile::tempdir().expect("temp");
         std::fs::copy(root().join("tests/it/real/app.py"), folder.path().join("app.py")).expect("copied");
         let log = std::fs::File::create(folder.path().join("worker.log")).expect("log");
@@ -111,13 +128,13 @@ impl Cluster {
             .args(["-A", "app", "worker", "-E", "-n", WORKER, "--loglevel", "INFO"])
             .args(arguments)
             .current_dir(folder.path())
-            .env("BROKER", redis.url())
+            .env("BROKER", broker.url())
             .env("C_FORCE_ROOT", "1")
             .stdout(Stdio::null())
             .stderr(log)
             .spawn()
             .expect("Celery is installed by tests/run");
-        let cluster = Self { redis, worker, folder };
+        let cluster = Self { broker, worker, folder };
         wait_for("the worker", || cluster.log().contains("ready.").then_some(()));
         cluster
     }
@@ -133,7 +150,7 @@ impl Cluster {
         let output = Command::new(venv("python"))
             .args(["-c", &code])
             .current_dir(self.folder.path())
-            .env("BROKER", self.redis.url())
+            .env("BROKER", self.broker.url())
             .output()
             .expect("python runs");
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
@@ -163,7 +180,7 @@ impl Cluster {
     /// Our binary with this cluster as its broker.
     pub fn flower(&self, arguments: &[&str]) -> Command {
         let mut command = flower(arguments, self.folder.path());
-        command.env("CELERY_BROKER_URL", self.redis.url());
+        command.env("CELERY_BROKER_URL", self.broker.url());
         command
     }
 
@@ -180,7 +197,7 @@ impl Cluster {
     }
 }
 
-impl Drop for Cluster {
+impl<B: Server> Drop for Cluster<B> {
     fn drop(&mut self) {
         let pid = self.worker.id().to_string();
         // Its pool processes end with it only when it ends by itself.

@@ -64,7 +64,7 @@ fn events_are_recorded_and_replayed() {
     let pattern = |connection: &mut redis::Connection| {
         redis::cmd("PUBSUB").arg("NUMPAT").query::<u64>(connection).expect("asked")
     };
-    let mut connection = cluster.redis.connection();
+    let mut connection = cluster.broker.connection();
     let before = 2;
     wait_for("the subscription", || (pattern(&mut connection) > before).then_some(()));
     let id = cluster.call("add.delay(1, 2)");

@@ -8,6 +8,7 @@ mod control;
 mod peek;
 mod profiles;
 pub mod pty;
+pub mod rabbit;
 mod reconnect;
 mod refusals;
 mod suspend;

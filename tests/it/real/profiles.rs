@@ -44,7 +44,7 @@ fn a_worker_tells_what_a_profile_needs() {
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let text = String::from_utf8(output.stdout).expect("text");
     assert!(text.starts_with("[profiles.shop]\n"), "{text}");
-    assert!(text.contains(&format!("redis://:********@127.0.0.1:{}/0", cluster.redis.port)), "{text}");
+    assert!(text.contains(&format!("redis://:********@127.0.0.1:{}/0", cluster.broker.port)), "{text}");
     flower_tui::config::file::parse(&text, "made", None).expect("our own config file");
     let nobody = cluster.flower(&["config", "from-celery", "--worker", "nobody@here"]).output().expect("runs");
     assert_eq!(nobody.status.code(), Some(1));

@@ -83,7 +83,7 @@ fn whoever_has_read_enough_may_close_the_pipe() {
 
 #[test]
 fn bad_usage_ends_in_two_and_says_what_was_meant() {
-    assert_said(&["-b", "amqp://h", "status"], 2, &["amqp:// are not supported"]);
+    assert_said(&["-b", "sqs://h", "status"], 2, &["sqs:// are not supported"]);
     assert_said(&["-P", "prod", "status"], 2, &["no profile"]);
     assert_said(&["tasks", "sate:failure"], 2, &["did you mean state:"]);
     assert_said(&["worker", "w", "grow", "none"], 2, &["number"]);

@@ -1,0 +1,167 @@
+//! RabbitMQ as kombu uses it (kombu 5.7.0, `transport/pyamqp.py`, `pidbox.py`): queues, and exchanges for events and
+//! remote control.
+//!
+//! Three connections, each made when it is needed: one hears events, one sends, one asks about queues. The broker holds up
+//! whoever publishes while one of its alarms is on, and that must not hold up the rest.
+
+mod depths;
+mod dial;
+mod events;
+mod fault;
+mod post;
+mod table;
+
+use std::ops::Range;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use lapin::ExchangeKind;
+use lapin::options::ExchangeDeclareOptions;
+use lapin::types::FieldTable;
+use tokio::sync::Mutex;
+
+use super::rights::Rights;
+use super::url::AmqpUrl;
+use super::{Broker, Capabilities, Error, EventStream, Health, Result, Right, TransportOptions};
+use crate::celery::message::Outgoing;
+use crate::celery::pidbox::{Reply, Request};
+use crate::celery::queue::{Delivered, Depth, Waiting};
+use depths::Asker;
+use dial::{Dialer, Link};
+use post::Post;
+
+/// How long an answer may take.
+const ANSWER: Duration = Duration::from_secs(5);
+
+/// See the module.
+pub struct AmqpBroker {
+    url: String,
+    dialer: Dialer,
+    asker: Mutex<Option<Asker>>,
+    post: Mutex<Option<Arc<Post>>>,
+    rights: Rights,
+}
+
+impl AmqpBroker {
+    /// Prepares the connections; whoever needs one first makes it.
+    pub fn open(url: &AmqpUrl, options: &TransportOptions) -> Result<Self> {
+        Ok(Self {
+            url: url.to_string(),
+            dialer: Dialer::new(url, options)?,
+            asker: Mutex::new(None),
+            post: Mutex::new(None),
+            rights: Rights::default(),
+        })
+    }
+
+    /// The connection to send on, made if there is none that stands.
+    async fn post(&self) -> Result<Arc<Post>> {
+        let mut slot = self.post.lock().await;
+        if let Some(post) = slot.as_ref().filter(|post| post.stands()) {
+            return Ok(post.clone());
+        }
+        *slot = None;
+        let opened = Post::open(self.dialer.connect("control").await?).await;
+        self.rights.note(Right::Replies, &opened);
+        Ok(slot.insert(Arc::new(opened?)).clone())
+    }
+
+    /// Asks on the connection for that, made if there is none that stands. One that gave no answer is given up.
+    async fn ask<T>(&self, what: impl AsyncFnOnce(&mut Asker) -> Result<T>) -> Result<T> {
+        let mut slot = self.asker.lock().await;
+        if slot.as_ref().is_none_or(|asker| !asker.stands()) {
+            *slot = Some(Asker::new(self.dialer.connect("queues").await?));
+        }
+        let Some(asker) = slot.as_mut() else { return Err(Error::Unable { what: "not connected".into() }) };
+        let answer = what(asker).await;
+        if matches!(answer, Err(Error::Timeout { .. } | Error::Unreachable { .. })) {
+            *slot = None;
+        }
+        answer
+    }
+}
+
+#[async_trait]
+impl Broker for AmqpBroker {
+    fn url(&self) -> String {
+        self.url.clone()
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        Capabilities {
+            priorities: false,
+            unacked: false,
+            peek: false,
+            peek_marks: true,
+            delivered: false,
+            waits: false,
+        }
+    }
+
+    async fn events(&self) -> Result<EventStream> {
+        let subscribed = events::subscribe(self.dialer.connect("events").await?).await;
+        self.rights.note(Right::Events, &subscribed);
+        match subscribed {
+            Err(Error::Denied { .. }) => Ok(events::silence(self.dialer.connect("events").await?)),
+            other => other,
+        }
+    }
+
+    async fn control(&self, request: &Request, expected: &[String], wait: Duration) -> Result<Vec<Reply>> {
+        let answer = self.post().await?.ask(request, expected, wait).await;
+        self.rights.note(Right::Control, &answer);
+        answer
+    }
+
+    async fn publish(&self, message: &Outgoing) -> Result<()> {
+        self.post().await?.send(message).await
+    }
+
+    async fn queues(&self, names: &[String]) -> Result<Vec<Depth>> {
+        self.ask(async |asker| asker.depths(names).await).await
+    }
+
+    async fn peek(&self, _: &str, _: Range<usize>) -> Result<Vec<Waiting>> {
+        Err(Error::Unable { what: "what waits can't be looked at without the management API".into() })
+    }
+
+    async fn unacked(&self, _: usize) -> Result<Vec<Delivered>> {
+        Err(Error::Unable { what: "RabbitMQ shows nobody the messages it has given to workers".into() })
+    }
+
+    async fn health(&self) -> Result<Health> {
+        let rtt = self.ask(async |asker| asker.round_trip().await).await?;
+        Ok(Health {
+            kind: "rabbitmq".into(),
+            rtt,
+            master: self.dialer.chosen().map(ToString::to_string),
+            lacks: self.rights.lacks(),
+            ..Health::default()
+        })
+    }
+}
+
+/// An exchange as Celery declares it.
+struct Exchange {
+    name: &'static str,
+    kind: ExchangeKind,
+    durable: bool,
+}
+
+/// Declares an exchange, so that it is there before the first worker. That may fail where the application declares it in
+/// another way, or where we lack the permission; then it is there already, or using it says that it is not.
+async fn declare(link: &Link, exchange: &Exchange) {
+    let Ok(channel) = link.channel().await else { return };
+    let options = ExchangeDeclareOptions { durable: exchange.durable, ..ExchangeDeclareOptions::default() };
+    let declare = channel.exchange_declare(exchange.name.into(), exchange.kind.clone(), options, FieldTable::default());
+    match tokio::time::timeout(ANSWER, declare).await {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => tracing::debug!("exchange {} was not declared: {error}", exchange.name),
+        Err(_) => tracing::debug!("exchange {} was not declared in time", exchange.name),
+    }
+}
+
+fn is_json(content_type: &str) -> bool {
+    content_type == "application/json"
+}

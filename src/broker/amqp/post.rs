@@ -1,0 +1,249 @@
+//! The connection on which we send: requests to workers, with a queue of our own for what they reply, and tasks. It is
+//! apart from the others, because RabbitMQ stops reading from whoever publishes while an alarm is on.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::StreamExt;
+use lapin::message::Delivery;
+use lapin::options::{BasicConsumeOptions, BasicPublishOptions, ConfirmSelectOptions, QueueDeclareOptions};
+use lapin::types::{AMQPValue, FieldTable, ShortString};
+use lapin::{BasicProperties, Channel, Confirmation, Consumer, ExchangeKind};
+use parking_lot::Mutex;
+use serde_json::{Value, json};
+use tokio::sync::mpsc;
+use tokio::time::Instant;
+use tokio_util::task::AbortOnDropHandle;
+
+use super::dial::Link;
+use super::table::to_table;
+use super::{ANSWER, Exchange, declare};
+use crate::broker::{Error, Result};
+use crate::celery::envelope::{document, format};
+use crate::celery::message::Outgoing;
+use crate::celery::pidbox::{Reply, ReplyTo, Request};
+use crate::celery::{TaskId, envelope};
+use crate::clock::Clock;
+
+/// The exchange of remote control, as kombu declares it (kombu 5.7.0, `pidbox.py`).
+const PIDBOX: Exchange = Exchange { name: "celery.pidbox", kind: ExchangeKind::Fanout, durable: false };
+/// Milliseconds, as Celery's own reply queues have it.
+const EXPIRES: i32 = 10_000;
+const TTL: i32 = 300_000;
+const JSON: &str = "application/json";
+
+/// Who waits for replies, by the ticket of the request.
+type Waiting = Arc<Mutex<HashMap<String, mpsc::UnboundedSender<Reply>>>>;
+
+/// See the module.
+pub(super) struct Post {
+    link: Link,
+    requests: Channel,
+    /// For tasks; an error closes it, and the next task gets another one.
+    tasks: tokio::sync::Mutex<Option<Channel>>,
+    replies: String,
+    waiting: Waiting,
+    _sorting: AbortOnDropHandle<()>,
+}
+
+impl Post {
+    pub async fn open(link: Link) -> Result<Self> {
+        declare(&link, &PIDBOX).await;
+        let requests = confirming(&link).await?;
+        let replies = format!("{}.reply.celery.pidbox", TaskId::random());
+        let mut arguments = FieldTable::default();
+        arguments.insert("x-expires".into(), AMQPValue::LongInt(EXPIRES));
+        arguments.insert("x-message-ttl".into(), AMQPValue::LongInt(TTL));
+        let options = QueueDeclareOptions { exclusive: true, auto_delete: true, ..QueueDeclareOptions::default() };
+        let begin = async {
+            requests.queue_declare(replies.as_str().into(), options, arguments).await?;
+            let options = BasicConsumeOptions { no_ack: true, exclusive: true, ..BasicConsumeOptions::default() };
+            requests.basic_consume(replies.as_str().into(), "".into(), options, FieldTable::default()).await
+        };
+        let consumer = link.answered("declare a queue for replies", tokio::time::timeout(ANSWER, begin).await)?;
+        let waiting = Waiting::default();
+        let sorting = AbortOnDropHandle::new(tokio::spawn(sort(consumer, waiting.clone())));
+        Ok(Self { link, requests, tasks: tokio::sync::Mutex::new(None), replies, waiting, _sorting: sorting })
+    }
+
+    /// Whether it can be used.
+    pub fn stands(&self) -> bool {
+        self.link.stands() && self.requests.status().connected()
+    }
+
+    /// Publishes a request and collects the replies.
+    pub async fn ask(&self, request: &Request, expected: &[String], wait: Duration) -> Result<Vec<Reply>> {
+        let deadline = Instant::now() + wait;
+        let reply_to = ReplyTo { ticket: TaskId::random().to_string(), queue: self.replies.clone() };
+        let (sender, mut replies) = mpsc::unbounded_channel();
+        let wants = request.method.replies();
+        let _ticket = wants.then(|| Ticket::new(&self.waiting, &reply_to.ticket, sender));
+        let body = request.body(wants.then_some(&reply_to)).to_string();
+        let expires = (Clock::system().now() + wait).secs();
+        let properties = BasicProperties::default()
+            .with_content_type(JSON.into())
+            .with_content_encoding("utf-8".into())
+            .with_headers(to_table(&json!({"clock": 1, "expires": expires})))
+            .with_delivery_mode(1);
+        let sent = self.publish(&self.requests, PIDBOX.name, "", body.as_bytes(), properties).await;
+        let mut collected: Vec<Reply> = Vec::new();
+        match sent {
+            // With nobody listening there is nothing to wait for.
+            Err(Unsent::Returned) => return Ok(collected),
+            Err(Unsent::Failed(error)) => return Err(error),
+            Ok(()) => {}
+        }
+        while wants && !everybody_answered(expected, &collected) {
+            match tokio::time::timeout_at(deadline, replies.recv()).await {
+                Ok(Some(reply)) => collected.push(reply),
+                _ => break,
+            }
+        }
+        Ok(collected)
+    }
+
+    /// Sends a task to where the original went, else straight to its queue; returns when the broker has it.
+    pub async fn send(&self, message: &Outgoing) -> Result<()> {
+        let (exchange, routing_key) =
+            message.route.as_ref().map_or(("", message.queue.as_str()), |(exchange, key)| (exchange, key));
+        let body = message.body();
+        let properties = BasicProperties::default()
+            .with_content_type(JSON.into())
+            .with_content_encoding("utf-8".into())
+            .with_headers(to_table(&message.headers()))
+            .with_delivery_mode(2)
+            .with_priority(message.priority)
+            .with_correlation_id(short(&message.id.to_string(), "the id")?)
+            .with_reply_to(TaskId::random().to_string().as_str().into());
+        let mut slot = self.tasks.lock().await;
+        let channel = match slot.take().filter(|channel| channel.status().connected()) {
+            Some(channel) => channel,
+            None => confirming(&self.link).await?,
+        };
+        let sent = self.publish(&channel, exchange, routing_key, body.as_bytes(), properties).await;
+        *slot = Some(channel);
+        sent.map_err(|unsent| match unsent {
+            Unsent::Failed(error) => error,
+            Unsent::Returned => {
+                let (exchange, key) = (crate::text::clean(exchange), crate::text::clean(routing_key));
+                let why = match exchange.as_str() {
+                    "" => format!("there is no queue {key}"),
+                    exchange => format!("no queue is bound to exchange {exchange} with routing key {key}"),
+                };
+                Error::NotTaken { url: self.link.url.clone(), why }
+            }
+        })
+    }
+
+    async fn publish(
+        &self,
+        channel: &Channel,
+        exchange: &str,
+        routing_key: &str,
+        body: &[u8],
+        properties: BasicProperties,
+    ) -> std::result::Result<(), Unsent> {
+        let url = || self.link.url.clone();
+        self.not_blocked()?;
+        let (exchange, routing_key) = (short(exchange, "the exchange")?, short(routing_key, "the routing key")?);
+        let options = BasicPublishOptions { mandatory: true, ..BasicPublishOptions::default() };
+        let publish = async { channel.basic_publish(exchange, routing_key, options, body, properties).await?.await };
+        let confirmed = tokio::time::timeout(ANSWER, publish).await;
+        if confirmed.is_err() {
+            self.not_blocked()?;
+        }
+        match self.link.answered("basic.publish", confirmed)? {
+            Confirmation::Ack(Some(_)) | Confirmation::Nack(Some(_)) => Err(Unsent::Returned),
+            Confirmation::Ack(None) | Confirmation::NotRequested => Ok(()),
+            Confirmation::Nack(None) => {
+                let why = "it refused it; the queue may have reached its length, or lost its leader".into();
+                Err(Error::NotTaken { url: url(), why }.into())
+            }
+        }
+    }
+
+    fn not_blocked(&self) -> Result<()> {
+        match self.link.connection.status().blocked() {
+            false => Ok(()),
+            true => {
+                let why = "it lets nobody publish, because it is short of memory or disk (an alarm is on)".into();
+                Err(Error::NotTaken { url: self.link.url.clone(), why })
+            }
+        }
+    }
+}
+
+/// Why a message is not on its way.
+enum Unsent {
+    /// No queue takes it.
+    Returned,
+    Failed(Error),
+}
+
+impl From<Error> for Unsent {
+    fn from(error: Error) -> Self {
+        Unsent::Failed(error)
+    }
+}
+
+/// A channel on which the broker says what became of each message.
+async fn confirming(link: &Link) -> Result<Channel> {
+    let channel = link.channel().await?;
+    let selected = tokio::time::timeout(ANSWER, channel.confirm_select(ConfirmSelectOptions::default())).await;
+    link.answered("confirm.select", selected)?;
+    Ok(channel)
+}
+
+/// AMQP's names have 255 bytes at most.
+fn short(text: &str, what: &str) -> Result<ShortString> {
+    ShortString::try_new(text).map_err(|_| Error::Unable { what: format!("{what} is longer than AMQP allows") })
+}
+
+/// Gives each reply to whoever waits for it. One that nobody waits for any more is dropped.
+async fn sort(mut consumer: Consumer, waiting: Waiting) {
+    while let Some(Ok(delivery)) = consumer.next().await {
+        if let Some((ticket, reply)) = read(&delivery)
+            && let Some(sender) = waiting.lock().get(&ticket)
+        {
+            // Fails only when the request has just been given up.
+            let _ = sender.send(reply);
+        }
+    }
+}
+
+fn read(delivery: &Delivery) -> Option<(String, Reply)> {
+    let properties = &delivery.properties;
+    let header = |name: &str| match properties.headers().as_ref()?.inner().get(name)? {
+        AMQPValue::LongString(text) => Some(text.to_string()),
+        AMQPValue::ShortString(text) => Some(text.to_string()),
+        _ => None,
+    };
+    let content_type = properties.content_type().as_ref().map_or(JSON, |kind| kind.as_str());
+    let body = envelope::plain(&delivery.data, header("compression").as_deref()).ok()?;
+    let body: Value = document(format(content_type).ok()?, &body).ok()?;
+    Some((header("ticket")?, Reply::from_body(body).ok()?))
+}
+
+/// A place in the list of those who wait, until it is dropped.
+struct Ticket {
+    waiting: Waiting,
+    name: String,
+}
+
+impl Ticket {
+    fn new(waiting: &Waiting, name: &str, sender: mpsc::UnboundedSender<Reply>) -> Self {
+        waiting.lock().insert(name.to_owned(), sender);
+        Self { waiting: waiting.clone(), name: name.to_owned() }
+    }
+}
+
+impl Drop for Ticket {
+    fn drop(&mut self) {
+        self.waiting.lock().remove(&self.name);
+    }
+}
+
+fn everybody_answered(expected: &[String], replies: &[Reply]) -> bool {
+    !expected.is_empty() && expected.iter().all(|name| replies.iter().any(|r| r.worker == *name))
+}
