@@ -29,7 +29,8 @@ pub struct Env {
 }
 
 /// Variables that say which cluster is meant: they hold until a person chooses another.
-const CLUSTER: [&str; 3] = ["FLOWER_TUI_BROKER", "CELERY_BROKER_URL", "FLOWER_TUI_PROFILE"];
+const CLUSTER: [&str; 5] =
+    ["FLOWER_TUI_BROKER", "CELERY_BROKER_URL", "FLOWER_TUI_BROKER_API", "FLOWER_BROKER_API", "FLOWER_TUI_PROFILE"];
 
 /// How long workers have to answer a command.
 const ANSWER: Duration = Duration::from_secs(3);
@@ -41,6 +42,7 @@ impl Env {
         let flags = Flags {
             broker: global.broker.clone(),
             broker_file: global.broker_file.clone(),
+            broker_api: global.broker_api.clone(),
             profile: global.profile.clone(),
             config: global.config.clone(),
             read_only: global.read_only,
@@ -71,7 +73,7 @@ impl Env {
         let mut environment = self.environment.clone();
         environment.retain(|key, _| !CLUSTER.contains(&key.as_str()));
         let profile = Some(name.to_owned());
-        let flags = Flags { profile, broker: None, broker_file: None, ..self.flags.clone() };
+        let flags = Flags { profile, broker: None, broker_file: None, broker_api: None, ..self.flags.clone() };
         let settings = Settings::resolve(&flags, &environment)?;
         let look = Look::of(&settings)?;
         Ok(Self { settings, look, clock: self.clock.clone(), stop: self.stop.clone(), flags, environment })

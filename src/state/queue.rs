@@ -97,8 +97,12 @@ impl Queue {
         self.at = Some(at);
     }
 
-    /// Messages a second into and out of it over the last minute; `None` if no sender announces its tasks.
+    /// Messages a second into and out of it, as the broker counts them; else over the last minute by events, or `None`
+    /// if no sender announces its tasks.
     pub fn rates(&self, now: Stamp) -> Option<(f64, f64)> {
+        if self.depth.rates.is_some() {
+            return self.depth.rates;
+        }
         if !self.flow_known {
             return None;
         }

@@ -7,6 +7,7 @@ mod control;
 mod peek;
 pub mod pty;
 pub mod rabbit;
+mod rabbitmq;
 mod reconnect;
 mod refusals;
 mod suspend;
