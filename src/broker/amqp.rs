@@ -8,6 +8,8 @@ mod depths;
 mod dial;
 mod events;
 mod fault;
+mod http;
+mod management;
 mod post;
 mod table;
 
@@ -22,22 +24,28 @@ use lapin::types::FieldTable;
 use tokio::sync::Mutex;
 
 use super::rights::Rights;
-use super::url::AmqpUrl;
+use super::url::{AmqpUrl, ApiUrl};
 use super::{Broker, Capabilities, Error, EventStream, Health, Result, Right, TransportOptions};
 use crate::celery::message::Outgoing;
 use crate::celery::pidbox::{Reply, Request};
 use crate::celery::queue::{Delivered, Depth, Waiting};
 use depths::Asker;
 use dial::{Dialer, Link};
+use http::Http;
+use management::Management;
 use post::Post;
 
 /// How long an answer may take.
 const ANSWER: Duration = Duration::from_secs(5);
 
+/// Why there is no list of messages that were not acknowledged.
+const UNACKED: &str = "RabbitMQ tells nobody which messages it has given to workers, only how many";
+
 /// See the module.
 pub struct AmqpBroker {
     url: String,
     dialer: Dialer,
+    management: Option<Management>,
     asker: Mutex<Option<Asker>>,
     post: Mutex<Option<Arc<Post>>>,
     rights: Rights,
@@ -46,13 +54,26 @@ pub struct AmqpBroker {
 impl AmqpBroker {
     /// Prepares the connections; whoever needs one first makes it.
     pub fn open(url: &AmqpUrl, options: &TransportOptions) -> Result<Self> {
+        let api = options.broker_api.clone().or_else(|| ApiUrl::usual(url, options.use_ssl.as_ref()));
+        let management = match (api, url.servers.first()) {
+            (Some(api), Some(server)) => {
+                Some(Management::new(Http::new(api, (&server.user, &server.password))?, &server.vhost))
+            }
+            _ => None,
+        };
         Ok(Self {
             url: url.to_string(),
             dialer: Dialer::new(url, options)?,
+            management,
             asker: Mutex::new(None),
             post: Mutex::new(None),
             rights: Rights::default(),
         })
+    }
+
+    /// The management API, if it answers.
+    fn managed(&self) -> Option<&Management> {
+        self.management.as_ref().filter(|management| management.works())
     }
 
     /// The connection to send on, made if there is none that stands.
@@ -91,8 +112,8 @@ impl Broker for AmqpBroker {
     fn capabilities(&self) -> Capabilities {
         Capabilities {
             priorities: false,
-            unacked: false,
-            peek: false,
+            unacked: self.managed().is_some(),
+            peek: self.managed().is_some(),
             peek_marks: true,
             delivered: false,
             waits: false,
@@ -119,26 +140,51 @@ impl Broker for AmqpBroker {
     }
 
     async fn queues(&self, names: &[String]) -> Result<Vec<Depth>> {
+        if let Some(management) = &self.management
+            && let Some((mut depths, uncounted)) = management.queues().await
+        {
+            if !uncounted.is_empty() {
+                let counted = self.ask(async |asker| asker.depths(&uncounted).await).await?;
+                for depth in &mut depths {
+                    if let Some(found) = counted.iter().find(|found| found.name == depth.name) {
+                        (depth.ready, depth.consumers) = (found.ready, found.consumers);
+                        depth.by_priority.clone_from(&found.by_priority);
+                    }
+                }
+            }
+            return Ok(depths);
+        }
         self.ask(async |asker| asker.depths(names).await).await
     }
 
-    async fn peek(&self, _: &str, _: Range<usize>) -> Result<Vec<Waiting>> {
-        Err(Error::Unable { what: "what waits can't be looked at without the management API".into() })
+    async fn peek(&self, queue: &str, range: Range<usize>) -> Result<Vec<Waiting>> {
+        match self.managed() {
+            Some(management) => management.peek(queue, range).await,
+            None => {
+                let why = self.management.as_ref().and_then(Management::why_not);
+                let why = why.map_or(String::new(), |why| format!(": {why}"));
+                Err(Error::Unable { what: format!("messages can be looked at through the management API alone{why}") })
+            }
+        }
     }
 
     async fn unacked(&self, _: usize) -> Result<Vec<Delivered>> {
-        Err(Error::Unable { what: "RabbitMQ shows nobody the messages it has given to workers".into() })
+        Err(Error::Unable { what: UNACKED.into() })
     }
 
     async fn health(&self) -> Result<Health> {
         let rtt = self.ask(async |asker| asker.round_trip().await).await?;
-        Ok(Health {
+        let mut health = Health {
             kind: "rabbitmq".into(),
             rtt,
             master: self.dialer.chosen().map(ToString::to_string),
             lacks: self.rights.lacks(),
             ..Health::default()
-        })
+        };
+        if let Some(management) = &self.management {
+            management.health(&mut health).await;
+        }
+        Ok(health)
     }
 }
 

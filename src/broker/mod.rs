@@ -194,6 +194,12 @@ pub struct Health {
     pub queue_order: Option<String>,
     /// What we may not do here.
     pub lacks: Vec<Lack>,
+    /// What stops the broker from taking messages, such as `memory alarm on rabbit@a`.
+    pub alarms: Vec<String>,
+    /// Messages that the broker itself holds until their time (Celery's native delayed delivery).
+    pub delayed: Option<u64>,
+    /// Why part of what is usually seen can't be.
+    pub blind: Option<String>,
 }
 
 impl Health {

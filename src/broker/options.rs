@@ -7,7 +7,7 @@ use serde::de::{Error as _, IgnoredAny};
 use serde::{Deserialize, Deserializer};
 
 use super::tls::{CertReqs, SslOptions};
-use super::url::Secret;
+use super::url::{ApiUrl, Secret};
 
 /// A struct of options with their defaults. Those that kombu knows and a monitor has no use for are told by name.
 macro_rules! options {
@@ -78,6 +78,9 @@ options! {
         /// The setting `broker_use_ssl`: no transport option, but it belongs to how a connection is made.
         #[serde(skip)]
         use_ssl: Option<SslOptions> = None,
+        /// RabbitMQ's management API, where it is not in its usual place: no transport option either.
+        #[serde(skip)]
+        broker_api: Option<ApiUrl> = None,
     }
     unused {
         ack_emulation, unacked_mutex_key, unacked_mutex_expire, unacked_restore_limit, unacked_restore_interval,

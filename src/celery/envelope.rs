@@ -110,7 +110,7 @@ impl<'a> Envelope<'a> {
     pub fn body(&self) -> Result<Cow<'_, [u8]>> {
         let text = self.body.as_deref().unwrap_or_default();
         let plain = match self.properties.as_ref().and_then(|p| p.body_encoding.as_deref()) {
-            Some("base64") => Cow::Owned(BASE64.decode(text).map_err(|_| Error::Base64)?),
+            Some("base64") => Cow::Owned(from_base64(text)?),
             _ => Cow::Borrowed(text.as_bytes()),
         };
         match self.compression() {
@@ -204,6 +204,11 @@ fn decompress(name: &str, bytes: &[u8]) -> Result<Vec<u8>> {
         return Err(Error::TooLarge(MAX_BODY));
     }
     Ok(out)
+}
+
+/// Reads base64.
+pub fn from_base64(text: &str) -> Result<Vec<u8>> {
+    BASE64.decode(text).map_err(|_| Error::Base64)
 }
 
 /// Base64 as kombu writes it.

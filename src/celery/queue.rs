@@ -18,6 +18,14 @@ pub struct Depth {
     pub consumers: Option<u64>,
     /// The messages that are next in line, one of each priority that waits; empty where nobody looked.
     pub next: Vec<TaskId>,
+    /// What RabbitMQ calls its type: classic, quorum, stream.
+    pub kind: Option<String>,
+    /// The policy that is in force on it.
+    pub policy: Option<String>,
+    /// Bytes it takes up in the broker.
+    pub memory: Option<u64>,
+    /// Messages a second into and out of it, by the broker's own count.
+    pub rates: Option<(f64, f64)>,
 }
 
 /// A message in a queue, looked at without taking it.

@@ -22,7 +22,7 @@ pub struct Cli {
 /// Options of every command.
 #[derive(Args, Debug, Clone, Default)]
 pub struct Global {
-    /// Broker URL: redis://:password@host:6379/0, rediss:// for TLS, sentinel://h1;sentinel://h2, unix:///path [env: FLOWER_TUI_BROKER, CELERY_BROKER_URL]
+    /// Broker URL: redis://:password@host:6379/0, rediss:// for TLS, sentinel://h1;sentinel://h2, unix:///path; amqp://user:password@host:5672/vhost, amqps:// [env: FLOWER_TUI_BROKER, CELERY_BROKER_URL]
     #[arg(short, long, global = true, value_name = "URL")]
     pub broker: Option<String>,
     /// Where results are, as Celery's result_backend says it; else the broker's Redis is looked into
@@ -31,6 +31,9 @@ pub struct Global {
     /// Read the broker URL from a file, or from standard input (-)
     #[arg(long, global = true, value_name = "FILE", conflicts_with = "broker")]
     pub broker_file: Option<String>,
+    /// RabbitMQ's management API: http://user:password@host:15672/api/; without it the broker's host and user are tried. It tells unacked messages, rates, memory and alarms, and lets messages be looked at [env: FLOWER_TUI_BROKER_API, FLOWER_BROKER_API]
+    #[arg(long, global = true, value_name = "URL")]
+    pub broker_api: Option<String>,
     /// Profile of the config file [env: FLOWER_TUI_PROFILE]
     #[arg(short = 'P', long, global = true, value_name = "NAME")]
     pub profile: Option<String>,
@@ -157,6 +160,13 @@ pub struct Format {
     pub csv: bool,
 }
 
+impl Format {
+    /// Whether nothing but the rows may be printed.
+    pub fn is_for_programs(self) -> bool {
+        self.json || self.jsonl || self.csv
+    }
+}
+
 #[derive(Args, Debug)]
 pub struct WorkerArgs {
     /// Names or globs, then an action
@@ -176,9 +186,9 @@ pub struct WorkerArgs {
 #[derive(Args, Debug)]
 pub struct QueueArgs {
     pub name: String,
-    /// How many waiting messages to show, next in line first
-    #[arg(long, value_name = "N", default_value_t = 10)]
-    pub peek: usize,
+    /// How many waiting messages to show, next in line first (10). On RabbitMQ that marks them as redelivered, and is done only when asked for
+    #[arg(long, value_name = "N")]
+    pub peek: Option<usize>,
     /// One JSON document
     #[arg(long)]
     pub json: bool,

@@ -30,7 +30,8 @@ pub struct Env {
 }
 
 /// Variables that say which cluster is meant: they hold until a person chooses another.
-const CLUSTER: [&str; 3] = ["FLOWER_TUI_BROKER", "CELERY_BROKER_URL", "FLOWER_TUI_PROFILE"];
+const CLUSTER: [&str; 5] =
+    ["FLOWER_TUI_BROKER", "CELERY_BROKER_URL", "FLOWER_TUI_BROKER_API", "FLOWER_BROKER_API", "FLOWER_TUI_PROFILE"];
 
 /// How long workers have to answer a command.
 const ANSWER: Duration = Duration::from_secs(3);
@@ -43,6 +44,7 @@ impl Env {
             broker: global.broker.clone(),
             broker_file: global.broker_file.clone(),
             result_backend: global.result_backend.clone(),
+            broker_api: global.broker_api.clone(),
             profile: global.profile.clone(),
             config: global.config.clone(),
             read_only: global.read_only,
@@ -73,7 +75,9 @@ impl Env {
         let mut environment = self.environment.clone();
         environment.retain(|key, _| !CLUSTER.contains(&key.as_str()));
         let profile = Some(name.to_owned());
-        let flags = Flags { profile, broker: None, broker_file: None, result_backend: None, ..self.flags.clone() };
+        let none =
+            Flags { broker: None, broker_file: None, broker_api: None, result_backend: None, ..self.flags.clone() };
+        let flags = Flags { profile, ..none };
         let settings = Settings::resolve(&flags, &environment)?;
         let look = Look::of(&settings)?;
         Ok(Self { settings, look, clock: self.clock.clone(), stop: self.stop.clone(), flags, environment })

@@ -8,8 +8,8 @@ use tokio_util::task::TaskTracker;
 use super::env::Env;
 use crate::broker::{Broker, Health, LinkState};
 use crate::feed::{Context, Feed, Interest};
-use crate::state::Store;
 use crate::state::worker::Worker;
+use crate::state::{Store, Update};
 
 /// A cluster that is being listened to.
 pub struct Gathered {
@@ -28,6 +28,19 @@ impl Gathered {
     pub async fn listen(&self, env: &Env, secs: f64) {
         tokio::time::sleep(Duration::from_secs_f64(secs.min(1e6))).await;
         self.until(|w| w.inspected.reserved.is_some() && w.inspected.queues.is_some(), env).await;
+    }
+
+    /// Asks once more how much waits: where the broker lists no queues, only by now it is known from workers which there
+    /// are.
+    pub async fn ask_depths(&self, env: &Env) {
+        let names: Vec<String> = self.store.read(|m| {
+            let consumed = m.workers().into_iter().flat_map(|(_, w)| w.inspected.queues.iter().flatten().cloned());
+            m.queue_names().into_iter().chain(consumed.collect::<Vec<_>>()).collect()
+        });
+        // What can't be had is missing from the listing as it is from the screen.
+        if let Ok(depths) = self.broker.queues(&names).await {
+            self.store.apply(&[Update::Queues(env.clock.now(), depths)]);
+        }
     }
 
     /// Waits for a regular heartbeat of every worker, which says more than the one that answers us.

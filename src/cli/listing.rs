@@ -42,21 +42,37 @@ pub fn worker_docs(model: &Model, env: &Env) -> Vec<WorkerDoc> {
 pub async fn queues(env: &Env, format: Format) -> anyhow::Result<Exit> {
     let cluster = gather::begin(env).await?;
     cluster.listen(env, LISTEN).await;
+    cluster.ask_depths(env).await;
     let docs = cluster.store.read(|m| queue_docs(m, env));
-    let headers = ["QUEUE", "READY", "UNACKED", "CONSUMERS", "OLDEST", "BY PRIORITY"];
+    let typed = docs.iter().any(|q| q.kind.is_some());
+    let mut headers = vec!["QUEUE", "READY", "UNACKED", "CONSUMERS", "OLDEST"];
+    headers.extend(if typed { vec!["IN/s", "OUT/s", "TYPE", "MEMORY"] } else { vec!["BY PRIORITY"] });
     out::rows(format, &docs, &headers, |q| {
         let number = |n: Option<u64>| n.map_or_else(|| "-".to_owned(), |n| n.to_string());
         let priorities: Vec<String> =
             q.by_priority.iter().filter(|(_, n)| n.as_u64() != Some(0)).map(|(p, n)| format!("{p}:{n}")).collect();
-        vec![
+        let mut row = vec![
             q.name.clone(),
             q.ready.to_string(),
             number(q.unacked),
             number(q.consumers),
             q.oldest.filter(|_| q.ready > 0).map_or_else(|| "-".into(), human::seconds),
-            priorities.join(" "),
-        ]
+        ];
+        let rate = |rate: Option<f64>| rate.map_or_else(|| "-".to_owned(), human::rate);
+        row.extend(match &q.kind {
+            Some(kind) => {
+                let memory = q.memory.map_or_else(|| "-".into(), human::bytes);
+                vec![rate(q.rate_in), rate(q.rate_out), kind.clone(), memory]
+            }
+            None if typed => vec!["-".to_owned(); 4],
+            None => vec![priorities.join(" ")],
+        });
+        row
     })?;
+    let health = cluster.broker.health().await.ok();
+    if let Some(delayed) = health.and_then(|health| health.delayed).filter(|n| *n > 0 && !format.is_for_programs()) {
+        out::line(&format!("\n{} more are delayed by the broker until their time", human::thousands(delayed)))?;
+    }
     Ok(Exit::Done)
 }
 

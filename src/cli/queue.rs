@@ -4,10 +4,13 @@ use super::args::QueueArgs;
 use super::env::Env;
 use super::exit::{Exit, not_so};
 use super::{gather, out};
+use crate::celery::queue::Depth;
 use crate::human;
 use crate::state::Update;
 use crate::state::doc::{QueueDoc, WaitingDoc};
 
+/// Messages shown where nothing else is said.
+const USUAL: usize = 10;
 /// Seconds listened to before anything is printed.
 const LISTEN: f64 = 0.3;
 
@@ -16,10 +19,18 @@ pub async fn run(env: &Env, args: QueueArgs) -> anyhow::Result<Exit> {
     cluster.listen(env, LISTEN).await;
     let mut depths = cluster.broker.queues(std::slice::from_ref(&args.name)).await?;
     cluster.broker.next_in_line(&mut depths).await?;
-    // Asked about by name a queue is told of, whether or not it exists; not asked, only if it does.
-    let declared = cluster.broker.queues(&[]).await?.iter().any(|depth| depth.name == args.name);
+    // Asked about by name a queue may be told of, whether or not it exists; not asked, only if it does. A broker that
+    // counts consumers tells of none that doesn't.
+    let told = |depth: &Depth| depth.name == args.name && depth.consumers.is_some();
+    let declared =
+        depths.iter().any(told) || cluster.broker.queues(&[]).await?.iter().any(|depth| depth.name == args.name);
     cluster.store.apply(&[Update::Queues(env.clock.now(), depths)]);
-    let waiting = cluster.broker.peek(&args.name, 0..args.peek).await?;
+    let can = cluster.broker.capabilities();
+    let asked = args.peek.or((can.peek && !can.peek_marks).then_some(USUAL));
+    let waiting = match asked {
+        Some(n) => cluster.broker.peek(&args.name, 0..n).await?,
+        None => Vec::new(),
+    };
     let waiting: Vec<WaitingDoc> = waiting.iter().map(WaitingDoc::from).collect();
     let now = env.clock.now();
     let (doc, workers, oldest) = cluster.store.read(|m| {
@@ -45,6 +56,10 @@ pub async fn run(env: &Env, args: QueueArgs) -> anyhow::Result<Exit> {
         return Ok(Exit::Done);
     }
     print(&doc, oldest, &workers, &waiting)?;
+    if asked.is_none() && can.peek && doc.ready > 0 {
+        out::line("")?;
+        out::line("--peek N shows the first messages; RabbitMQ marks them as redelivered by it")?;
+    }
     Ok(Exit::Done)
 }
 

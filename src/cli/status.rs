@@ -23,6 +23,7 @@ fn ran_unseen(model: &Model) -> bool {
 pub async fn run(env: &Env, format: Format) -> anyhow::Result<Exit> {
     let cluster = gather::begin(env).await?;
     cluster.listen(env, WINDOW).await;
+    cluster.ask_depths(env).await;
     let now = env.clock.now();
     let health = cluster.health().unwrap_or_default();
     let (workers, queues) = cluster.store.read(|m| (listing::worker_docs(m, env), listing::queue_docs(m, env)));
@@ -66,11 +67,19 @@ pub async fn run(env: &Env, format: Format) -> anyhow::Result<Exit> {
     for lack in &health.lacks {
         out::line(&format!("lacking  no permission to {}: {}", lack.what, lack.why))?;
     }
+    for alarm in &health.alarms {
+        out::line(&format!("alarm    {alarm}: the broker takes no messages"))?;
+    }
+    if let Some(why) = &health.blind {
+        out::line(&format!("blind    {why}"))?;
+    }
     let online = workers.iter().filter(|w| w.online).count();
     let active: u64 = workers.iter().filter_map(|w| w.active).sum();
     out::line(&format!("workers  {online} of {} online, {active} tasks running", workers.len()))?;
     let waiting: u64 = queues.iter().map(|q| q.ready).sum();
-    out::line(&format!("queues   {} with {} waiting", queues.len(), human::thousands(waiting)))?;
+    let delayed = health.delayed.filter(|n| *n > 0);
+    let delayed = delayed.map_or(String::new(), |n| format!(", {} delayed by the broker", human::thousands(n)));
+    out::line(&format!("queues   {} with {} waiting{delayed}", queues.len(), human::thousands(waiting)))?;
     let ok = counts.success().map_or_else(|| "-".into(), human::percent);
     out::line(&format!(
         "rates    {}/s received  {}/s succeeded  {}/s failed  {ok} ok  (over {WINDOW} s)",

@@ -10,6 +10,7 @@ use super::Error;
 use super::ui::{self, Saved};
 use crate::broker::TransportOptions;
 use crate::broker::tls::{SslOptions, use_ssl};
+use crate::broker::url::ApiUrl;
 use crate::results::ResultUrl;
 
 /// Everything a config file can say.
@@ -33,6 +34,8 @@ pub struct Profile {
     pub broker: Option<String>,
     /// File that holds the broker URL, for those who keep passwords out of config files.
     pub broker_file: Option<String>,
+    /// RabbitMQ's management API, where it is not in its usual place.
+    pub broker_api: Option<String>,
     /// `red` marks a cluster where mistakes hurt.
     pub color: Option<Spanned<String>>,
     pub read_only: Option<bool>,
@@ -144,6 +147,7 @@ pub fn shows_password(path: &Path, file: &File) -> bool {
     let has = |p: &Profile| {
         p.broker.as_deref().and_then(|b| crate::broker::BrokerUrl::parse(b).ok()).is_some_and(|u| u.has_password())
             || p.result_backend.as_deref().and_then(|b| ResultUrl::parse(b).ok()).is_some_and(|u| u.has_password())
+            || p.broker_api.as_deref().and_then(|a| ApiUrl::parse(a).ok()).is_some_and(|u| u.login.is_some())
             || p.transport_options.as_ref().is_some_and(|o| o.sentinel_kwargs.password.is_some())
     };
     open && file.profiles.values().any(has)

@@ -8,6 +8,7 @@ use super::clusters::{self, Cluster};
 use super::file::{self, File, Places, Profile};
 use super::ui::{self, Ui};
 use crate::broker::tls::SslOptions;
+use crate::broker::url::ApiUrl;
 use crate::broker::{BrokerUrl, TransportOptions};
 use crate::results::ResultUrl;
 
@@ -17,6 +18,7 @@ pub struct Flags {
     pub broker: Option<String>,
     pub broker_file: Option<String>,
     pub result_backend: Option<String>,
+    pub broker_api: Option<String>,
     pub profile: Option<String>,
     pub config: Option<PathBuf>,
     pub read_only: bool,
@@ -63,6 +65,8 @@ pub struct From<T> {
 pub struct Settings {
     /// The URL as written; `None` where nothing was said, and then the usual place is tried.
     pub broker: From<Option<BrokerUrl>>,
+    /// RabbitMQ's management API; `None` is its usual place.
+    pub broker_api: From<Option<ApiUrl>>,
     pub transport_options: TransportOptions,
     /// `None` where nothing was said: then results are looked for in the broker, if that is a Redis.
     pub result_backend: From<Option<ResultUrl>>,
@@ -201,6 +205,7 @@ impl Settings {
         }
         let only = |on: bool| on.then_some(true);
         let values = r.profile.as_ref().map(|(_, p)| p.clone()).unwrap_or_default();
+        let broker_api = broker_api(flags, r)?;
         let max_memory_file = ui::value(&r.file.max_memory).as_deref().and_then(crate::human::parse_bytes);
         let max_memory_flag =
             flags.max_memory.as_deref().map(size).transpose().map_err(|why| Error(format!("--max-memory {why}")))?;
@@ -208,6 +213,7 @@ impl Settings {
             broker: broker(flags, r)?,
             transport_options: TransportOptions {
                 use_ssl: values.broker_use_ssl.clone(),
+                broker_api: broker_api.value.clone(),
                 ..values.transport_options.clone().unwrap_or_default()
             },
             result_backend: r.pick(
@@ -219,6 +225,7 @@ impl Settings {
                 None,
             )?,
             result_options: values.result_backend_transport_options.clone().unwrap_or_default(),
+            broker_api,
             color: ui::value(&values.color),
             clusters: clusters::of(&r.file),
             profile,
@@ -282,6 +289,7 @@ impl Settings {
             ("profile", or_none(&self.profile.value), self.profile.source.to_string()),
             ("broker", or_none(&self.broker.value), self.broker.source.to_string()),
             ("result_backend", self.results(), self.result_backend.source.to_string()),
+            ("broker_api", or_none(&self.broker_api.value), self.broker_api.source.to_string()),
             ("read_only", self.read_only.value.to_string(), self.read_only.source.to_string()),
             ("max_tasks", self.max_tasks.value.to_string(), self.max_tasks.source.to_string()),
             ("max_memory", crate::human::bytes(self.max_memory.value), self.max_memory.source.to_string()),
@@ -368,6 +376,19 @@ fn broker(flags: &Flags, r: &Resolver<'_>) -> Result<From<Option<BrokerUrl>>, Er
             Ok(From { value, source })
         }
         None => Ok(found),
+    }
+}
+
+fn broker_api(flags: &Flags, r: &Resolver<'_>) -> Result<From<Option<ApiUrl>>, Error> {
+    let parse = |text: &str| ApiUrl::parse(text).map(Some).map_err(|e| e.to_string());
+    let flag = flags.broker_api.as_deref().map(parse).transpose().map_err(Error)?;
+    let found = r.pick(flag, &["FLOWER_TUI_BROKER_API", "FLOWER_BROKER_API"], parse, |_| None, None, None)?;
+    match &r.profile {
+        Some((name, Profile { broker_api: Some(text), .. })) if found.source == Source::Default => {
+            let value = parse(text).map_err(|why| Error(format!("profile {name}: {why}")))?;
+            Ok(From { value, source: Source::Profile(name.clone()) })
+        }
+        _ => Ok(found),
     }
 }
 

@@ -61,7 +61,8 @@ impl Looker {
                 continue;
             }
             let Some(wanted) = self.interest.borrow_and_update().queue.clone() else { continue };
-            looked.retain(|look, at| at.elapsed() < every(look.what));
+            let marks = self.context.broker.capabilities().peek_marks;
+            looked.retain(|look, at| marks || at.elapsed() < every(look.what));
             if looked.contains_key(&wanted) {
                 continue;
             }
@@ -95,9 +96,9 @@ pub async fn look(
         // Fails only when ingest has stopped, and then all stops.
         let _ = updates.send(Update::Peeked(Arc::new(peeked))).await;
     };
-    if !context.broker.capabilities().peek {
-        let (url, why) = (context.broker.url(), "its messages can't be looked at".to_owned());
-        tell(Err(broker::Error::Refused { url, why })).await;
+    let can = context.broker.capabilities();
+    if can.peek && can.peek_marks && wanted.asked == 0 && wanted.what != Look::Unacked {
+        tell(Ok((Found::OnRequest, Vec::new()))).await;
         return true;
     }
     match wanted.what {
@@ -139,7 +140,9 @@ async fn unacked(context: &Context, queue: &str) -> broker::Result<(Found, Vec<(
 /// Fetches the next stretch of a queue and folds it into the sample.
 async fn fold(context: &Context, queue: &str, sample: &mut Sample) -> broker::Result<Vec<(TaskId, Canvas)>> {
     let from = sample.looked;
-    let to = (from + chunk(sample)).min(SAMPLE);
+    let marks = context.broker.capabilities().peek_marks;
+    // Where each look leaves marks there is only one.
+    let to = if marks { CHUNK } else { (from + chunk(sample)).min(SAMPLE) };
     let waiting = context.broker.peek(queue, from..to).await?;
     let now = context.clock.now();
     let sent: Vec<Option<Stamp>> = context
@@ -153,7 +156,7 @@ async fn fold(context: &Context, queue: &str, sample: &mut Sample) -> broker::Re
     if ended {
         sample.of = sample.looked;
     }
-    sample.done = ended || sample.looked >= SAMPLE;
+    sample.done = ended || marks || sample.looked >= SAMPLE;
     Ok(waiting.iter().filter_map(|w| canvas(w.message.as_ref().ok()?)).collect())
 }
 

@@ -51,6 +51,8 @@ pub struct Interest {
 pub struct QueueLook {
     pub name: String,
     pub what: Look,
+    /// How often a person asked for it: where looking leaves marks on messages, once for each time.
+    pub asked: u32,
 }
 
 /// Everything the tasks of a feed need.

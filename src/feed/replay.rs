@@ -136,11 +136,11 @@ impl Broker for ReplayBroker {
     }
 
     async fn peek(&self, _: &str, _: Range<usize>) -> Result<Vec<Waiting>> {
-        Ok(Vec::new())
+        Err(Error::Unable { what: "a recording holds no messages, only events".into() })
     }
 
     async fn unacked(&self, _: usize) -> Result<Vec<Delivered>> {
-        Ok(Vec::new())
+        Err(Error::Unable { what: "a recording holds no messages, only events".into() })
     }
 
     async fn health(&self) -> Result<Health> {

@@ -364,6 +364,7 @@ impl Cluster {
                     unacked: Some(held.filter(|c| self.kinds[c.kind].queue == name.as_str()).count() as u64),
                     consumers: None,
                     next: queue::next_at_each(calls, &self.kinds),
+                    ..Depth::default()
                 }
             })
             .collect();

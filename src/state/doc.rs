@@ -149,6 +149,15 @@ pub struct QueueDoc {
     pub by_priority: serde_json::Map<String, serde_json::Value>,
     /// Seconds the next message has waited at least.
     pub oldest: Option<f64>,
+    /// RabbitMQ's: classic, quorum, stream.
+    #[serde(rename = "type")]
+    pub kind: Option<String>,
+    pub policy: Option<String>,
+    /// Bytes in the broker.
+    pub memory: Option<u64>,
+    /// Messages a second, as the broker counts them or by events.
+    pub rate_in: Option<f64>,
+    pub rate_out: Option<f64>,
 }
 
 impl QueueDoc {
@@ -161,6 +170,11 @@ impl QueueDoc {
             consumers: queue.depth.consumers.or(model.consumers(name, now).map(|n| n as u64)),
             by_priority: queue.depth.by_priority.iter().map(|(p, n)| (p.to_string(), (*n).into())).collect(),
             oldest: model.oldest(queue, now).map(|(secs, _)| secs),
+            kind: queue.depth.kind.clone(),
+            policy: queue.depth.policy.clone(),
+            memory: queue.depth.memory,
+            rate_in: model.flow(queue, now).map(|(into, _)| into),
+            rate_out: model.flow(queue, now).map(|(_, out)| out),
         }
     }
 }

@@ -336,8 +336,12 @@ impl Model {
         self.watching_since().map_or(0.0, |since| self.outages.seen(from.max(since), to))
     }
 
-    /// Messages a second into and out of a queue over the last minute; `None` if no sender announces its tasks.
+    /// Messages a second into and out of a queue: as the broker counts them, else over the last minute by events; `None`
+    /// if no sender announces its tasks.
     pub fn flow(&self, queue: &Queue, now: Stamp) -> Option<(f64, f64)> {
+        if queue.depth.rates.is_some() {
+            return queue.depth.rates;
+        }
         let rate = |pick: fn(&Flow) -> u32| self.rate(&queue.flow, 60, now, |flow| f64::from(pick(flow)));
         queue.flow_known.then_some(())?;
         Some((rate(|f| f.into)?, rate(|f| f.out)?))

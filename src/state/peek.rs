@@ -40,6 +40,8 @@ pub enum Found {
     Waiting(Vec<Waiting>),
     Groups(Sample),
     Unacked(Unacked),
+    /// Nothing yet: looking leaves marks on the messages, and nobody has asked for it.
+    OnRequest,
 }
 
 /// Deliveries of one queue that were not acknowledged, oldest first.
@@ -60,6 +62,7 @@ impl Peeked {
             Ok(Found::Groups(sample)) => {
                 sample.groups.iter().chain(sample.arguments.values()).map(|g| g.len() * 512).sum()
             }
+            Ok(Found::OnRequest) => 0,
             Err(why) => why.len(),
         };
         found + 256
@@ -262,11 +265,12 @@ pub(super) struct Peeks {
 }
 
 impl Peeks {
-    /// Takes in a look in the place of an earlier one. One that failed doesn't erase what was seen before.
+    /// Takes in a look in the place of an earlier one. One that saw nothing doesn't erase what was seen before.
     pub fn put(&mut self, peeked: Arc<Peeked>) {
         let same = |p: &Arc<Peeked>| p.queue == peeked.queue && p.look == peeked.look;
         if let Some(place) = self.looks.iter().position(same) {
-            if peeked.found.is_err() && self.looks[place].found.is_ok() {
+            let blind = |p: &Peeked| matches!(p.found, Err(_) | Ok(Found::OnRequest));
+            if blind(&peeked) && !blind(&self.looks[place]) {
                 return;
             }
             self.looks.remove(place);
@@ -391,6 +395,7 @@ mod tests {
         let seen = Found::Waiting(vec![message(0, "t", "o", 0)]);
         peeks.put(look("q", Ok(seen.clone())));
         peeks.put(look("q", Err("gone".into())));
+        peeks.put(look("q", Ok(Found::OnRequest)));
         assert_eq!(peeks.get("q", Look::Waiting).map(|p| p.found.clone()), Some(Ok(seen)));
         for n in 0..KEPT {
             peeks.put(look(&n.to_string(), Err("no".into())));

@@ -132,6 +132,7 @@ actions! {
     GroupTrace    Failures ["t"]                     Looks    "traceback" "the whole traceback of the latest"
 
     GroupBy       Broker  ["o"]                      Looks    "group"    "group what waits: by task, origin, priority, age"
+    LookInside    Broker  ["i"]                      Changes  ""         "look into the queue, where that leaves a mark on its messages"
 
     EventsOn      TaskList  ["E"]                      Changes  ""         "turn task events on at every worker"
 

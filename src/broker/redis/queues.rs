@@ -65,6 +65,7 @@ pub(super) async fn depths(broker: &RedisBroker, names: &[String]) -> Result<Vec
                 unacked: discovery.unacked.as_ref().map(|(_, by_queue)| by_queue.get(name).copied().unwrap_or(0)),
                 consumers: None,
                 next: Vec::new(),
+                ..Depth::default()
             }
         })
         .collect();

@@ -1,6 +1,7 @@
 //! Broker URLs as Celery users write them, and how to print them without the password. A file for each kind of broker.
 
 mod amqp;
+mod api;
 mod redis;
 
 use std::fmt;
@@ -8,6 +9,7 @@ use std::fmt;
 use super::Error;
 
 pub use amqp::{AmqpServer, AmqpUrl};
+pub use api::ApiUrl;
 pub(super) use redis::place;
 pub use redis::{Address, RedisUrl};
 

@@ -52,6 +52,8 @@ pub struct BrokerView {
     empty: Vec<Line>,
 }
 
+/// Why nobody looks here who may change nothing.
+const READ_ONLY: &str = "read-only: looking would mark the messages as redelivered";
 /// Below this height panes open instead of the table.
 const TALL: u16 = 20;
 /// Lines above the table.
@@ -138,7 +140,10 @@ impl BrokerView {
                 crate::clean!("an event could not be read: {} ({})", bad.why, human::bytes(bad.size as u64)),
                 Role::Retry,
             )],
-            (true, None) => Vec::new(),
+            (true, None) => match cx.health.and_then(|health| health.blind.as_deref()) {
+                Some(why) => vec![(crate::clean!("{why}"), Role::Muted)],
+                None => Vec::new(),
+            },
         };
     }
 }
@@ -176,6 +181,13 @@ impl View for BrokerView {
                 let docs = names.iter().filter_map(doc).filter_map(|doc| serde_json::to_value(doc).ok());
                 self.exporting.ask("queues", What::Documents(docs.collect()), cx)
             }
+            Action::LookInside if cx.options.read_only => Outcome::Effect(Effect::Say(READ_ONLY.into())),
+            Action::LookInside => {
+                if let Some(name) = &self.cursor.at {
+                    self.panes.ask(name);
+                }
+                Outcome::Done
+            }
             Action::Filter => {
                 Outcome::Effect(Effect::Open(Box::new(Prompt::line("filter", &self.filter, |_| Ok(()), Vec::new()))))
             }
@@ -207,8 +219,13 @@ impl View for BrokerView {
         if action == Action::Export && self.names.is_empty() {
             return Some("nothing is listed".into());
         }
-        let needs_queue = matches!(action, Action::Open | Action::GroupBy | Action::Mark | Action::TheirTasks);
+        let needs_queue =
+            matches!(action, Action::Open | Action::GroupBy | Action::LookInside | Action::Mark | Action::TheirTasks);
         (needs_queue && self.cursor.at.is_none()).then(|| "no queue is chosen".into())
+    }
+
+    fn urges(&self) -> Option<(Action, &'static str)> {
+        (self.below > 0 && self.panes.waits_to_be_asked()).then_some((Action::LookInside, "look"))
     }
 
     fn answer(&mut self, answer: &Answer, _cx: &mut Cx<'_>) -> Outcome {
@@ -258,7 +275,8 @@ impl View for BrokerView {
         if self.names.is_empty() {
             self.cursor.at = None;
         }
-        self.table.columns = table::columns(cx.size.width);
+        let typed = queues.iter().any(|(_, queue)| queue.depth.kind.is_some());
+        self.table.columns = table::columns(cx.size.width, typed);
         self.table.tight = table::tight(cx.size.width);
         self.table.sorted = self.sort.or(Some(("READY", true))).and_then(|(title, down)| {
             Some((self.table.columns.iter().position(|c| c.title == title && !title.is_empty())?, down))

@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
-use flower_tui::broker::Broker;
+use flower_tui::broker::url::ApiUrl;
+use flower_tui::broker::{self, Broker, BrokerUrl, TransportOptions};
 use serde_json::json;
 
-use super::redis::open;
+use super::redis::{Pki, open};
 use super::{Peer, Setup, suite};
 use crate::real::cluster::{Server, wait_for};
 use crate::real::rabbit::Rabbit;
@@ -35,11 +36,35 @@ impl Setup for One {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn rabbitmq() {
-    let rabbit = Rabbit::start(false, "");
+async fn rabbitmq_without_its_management_api() {
+    let rabbit = Rabbit::start(false);
     let (broker, peer) = (open(&rabbit.url(), ""), Peer::start(&json!({"broker_url": rabbit.url()})));
     let mut one = One { rabbit, broker, peer };
     suite(&mut one).await;
+    assert!(one.broker.health().await.expect("it answers").blind.is_some_and(|why| why.contains("15672")));
+    nothing_is_left(one);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rabbitmq_over_tls_with_its_management_api() {
+    let folder = tempfile::tempdir().expect("temp");
+    let pki = Pki::make(folder.path());
+    let rabbit = Rabbit::start_with(true, Some(&pki));
+    let api = rabbit.api().replace("http://127.0.0.1", "https://localhost");
+    let options = TransportOptions {
+        broker_api: Some(ApiUrl::parse(&format!("{api}?ssl_ca_certs={}", pki.ca)).expect("url")),
+        ..TransportOptions::default()
+    };
+    let url = BrokerUrl::parse(&format!("{}?ssl_ca_certs={}", rabbit.tls_url(), pki.ca)).expect("url");
+    let broker = broker::open(&url, options).expect("opened");
+    let peer = Peer::start(&json!({"broker_url": rabbit.url()}));
+    let mut one = One { rabbit, broker, peer };
+    suite(&mut one).await;
+    let health = one.broker.health().await.expect("it answers");
+    assert_eq!((&health.blind, health.alarms.len()), (&None, 0));
+    assert!(!health.version.is_empty() && health.memory_used.is_some(), "{health:?}");
+    let can = one.broker.capabilities();
+    assert!(can.peek && can.peek_marks && can.unacked && !can.delivered);
     nothing_is_left(one);
 }
 

@@ -25,6 +25,11 @@ pub fn wait_for<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
 /// What a worker and our binary can be on.
 pub trait Server {
     fn url(&self) -> String;
+
+    /// Where its management API is, if it has one.
+    fn api(&self) -> Option<String> {
+        None
+    }
 }
 
 /// A port nobody listens on.
@@ -181,6 +186,9 @@ impl<B: Server> Cluster<B> {
     pub fn flower(&self, arguments: &[&str]) -> Command {
         let mut command = flower(arguments, self.folder.path());
         command.env("CELERY_BROKER_URL", self.broker.url());
+        if let Some(api) = self.broker.api() {
+            command.env("FLOWER_BROKER_API", api);
+        }
         command
     }
 

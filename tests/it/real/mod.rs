@@ -9,6 +9,7 @@ mod peek;
 mod profiles;
 pub mod pty;
 pub mod rabbit;
+mod rabbitmq;
 mod reconnect;
 mod refusals;
 mod suspend;

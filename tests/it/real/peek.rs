@@ -157,7 +157,7 @@ fn groups(redis: &Redis, still: &(dyn Fn() -> bool + Send + Sync)) -> (bool, Vec
         stop: Default::default(),
         results: None,
     };
-    let wanted = QueueLook { name: "many".into(), what: Look::Groups };
+    let wanted = QueueLook { name: "many".into(), what: Look::Groups, asked: 0 };
     let (sender, mut receiver) = tokio::sync::mpsc::channel(64);
     run(async {
         let whole = feed::look(&context, &wanted, still, &sender).await;

@@ -58,6 +58,10 @@ fn facts(cx: &Cx<'_>) -> Vec<(u8, Clean, Role)> {
     add(if full { 1 } else { 2 }, memory, if full { Role::Warn } else { Role::Text });
     add(9, health.queue_order.as_ref().map(|order| format!("queues taken {order}")), Role::Muted);
     add(7, health.clients.map(|n| format!("clients {}", human::count(n))), Role::Muted);
+    for alarm in &health.alarms {
+        add(1, Some(format!("{alarm} ▲: nothing is taken")), Role::Warn);
+    }
+    add(3, health.delayed.map(|n| format!("{} delayed", human::count(n))), Role::Text);
     let mut counter = |n: Option<u64>, rank: u8, what: &str, bytes: bool| {
         let Some(n) = n else { return };
         let text = if bytes { human::bytes(n) } else { human::count(n) };

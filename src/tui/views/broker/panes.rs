@@ -1,5 +1,7 @@
 //! The panes that look into one queue: below the table of queues, or with a cursor on a screen of their own.
 
+use std::collections::HashMap;
+
 use ratatui::layout::Rect;
 
 use crate::feed::{Interest, QueueLook};
@@ -78,24 +80,27 @@ pub struct Panes {
     pub by: By,
     pub filter: String,
     pub cursor: Cursor<String>,
+    /// How often a person asked to look into a queue.
+    asked: HashMap<(String, Look), u32>,
     keys: Vec<String>,
     opens: Vec<Opens>,
     table: Table,
     note: Line,
     empty: Vec<Line>,
+    on_request: bool,
     height: usize,
 }
 
 impl Panes {
     /// The same pane in the same order, for another screen.
     pub fn like(other: &Panes) -> Self {
-        Self { pane: other.pane, by: other.by.clone(), ..Self::default() }
+        Self { pane: other.pane, by: other.by.clone(), asked: other.asked.clone(), ..Self::default() }
     }
 
     /// Shows a pane by its number.
     pub fn go(&mut self, number: usize) {
         if let Some(pane) = Pane::ALL.get(number).filter(|pane| **pane != self.pane) {
-            *self = Self { pane: *pane, by: self.by.clone(), ..Self::default() };
+            *self = Self { pane: *pane, ..Self::like(self) };
         }
     }
 
@@ -112,12 +117,24 @@ impl Panes {
                     _ => None,
                 };
                 let by = self.by.next(sample);
-                *self = Self { pane: self.pane, by, ..Self::default() };
+                *self = Self { by, ..Self::like(self) };
             }
             Action::GroupBy => self.go(Pane::Groups as usize),
             _ => return false,
         }
         true
+    }
+
+    /// Asks for a look into a queue, where that is not done by itself.
+    pub fn ask(&mut self, queue: &str) {
+        if let Some(what) = self.pane.look() {
+            *self.asked.entry((queue.to_owned(), what)).or_insert(0) += 1;
+        }
+    }
+
+    /// Whether a person has to ask before anything can be seen.
+    pub fn waits_to_be_asked(&self) -> bool {
+        self.on_request
     }
 
     /// Takes an action that moves the cursor or marks.
@@ -145,7 +162,11 @@ impl Panes {
             workers: self.pane == Pane::Consumers,
             consumers: true,
             broker: true,
-            queue: self.pane.look().map(|what| QueueLook { name: queue.to_owned(), what }),
+            queue: self.pane.look().map(|what| {
+                let name = queue.to_owned();
+                let asked = self.asked.get(&(name.clone(), what)).copied().unwrap_or(0);
+                QueueLook { name, what, asked }
+            }),
             ..Interest::default()
         }
     }
@@ -153,6 +174,7 @@ impl Panes {
     /// Copies what fits into `height` lines, its header of columns included.
     pub fn sync(&mut self, queue: &str, cx: &Cx<'_>, height: u16, with_cursor: bool) {
         let mut rows: Rows = rows::of(self.pane, &self.by, queue, cx);
+        self.on_request = self.pane.look().is_some_and(|look| rows::on_request(queue, look, cx));
         if !self.filter.is_empty() {
             let pattern = Pattern::new(&self.filter);
             rows.items.retain(|item| item.cells.iter().any(|cell| pattern.matches(cell.text.as_str())));

@@ -125,6 +125,10 @@ fn facts(name: &str, queue: &Queue, cx: &Cx<'_>) -> Line {
     if let Some((into, out)) = cx.model.flow(queue, cx.now) {
         fact(format!("in {}/s  out {}/s", human::rate(into), human::rate(out)), Role::Muted);
     }
+    if let Some(kind) = &queue.depth.kind {
+        let policy = queue.depth.policy.as_ref().map_or(String::new(), |policy| format!(", policy {policy}"));
+        fact(format!("{kind}{policy}"), Role::Muted);
+    }
     if let Some((slope, secs)) = queue.change(cx.now).filter(|(slope, _)| slope.abs() >= 0.05) {
         let word = if slope > 0.0 { "grows" } else { "shrinks" };
         let over = human::about(secs);
@@ -145,6 +149,11 @@ impl View for QueueScreen {
         match action {
             Action::Open => self.open(cx),
             Action::TheirTasks => super::their_tasks([self.name.as_str()]),
+            Action::LookInside if cx.options.read_only => Outcome::Effect(Effect::Say(super::READ_ONLY.into())),
+            Action::LookInside => {
+                self.panes.ask(&self.name);
+                Outcome::Done
+            }
             Action::Filter => {
                 let prompt = Prompt::line("filter", &self.panes.filter, |_| Ok(()), Vec::new());
                 Outcome::Effect(Effect::Open(Box::new(prompt)))
@@ -160,6 +169,10 @@ impl View for QueueScreen {
             Action::Back => Outcome::Effect(Effect::Close),
             _ => Outcome::Ignored,
         }
+    }
+
+    fn urges(&self) -> Option<(Action, &'static str)> {
+        self.panes.waits_to_be_asked().then_some((Action::LookInside, "look"))
     }
 
     fn answer(&mut self, answer: &Answer, _cx: &mut Cx<'_>) -> Outcome {

@@ -9,7 +9,7 @@ use crate::celery::TaskId;
 use crate::celery::event::Undecodable;
 use crate::clock::Stamp;
 use crate::human;
-use crate::state::peek::{By, Look, Peeked};
+use crate::state::peek::{By, Found, Look, Peeked};
 use crate::text::{Clean, clean};
 use crate::tui::theme::Role;
 use crate::tui::view::Cx;
@@ -47,6 +47,8 @@ pub struct Rows {
     pub empty: Vec<Line>,
 }
 
+/// The kind of broker that needs no rights to be looked into, but its management API.
+const RABBITMQ: &str = "rabbitmq";
 /// Seconds after which what was seen is called stale.
 const STALE: u64 = 45;
 
@@ -73,6 +75,11 @@ fn blank() -> Cell {
     Cell::new(Clean::own("-"), Role::Faint)
 }
 
+/// Whether a queue is looked at only when a person asks for it, and nobody has.
+pub fn on_request(queue: &str, look: Look, cx: &Cx<'_>) -> bool {
+    cx.model.peeked(queue, look).is_some_and(|peeked| peeked.found == Ok(Found::OnRequest))
+}
+
 /// What was seen; else what to say meanwhile.
 fn seen<'m>(queue: &str, look: Look, cx: &Cx<'m>) -> Result<&'m Peeked, Vec<Line>> {
     let Some(peeked) = cx.model.peeked(queue, look) else {
@@ -82,7 +89,18 @@ fn seen<'m>(queue: &str, look: Look, cx: &Cx<'m>) -> Result<&'m Peeked, Vec<Line
         });
     };
     match &peeked.found {
+        Ok(Found::OnRequest) => Err(vec![
+            vec![(
+                Clean::own("Not looked at yet. RabbitMQ shows messages only by taking them out and putting them back:"),
+                Role::Text,
+            )],
+            vec![(Clean::own("they keep their places, and are marked as redelivered, which workers see."), Role::Text)],
+            vec![(Clean::own("i looks once."), Role::Accent)],
+        ]),
         Ok(_) => Ok(peeked),
+        Err(why) if cx.health.is_some_and(|health| health.kind == RABBITMQ) => {
+            Err(vec![vec![(crate::clean!("✖ {why}"), Role::Warn)]])
+        }
         Err(why) => Err(vec![
             vec![(crate::clean!("✖ {why}"), Role::Warn)],
             vec![(

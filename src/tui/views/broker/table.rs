@@ -12,7 +12,7 @@ use crate::tui::widgets::table::{Cell, Column};
 const TREND: usize = 90;
 
 /// What queues can be sorted by: titles of columns, and words for a menu.
-pub const ORDERS: [(&str, &str); 8] = [
+pub const ORDERS: [(&str, &str); 9] = [
     ("QUEUE", "name"),
     ("READY", "waiting messages"),
     ("UNACKED", "unacknowledged messages"),
@@ -21,6 +21,7 @@ pub const ORDERS: [(&str, &str); 8] = [
     ("OUT/s", "messages out"),
     ("OLDEST", "age of the oldest"),
     ("DRAINS IN", "time until it is empty"),
+    ("MEMORY", "memory in the broker"),
 ];
 
 /// Below this width one blank has to do between two columns.
@@ -31,8 +32,16 @@ pub fn tight(width: u16) -> bool {
     (118..TIGHT).contains(&width)
 }
 
-/// Columns that fit, the least important gone first.
-pub fn columns(width: u16) -> Vec<Column> {
+/// Columns that fit, the least important gone first. Where queues have a type they have no priorities that are counted.
+pub fn columns(width: u16, typed: bool) -> Vec<Column> {
+    let mut columns = of_width(width);
+    if typed && columns.pop_if(|column| column.title == "BY PRIORITY").is_some() {
+        columns.extend([Column::left("TYPE", 7), Column::right("MEMORY", 7)]);
+    }
+    columns
+}
+
+fn of_width(width: u16) -> Vec<Column> {
     // Wide enough for the sign of the order behind each title.
     let (sign, name) = (Column::left("", 1), Column::left("QUEUE", 0));
     let (ready, trend) = (Column::right("READY", 7), Column::left("TREND 15m", 15));
@@ -132,6 +141,8 @@ pub fn cell(column: &Column, name: &str, queue: &Queue, cx: &Cx<'_>) -> Cell {
             (None, None) => blank,
         },
         "OLDEST" => oldest(queue, cx).map_or(blank, muted),
+        "TYPE" => queue.depth.kind.as_deref().map_or(blank, |kind| muted(kind.to_owned())),
+        "MEMORY" => queue.depth.memory.map_or(blank, |n| muted(human::bytes(n))),
         "DRAINS IN" => match drains(name, queue, cx) {
             Some((text, bad)) => Cell::new(clean(&text), if bad { Role::Warn } else { Role::Muted }),
             None => blank,
@@ -175,6 +186,7 @@ pub fn measure(title: &str, name: &str, queue: &Queue, cx: &Cx<'_>) -> Option<f6
     let value = match title {
         "READY" | "TREND 15m" | "TREND" | "BY PRIORITY" => Some(queue.depth.ready as f64),
         "UNACKED" => queue.depth.unacked.map(|n| n as f64),
+        "MEMORY" => queue.depth.memory.map(|n| n as f64),
         "" | "CONSUMERS" => consumers(name, queue, cx).map(|n| n as f64),
         "IN/s" => rates.map(|(into, _)| into),
         "OUT/s" => rates.map(|(_, out)| out),
