@@ -2,7 +2,9 @@
 //! cluster is none of its business. Only [`crate::ops`] and [`crate::feed`] use one.
 
 pub mod link;
+pub mod options;
 pub mod redis;
+pub mod tls;
 pub mod url;
 
 use std::ops::Range;
@@ -18,6 +20,7 @@ use crate::celery::queue::{Delivered, Depth, Waiting};
 use crate::clock::Stamp;
 
 pub use link::LinkState;
+pub use options::{FanoutPrefix, TransportOptions};
 pub use url::{BrokerUrl, Secret};
 
 /// Why a broker could not do what it was asked. Texts never hold a password.
@@ -25,10 +28,22 @@ pub use url::{BrokerUrl, Secret};
 pub enum Error {
     #[error("{what}")]
     Url { what: String },
+    /// Something other than the URL is set wrong, or names what can't be used.
+    #[error("{what}")]
+    Setting { what: String },
     #[error("can't reach {url}: {why}")]
     Unreachable { url: String, why: String },
     #[error("{url} refused us: {why}")]
     Refused { url: String, why: String },
+    /// Reached, but no TLS came about.
+    #[error("no TLS connection to {url}: {why}")]
+    Tls { url: String, why: String },
+    /// The sentinels answer, and lead to no master.
+    #[error("{url}: {why}")]
+    Sentinel { url: String, why: String },
+    /// We are in, but may not do this.
+    #[error("{url} does not let us {what}: {why}")]
+    Denied { url: String, what: String, why: String },
     #[error("{url} does not speak Redis")]
     NotRedis { url: String },
     #[error("{url} answered {command} with: {why}")]
@@ -41,8 +56,10 @@ impl Error {
     /// Why, where the address stands elsewhere.
     pub fn reason(&self) -> String {
         match self {
-            Error::Url { what } => what.clone(),
-            Error::Unreachable { why, .. } => why.clone(),
+            Error::Url { what } | Error::Setting { what } => what.clone(),
+            Error::Unreachable { why, .. } | Error::Sentinel { why, .. } => why.clone(),
+            Error::Tls { why, .. } => format!("no TLS: {why}"),
+            Error::Denied { what, why, .. } => format!("it does not let us {what}: {why}"),
             Error::Refused { why, .. } => format!("it refused us: {why}"),
             Error::NotRedis { .. } => "it does not speak Redis".into(),
             Error::Command { command, why, .. } => format!("it answered {command} with: {why}"),
@@ -54,6 +71,12 @@ impl Error {
     pub fn hint(&self) -> &'static str {
         match self {
             Error::Url { .. } => "A broker URL looks like redis://:password@host:6379/0",
+            Error::Setting { .. } => "Look at the broker URL, broker_use_ssl and the transport options",
+            Error::Tls { .. } => {
+                "The URL or broker_use_ssl sets ssl_ca_certs, ssl_certfile, ssl_keyfile, ssl_cert_reqs"
+            }
+            Error::Sentinel { .. } => "master_name and sentinel_kwargs stand in the transport options",
+            Error::Denied { .. } => "Ask for the permission, or for another user",
             Error::Unreachable { .. } => "Is the broker running, and are host and port right?",
             Error::Refused { .. } => "Check user, password and database number",
             Error::NotRedis { .. } => "Is that the right port?",
@@ -90,10 +113,37 @@ pub struct RawMessage {
 /// Event messages until the connection ends.
 pub type EventStream = BoxStream<'static, RawMessage>;
 
+/// A part of our work that the broker's permissions can take away.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Right {
+    /// Hear events.
+    Events,
+    /// Send commands to workers.
+    Control,
+    /// Read what workers reply.
+    Replies,
+    /// Find queues that no worker and no event names.
+    Discovery,
+    /// Read how much waits in queues.
+    Queues,
+    /// Read what was delivered and not acknowledged.
+    Unacked,
+}
+
+/// Something we may not do, and how the broker says so.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct Lack {
+    pub right: Right,
+    /// What was tried.
+    pub what: String,
+    pub why: String,
+}
+
 /// How the broker itself is.
 #[derive(Debug, Clone, Default, PartialEq, serde::Serialize)]
 pub struct Health {
-    /// `redis`, `valkey`, `keydb`, or `simulated`.
+    /// `redis`, `valkey`, `keydb`, `dragonfly`, or `simulated`.
     pub kind: String,
     pub version: String,
     /// Seconds since it started.
@@ -116,6 +166,19 @@ pub struct Health {
     pub backlog: Option<u64>,
     /// Seconds after which a message that nobody acknowledged is given out again.
     pub visibility_timeout: Option<u64>,
+    /// Which of several servers is in use, such as `mymaster → 10.0.0.3:6379`.
+    pub master: Option<String>,
+    /// How workers choose between their queues, where it is not their usual way.
+    pub queue_order: Option<String>,
+    /// What we may not do here.
+    pub lacks: Vec<Lack>,
+}
+
+impl Health {
+    /// Why something can't be done here, if it can't.
+    pub fn lack(&self, right: Right) -> Option<&Lack> {
+        self.lacks.iter().find(|lack| lack.right == right)
+    }
 }
 
 /// A connection to one cluster's broker.
@@ -154,43 +217,6 @@ pub trait Broker: Send + Sync {
 
     /// How the broker is.
     async fn health(&self) -> Result<Health>;
-}
-
-/// Options that kombu calls transport options, under its names.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct TransportOptions {
-    /// Put before every key and channel.
-    pub global_keyprefix: String,
-    /// `true` for `/{db}.`, `false` for none, or a text of its own.
-    pub fanout_prefix: FanoutPrefix,
-    /// Whether the routing key is part of a fanout channel's name.
-    pub fanout_patterns: bool,
-    pub sep: String,
-    pub priority_steps: Vec<u8>,
-    /// Seconds after which a message that was not acknowledged is given out again.
-    pub visibility_timeout: u64,
-}
-
-/// See [`TransportOptions::fanout_prefix`].
-#[derive(Debug, Clone, PartialEq, Eq, serde::Deserialize)]
-#[serde(untagged)]
-pub enum FanoutPrefix {
-    Use(bool),
-    Text(String),
-}
-
-impl Default for TransportOptions {
-    fn default() -> Self {
-        Self {
-            global_keyprefix: String::new(),
-            fanout_prefix: FanoutPrefix::Use(true),
-            fanout_patterns: true,
-            sep: "\u{6}\u{16}".into(),
-            priority_steps: vec![0, 3, 6, 9],
-            visibility_timeout: 3_600,
-        }
-    }
 }
 
 /// Opens the broker of a URL. Nothing is connected yet.

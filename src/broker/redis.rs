@@ -3,10 +3,15 @@
 //! Three kinds of connection: one for commands, one for the subscription, and a mailbox for each request that is
 //! waiting for replies, because waiting blocks a connection.
 
+mod dial;
+mod fault;
 mod keys;
 mod mailbox;
 mod peek;
 mod queues;
+mod reader;
+mod rights;
+mod sentinel;
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -15,24 +20,24 @@ use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use futures_util::StreamExt;
-use redis::aio::MultiplexedConnection;
-use redis::{AsyncConnectionConfig, Client, ConnectionAddr, FromRedisValue, IntoConnectionInfo, RedisConnectionInfo};
+use redis::FromRedisValue;
+use redis::aio::{MultiplexedConnection, PubSub};
 use tokio::sync::Mutex;
+use tokio::time::{interval_at, timeout};
 
-use super::url::{Address, RedisUrl};
-use super::{Broker, Capabilities, Error, EventStream, Health, RawMessage, Result, TransportOptions};
+use super::url::RedisUrl;
+use super::{Broker, Capabilities, Error, EventStream, Health, RawMessage, Result, Right, TransportOptions};
 use crate::celery::message::Outgoing;
 use crate::celery::pidbox::{Reply, Request};
 use crate::celery::queue::{Delivered, Depth, Waiting};
 use crate::clock::Clock;
+use dial::Dialer;
 use keys::Keys;
 use mailbox::Mailboxes;
 use queues::Discovery;
+pub use reader::Reader;
+use rights::Rights;
 
-/// How long an answer may take.
-const ANSWER: Duration = Duration::from_secs(5);
-/// How long connecting may take.
-const CONNECT: Duration = Duration::from_secs(3);
 /// How often an idle subscription is checked.
 const CHECK: Duration = Duration::from_secs(8);
 
@@ -41,12 +46,13 @@ const LISTED_CLIENTS: u64 = 1_000;
 
 /// See the module.
 pub struct RedisBroker {
-    client: Client,
+    dialer: Arc<Dialer>,
     url: String,
     keys: Keys,
     commands: Mutex<Option<MultiplexedConnection>>,
     mailboxes: Mailboxes,
     discovery: Mutex<Discovery>,
+    rights: Rights,
     /// Commands sent so far: what we cost the broker.
     sent: Arc<AtomicU64>,
     /// What had been counted when that was last asked.
@@ -56,35 +62,16 @@ pub struct RedisBroker {
 impl RedisBroker {
     /// Prepares the connections; the first command connects.
     pub fn open(url: &RedisUrl, options: TransportOptions) -> Result<Self> {
-        let address = match &url.address {
-            Address::Tcp { host, port, tls: false } => ConnectionAddr::Tcp(host.clone(), *port),
-            Address::Tcp { host, port, tls: true } => {
-                ConnectionAddr::TcpTls { host: host.clone(), port: *port, insecure: false, tls_params: None }
-            }
-            Address::Unix { path } => ConnectionAddr::Unix(path.clone()),
-        };
-        let mut login = RedisConnectionInfo::default()
-            .set_db(i64::from(url.db))
-            .set_lib_name("flower-tui", env!("CARGO_PKG_VERSION"));
-        if let Some(user) = &url.user {
-            login = login.set_username(user);
-        }
-        if let Some(password) = &url.password {
-            login = login.set_password(password.reveal());
-        }
-        let client = address
-            .into_connection_info()
-            .map(|info| info.set_redis_settings(login))
-            .and_then(Client::open)
-            .map_err(|e| Error::Url { what: e.to_string() })?;
+        let dialer = Arc::new(Dialer::new(url, &options)?);
         let sent = Arc::new(AtomicU64::new(0));
         Ok(Self {
-            mailboxes: Mailboxes::new(client.clone(), sent.clone()),
-            client,
+            mailboxes: Mailboxes::new(dialer.clone(), sent.clone()),
+            dialer,
             url: url.to_string(),
             keys: Keys::new(url.db, options),
             commands: Mutex::new(None),
             discovery: Mutex::new(Discovery::default()),
+            rights: Rights::default(),
             sent,
             counted: Mutex::new(Counted { at: Instant::now(), ours: 0, all: None }),
         })
@@ -96,74 +83,92 @@ impl RedisBroker {
         if let Some(connection) = &*slot {
             return Ok(connection.clone());
         }
-        let config =
-            AsyncConnectionConfig::new().set_connection_timeout(Some(CONNECT)).set_response_timeout(Some(ANSWER));
-        let connection = self
-            .client
-            .get_multiplexed_async_connection_with_config(&config)
-            .await
-            .map_err(|e| self.error("CONNECT", &e))?;
+        let connection = self.dialer.commands(Some(self.dialer.answer)).await?;
         Ok(slot.insert(connection).clone())
     }
 
-    /// Runs commands. A broken connection is thrown away, so that the next call makes a new one.
+    /// Runs commands. A connection that broke, or leads to a server that is no master any more, is thrown away, so that
+    /// the next call makes a new one.
     async fn run<T: FromRedisValue>(&self, name: &'static str, pipe: &redis::Pipeline) -> Result<T> {
         let mut connection = self.connection().await?;
         self.sent.fetch_add(pipe.len() as u64, Ordering::Relaxed);
         let answer = pipe.query_async(&mut connection).await;
-        if let Err(error) = &answer
-            && (error.is_io_error() || error.is_connection_dropped() || error.is_timeout())
-        {
-            *self.commands.lock().await = None;
+        if let Err(error) = &answer {
+            self.forget_if_useless(error).await;
         }
         answer.map_err(|e| self.error(name, &e))
     }
 
-    fn error(&self, command: &'static str, error: &redis::RedisError) -> Error {
-        let url = self.url.clone();
-        let why = crate::text::clean(&describe(error)).to_string();
-        match error.code() {
-            Some("NOAUTH" | "WRONGPASS" | "NOPERM") => return Error::Refused { url, why },
-            _ if why.contains("NOAUTH") || why.contains("WRONGPASS") || why.contains("uthentication") => {
-                return Error::Refused { url, why };
-            }
-            _ if why.contains("out of range") || why.contains("invalid DB") => return Error::Refused { url, why },
-            _ => {}
-        }
-        match error.kind() {
-            redis::ErrorKind::Parse => Error::NotRedis { url },
-            redis::ErrorKind::AuthenticationFailed => Error::Refused { url, why },
-            _ if error.is_timeout() && command != "CONNECT" => Error::Timeout { url, command, secs: ANSWER.as_secs() },
-            _ if error.is_io_error() || error.is_connection_dropped() || command == "CONNECT" => {
-                Error::Unreachable { url, why }
-            }
-            _ => Error::Command { url, command, why },
+    async fn forget_if_useless(&self, error: &redis::RedisError) {
+        let broken = error.is_io_error() || error.is_connection_dropped() || error.is_timeout();
+        if broken || fault::is_read_only(error) {
+            *self.commands.lock().await = None;
         }
     }
-}
 
-/// The error in a few words: the operating system's numbers say nothing to a person.
-fn describe(error: &redis::RedisError) -> String {
-    if error.is_connection_refusal() {
-        return "connection refused".into();
+    fn error(&self, command: &'static str, error: &redis::RedisError) -> Error {
+        fault::error(&self.url, command, self.dialer.answer.as_secs(), error)
     }
-    if error.is_timeout() {
-        return "no answer in time".into();
+
+    /// Publishing to workers, and what came of it.
+    fn commanded<T>(&self, result: redis::RedisResult<T>) -> Result<T> {
+        let result = result.map_err(|e| match self.error("PUBLISH", &e) {
+            Error::Denied { url, why, .. } => {
+                let channel = self.keys.pidbox_channel();
+                Error::Denied { url, what: format!("PUBLISH to {}", crate::text::clean(&channel)), why }
+            }
+            other => other,
+        });
+        self.rights.note(Right::Control, &result);
+        result
     }
-    // Of several commands sent at once, the first that was refused says it all.
-    if let Some((_, first)) = error.clone().into_server_errors().as_deref().and_then(<[_]>::first) {
-        return format!("{} {}", first.code(), first.details().unwrap_or_default()).trim_end().to_owned();
+
+    /// Subscribes to both channels that events may come on. One of them will do: workers with `fanout_patterns` off
+    /// publish all events on one channel, the others on many.
+    async fn subscribe(&self, pubsub: &mut PubSub) -> Result<bool> {
+        let (pattern, channel) = (self.keys.event_pattern(), self.keys.event_channel());
+        let subscribing = async {
+            let many = pubsub.psubscribe(&pattern).await;
+            (many, pubsub.subscribe(&channel).await)
+        };
+        let late = |_| Error::Unreachable { url: self.url.clone(), why: "no answer in time".into() };
+        let (many, one) = timeout(self.dialer.answer, subscribing).await.map_err(late)?;
+        let denied = |result: &redis::RedisResult<()>| {
+            let why = fault::no_permission(result.as_ref().err()?)?;
+            Some(Error::Denied {
+                url: self.url.clone(),
+                what: format!("PSUBSCRIBE {}", crate::text::clean(&pattern)),
+                why,
+            })
+        };
+        match (denied(&many), denied(&one)) {
+            (Some(why), Some(_)) => {
+                self.rights.note::<()>(Right::Events, &Err(why));
+                return Ok(false);
+            }
+            (Some(_), None) => one.map_err(|e| self.error("SUBSCRIBE", &e))?,
+            (None, Some(_)) => many.map_err(|e| self.error("PSUBSCRIBE", &e))?,
+            (None, None) => many.and(one).map_err(|e| self.error("PSUBSCRIBE", &e))?,
+        }
+        self.rights.note(Right::Events, &Ok(()));
+        Ok(true)
     }
-    let text = match error.detail() {
-        Some(detail) if !detail.is_empty() => match error.code() {
-            Some(code) if !detail.starts_with(code) => format!("{code} {detail}"),
-            _ => detail.to_owned(),
-        },
-        _ => error.to_string(),
-    };
-    match text.find(" (os error") {
-        Some(end) => text[..end].to_owned(),
-        None => text,
+
+    /// A stream without events, for those who may not hear any: it lasts as long as the connection.
+    async fn silence(&self) -> Result<EventStream> {
+        let connection = self.dialer.commands(Some(self.dialer.answer)).await?;
+        let dialer = self.dialer.clone();
+        let silence = futures_util::stream::unfold((connection, dialer), |(mut connection, dialer)| async move {
+            loop {
+                tokio::time::sleep(CHECK).await;
+                let alive: redis::RedisResult<redis::Value> = redis::cmd("PING").query_async(&mut connection).await;
+                let stands = alive.err().is_none_or(|e| fault::no_permission(&e).is_some());
+                if !stands || dialer.has_moved().await {
+                    return None;
+                }
+            }
+        });
+        Ok(silence.boxed())
     }
 }
 
@@ -178,24 +183,20 @@ impl Broker for RedisBroker {
     }
 
     async fn events(&self) -> Result<EventStream> {
-        let connect = async {
-            let mut pubsub = self.client.get_async_pubsub().await?;
-            pubsub.psubscribe(self.keys.event_pattern()).await?;
-            // Workers with `fanout_patterns` off publish all events on this one channel.
-            pubsub.subscribe(self.keys.event_channel()).await?;
-            Ok::<_, redis::RedisError>(pubsub)
-        };
-        let pubsub = match tokio::time::timeout(CONNECT, connect).await {
-            Ok(pubsub) => pubsub.map_err(|e| self.error("CONNECT", &e))?,
-            Err(_) => {
-                return Err(Error::Unreachable { url: self.url.clone(), why: "no answer in time".into() });
-            }
-        };
+        let mut pubsub = self.dialer.subscription().await?;
+        // A subscription is made anew when the last one broke, or its server is no master any more: the other
+        // connections are of no use then either, even where they still seem to stand.
+        *self.commands.lock().await = None;
+        self.mailboxes.forget();
+        if !self.subscribe(&mut pubsub).await? {
+            return self.silence().await;
+        }
         let (sink, stream) = pubsub.split();
         let clock = Clock::system();
-        let check = tokio::time::interval_at(tokio::time::Instant::now() + CHECK, CHECK);
+        let check = interval_at(tokio::time::Instant::now() + CHECK, CHECK);
+        let dialer = self.dialer.clone();
         let messages = futures_util::stream::unfold((sink, stream, check), move |(mut sink, mut stream, mut check)| {
-            let clock = clock.clone();
+            let (clock, dialer) = (clock.clone(), dialer.clone());
             async move {
                 loop {
                     tokio::select! {
@@ -209,10 +210,11 @@ impl Broker for RedisBroker {
                             };
                             return Some((raw, (sink, stream, check)));
                         }
-                        // A half-open connection never ends by itself: no answer to a ping ends it.
+                        // A half-open connection never ends by itself: no answer to a ping ends it. Nor does one to a
+                        // server that was the master and lives on.
                         _ = check.tick() => {
-                            let alive = tokio::time::timeout(ANSWER, sink.ping::<redis::Value>()).await;
-                            if !matches!(alive, Ok(Ok(_))) {
+                            let alive = timeout(dialer.answer, sink.ping::<redis::Value>()).await;
+                            if !matches!(alive, Ok(Ok(_))) || dialer.has_moved().await {
                                 return None;
                             }
                         }
@@ -226,21 +228,27 @@ impl Broker for RedisBroker {
     async fn control(&self, request: &Request, expected: &[String], wait: Duration) -> Result<Vec<Reply>> {
         if !request.method.replies() {
             let expires = Clock::system().now() + wait;
-            let _: (i64,) = self
-                .run("PUBLISH", redis::pipe().publish(self.keys.pidbox_channel(), request.encode_redis(None, expires)))
-                .await?;
-            return Ok(Vec::new());
-        }
-        let mut mailbox = self.mailboxes.take(&self.keys).await.map_err(|e| self.error("CONNECT", &e))?;
-        match mailbox.ask(&self.keys, request, expected, wait).await {
-            Ok(asked) => {
-                if asked.reusable {
-                    self.mailboxes.give_back(mailbox);
-                }
-                Ok(asked.replies)
+            let mut connection = self.connection().await?;
+            let mut publish = redis::cmd("PUBLISH");
+            publish.arg(self.keys.pidbox_channel()).arg(request.encode_redis(None, expires));
+            self.sent.fetch_add(1, Ordering::Relaxed);
+            let sent: redis::RedisResult<i64> = publish.query_async(&mut connection).await;
+            if let Err(error) = &sent {
+                self.forget_if_useless(error).await;
             }
-            Err(error) => Err(self.error("PUBLISH", &error)),
+            return self.commanded(sent).map(|_| Vec::new());
         }
+        let mut mailbox = self.mailboxes.take(&self.keys).await?;
+        let asked = self.commanded(mailbox.ask(&self.keys, request, expected, wait).await)?;
+        match &asked.unreadable {
+            Some(error) => self.rights.note::<()>(Right::Replies, &Err(self.error("BRPOP", error))),
+            None if !asked.replies.is_empty() => self.rights.note(Right::Replies, &Ok(())),
+            None => {}
+        }
+        if asked.reusable {
+            self.mailboxes.give_back(mailbox);
+        }
+        Ok(asked.replies)
     }
 
     async fn publish(&self, message: &Outgoing) -> Result<()> {
@@ -267,12 +275,18 @@ impl Broker for RedisBroker {
 
     async fn health(&self) -> Result<Health> {
         let begun = Instant::now();
-        let _: (redis::Value,) = self.run("PING", redis::pipe().cmd("PING")).await?;
+        let pinged: Result<(redis::Value,)> = self.run("PING", redis::pipe().cmd("PING")).await;
+        // Also a refusal says that the broker is there, and how fast it answers.
+        if let Err(error) = pinged
+            && !matches!(error, Error::Denied { .. })
+        {
+            return Err(error);
+        }
         let rtt = begun.elapsed().as_secs_f64();
         let (mut health, all) = match self.run::<(String,)>("INFO", redis::pipe().cmd("INFO")).await {
             Ok((info,)) => (queues::read_info(&info), queues::commands(&info)),
             // A user without the right to ask still sees all the rest.
-            Err(Error::Refused { .. } | Error::Command { .. }) => {
+            Err(Error::Denied { .. } | Error::Command { .. }) => {
                 (Health { kind: "redis".into(), ..Health::default() }, None)
             }
             Err(other) => return Err(other),
@@ -281,6 +295,9 @@ impl Broker for RedisBroker {
         health.unacked = self.run::<(u64,)>("HLEN", redis::pipe().hlen(self.keys.unacked())).await.ok().map(|(n,)| n);
         health.rtt = rtt;
         health.visibility_timeout = Some(self.keys.visibility_timeout());
+        health.master = self.dialer.master();
+        health.queue_order = self.keys.queue_order().map(|order| crate::text::clean(order).to_string());
+        health.lacks = self.rights.lacks();
         if health.clients.is_none_or(|n| n < LISTED_CLIENTS) {
             let list = redis::pipe().cmd("CLIENT").arg("LIST").arg("TYPE").arg("pubsub").to_owned();
             health.backlog = self.run::<(String,)>("CLIENT", &list).await.ok().map(|(list,)| queues::backlog(&list));

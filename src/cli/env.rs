@@ -11,9 +11,10 @@ use super::args::Global;
 use super::look::Look;
 use crate::broker::{self, Broker, BrokerUrl};
 use crate::clock::Clock;
-use crate::config::{Flags, Settings, file};
+use crate::config::{Flags, Settings, file, resolve};
 use crate::history::audit::{Audit, Origin};
 use crate::ops::Ops;
+use crate::results::{self, Backend, ResultUrl};
 use crate::state::{Limits, Store};
 
 /// See the module.
@@ -24,7 +25,12 @@ pub struct Env {
     pub clock: Clock,
     /// Ends everything.
     pub stop: CancellationToken,
+    flags: Flags,
+    environment: resolve::Env,
 }
+
+/// Variables that say which cluster is meant: they hold until a person chooses another.
+const CLUSTER: [&str; 3] = ["FLOWER_TUI_BROKER", "CELERY_BROKER_URL", "FLOWER_TUI_PROFILE"];
 
 /// How long workers have to answer a command.
 const ANSWER: Duration = Duration::from_secs(3);
@@ -36,6 +42,7 @@ impl Env {
         let flags = Flags {
             broker: global.broker.clone(),
             broker_file: global.broker_file.clone(),
+            result_backend: global.result_backend.clone(),
             profile: global.profile.clone(),
             config: global.config.clone(),
             read_only: global.read_only,
@@ -58,7 +65,18 @@ impl Env {
             super::out::error(&format!("flower-tui: {path} holds a password and can be read by others: chmod 600 it"));
         }
         let look = Look::of(&settings)?;
-        Ok(Self { settings, look, clock: Clock::system(), stop: CancellationToken::new() })
+        Ok(Self { settings, look, clock: Clock::system(), stop: CancellationToken::new(), flags, environment })
+    }
+
+    /// The same on another profile, which was chosen later than all that flags and environment say of the cluster.
+    pub fn on_profile(&self, name: &str) -> anyhow::Result<Self> {
+        let mut environment = self.environment.clone();
+        environment.retain(|key, _| !CLUSTER.contains(&key.as_str()));
+        let profile = Some(name.to_owned());
+        let flags = Flags { profile, broker: None, broker_file: None, result_backend: None, ..self.flags.clone() };
+        let settings = Settings::resolve(&flags, &environment)?;
+        let look = Look::of(&settings)?;
+        Ok(Self { settings, look, clock: self.clock.clone(), stop: self.stop.clone(), flags, environment })
     }
 
     /// The broker's URL: what was said, else the usual place.
@@ -72,6 +90,21 @@ impl Env {
     /// The broker, not connected yet.
     pub fn broker(&self) -> anyhow::Result<Arc<dyn Broker>> {
         Ok(broker::open(&self.url()?, self.settings.transport_options.clone())?)
+    }
+
+    /// Where results are read, if there is such a place: what was said, else the broker's own Redis.
+    pub fn results(&self, broker: &BrokerUrl) -> anyhow::Result<Option<Arc<dyn Backend>>> {
+        let url = match (&self.settings.result_backend.value, broker) {
+            (Some(url), _) => url.clone(),
+            (None, BrokerUrl::Redis(_)) => ResultUrl::Redis(broker.clone()),
+            #[allow(unreachable_patterns)]
+            (None, _) => return Ok(None),
+        };
+        let mut options = self.settings.result_options.clone();
+        if options.use_ssl.is_none() {
+            options.use_ssl = self.settings.transport_options.use_ssl.clone();
+        }
+        Ok(results::open(&url, &options)?)
     }
 
     /// The broker, found to answer.

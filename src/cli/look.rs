@@ -11,8 +11,8 @@ use crate::filter;
 use crate::tui::Key;
 use crate::tui::action::Scope;
 use crate::tui::keys::{Binding, Keys};
-use crate::tui::options::{Options, SavedFilter, Times};
-use crate::tui::theme::Theme;
+use crate::tui::options::{Cluster, Options, SavedFilter, Times};
+use crate::tui::theme::{Role, Theme};
 
 /// See the module.
 pub struct Look {
@@ -61,9 +61,31 @@ impl Look {
             split: ui.split.value,
             fps: ui.fps.value,
             refresh: ui.refresh.value.map(Duration::from_secs_f64),
+            clusters: clusters(settings),
+            config: settings.config.as_deref().map(|path| path.display().to_string()),
             ..Options::default()
         }
     }
+}
+
+/// How a profile's colour is shown.
+pub fn color(name: Option<&str>) -> Option<Role> {
+    Some(match name? {
+        "red" => Role::Danger,
+        "yellow" => Role::Warn,
+        "green" => Role::Ok,
+        _ => Role::Accent,
+    })
+}
+
+fn clusters(settings: &Settings) -> Vec<Cluster> {
+    let cluster = |cluster: &crate::config::Cluster| Cluster {
+        name: cluster.name.clone(),
+        broker: cluster.broker.clone(),
+        color: color(cluster.color.as_deref()),
+        read_only: cluster.read_only,
+    };
+    settings.clusters.iter().map(cluster).collect()
 }
 
 fn theme(settings: &Settings) -> Result<Option<Theme>, Error> {
@@ -117,7 +139,6 @@ mod tests {
     use super::*;
     use crate::config::Flags;
     use crate::tui::action::Action;
-    use crate::tui::theme::Role;
 
     fn settings(text: &str, theme: &str) -> (tempfile::TempDir, Result<Settings, Error>) {
         let folder = tempfile::tempdir().unwrap();

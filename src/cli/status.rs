@@ -60,6 +60,12 @@ pub async fn run(env: &Env, format: Format) -> anyhow::Result<Exit> {
         health.version,
         human::seconds(health.rtt)
     ))?;
+    if let Some(master) = &health.master {
+        out::line(&format!("master   {master}"))?;
+    }
+    for lack in &health.lacks {
+        out::line(&format!("lacking  no permission to {}: {}", lack.what, lack.why))?;
+    }
     let online = workers.iter().filter(|w| w.online).count();
     let active: u64 = workers.iter().filter_map(|w| w.active).sum();
     out::line(&format!("workers  {online} of {} online, {active} tasks running", workers.len()))?;

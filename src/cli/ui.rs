@@ -11,10 +11,12 @@ use tokio_util::task::TaskTracker;
 
 use super::env::Env;
 use super::exit::{Exit, usage};
+use super::look;
 use crate::broker::{self, Broker, BrokerUrl};
 use crate::clock::Clock;
 use crate::config::{file, keep};
 use crate::feed::{Context, Feed};
+use crate::results::Backend;
 use crate::sim::{self, SimBroker};
 use crate::tui::app::{Options, Profile};
 use crate::tui::options::Offer;
@@ -27,6 +29,9 @@ use crate::tui::view::Leave;
 struct Cluster {
     broker: Arc<dyn Broker>,
     clock: Clock,
+    results: Option<Arc<dyn Backend>>,
+    /// It is the one that the profile in force is of.
+    of_profile: bool,
     /// Commands reach somebody: they are written to the audit log, and a missing broker is explained.
     real: bool,
 }
@@ -36,21 +41,35 @@ pub async fn run(env: Env, demo: Option<sim::Options>) -> anyhow::Result<Exit> {
     let clock = env.clock.clone();
     let cluster = match demo {
         Some(options) => simulated(&options, clock),
-        None => Cluster { broker: env.broker()?, clock, real: true },
+        None => connect(&env)?,
     };
     screen(env, cluster).await
 }
 
 /// Opens the screen on a broker that is none of the real ones.
 pub async fn run_on(env: Env, broker: Arc<dyn Broker>, clock: Clock) -> anyhow::Result<Exit> {
-    screen(env, Cluster { broker, clock, real: false }).await
+    screen(env, Cluster { broker, clock, results: None, of_profile: false, real: false }).await
+}
+
+/// The cluster that the settings name.
+fn connect(env: &Env) -> anyhow::Result<Cluster> {
+    let (broker, results) = (env.broker()?, env.results(&env.url()?)?);
+    Ok(Cluster { broker, clock: env.clock.clone(), results, of_profile: true, real: true })
+}
+
+/// A cluster whose broker somebody typed.
+fn typed(env: &Env, text: &str) -> anyhow::Result<Cluster> {
+    let url = BrokerUrl::parse(text)?;
+    let broker = broker::open(&url, env.settings.transport_options.clone())?;
+    Ok(Cluster { broker, clock: env.clock.clone(), results: env.results(&url)?, of_profile: false, real: true })
 }
 
 fn simulated(options: &sim::Options, clock: Clock) -> Cluster {
-    Cluster { broker: Arc::new(SimBroker::new(options, clock.clone())), clock, real: false }
+    let broker = Arc::new(SimBroker::new(options, clock.clone()));
+    Cluster { broker, clock, results: None, of_profile: false, real: false }
 }
 
-async fn screen(env: Env, mut cluster: Cluster) -> anyhow::Result<Exit> {
+async fn screen(mut env: Env, mut cluster: Cluster) -> anyhow::Result<Exit> {
     let dumb = std::env::var("TERM").is_ok_and(|term| term == "dumb");
     if dumb || !std::io::stdout().is_terminal() || !std::io::stdin().is_terminal() {
         return Err(usage("the screen needs a terminal; for text there is: flower-tui status"));
@@ -65,20 +84,37 @@ async fn screen(env: Env, mut cluster: Cluster) -> anyhow::Result<Exit> {
     });
     let _guard = term::Guard::enter(env.settings.mouse.value)?;
     let mut input = term::input();
-    // What was typed and could be kept.
-    let mut typed = None;
+    let mut begin = Begin::default();
     loop {
-        match session(&env, &cluster, &resized, &mut input, typed.take()).await? {
+        match session(&env, &cluster, &resized, &mut input, &mut begin).await? {
             Leave::Quit => return Ok(Exit::Done),
             Leave::Demo => cluster = simulated(&sim::Options::default(), env.clock.clone()),
-            Leave::Broker(text) => {
-                typed = Some(text.clone());
-                let url = BrokerUrl::parse(&text)?;
-                let broker = broker::open(&url, env.settings.transport_options.clone())?;
-                cluster = Cluster { broker, clock: env.clock.clone(), real: true };
-            }
+            Leave::Broker(text) => match typed(&env, &text) {
+                Ok(chosen) => {
+                    begin.typed = Some(text);
+                    cluster = chosen;
+                }
+                Err(why) => begin.notice = Some(format!("{why:#}")),
+            },
+            Leave::Profile(name) => match env.on_profile(&name).and_then(|chosen| Ok((connect(&chosen)?, chosen))) {
+                Ok((chosen_cluster, chosen)) => {
+                    cluster = chosen_cluster;
+                    env = chosen;
+                }
+                Err(why) => begin.notice = Some(format!("{name}: {why:#}")),
+            },
         }
     }
+}
+
+/// What one session leaves to the next.
+#[derive(Default)]
+struct Begin {
+    /// The theme that went by the terminal's background.
+    theme: Option<Theme>,
+    notice: Option<String>,
+    /// A broker that was typed and could be kept.
+    typed: Option<String>,
 }
 
 async fn session(
@@ -86,7 +122,7 @@ async fn session(
     cluster: &Cluster,
     resized: &watch::Receiver<Size>,
     input: &mut mpsc::Receiver<Vec<u8>>,
-    typed: Option<String>,
+    begin: &mut Begin,
 ) -> anyhow::Result<Leave> {
     let store = env.store();
     let stop = env.stop.child_token();
@@ -95,24 +131,26 @@ async fn session(
         store: store.clone(),
         clock: cluster.clock.clone(),
         stop: stop.clone(),
+        results: cluster.results.clone(),
     };
     let tracker = TaskTracker::new();
     let feed = Feed::start(&context, &tracker);
     let ops = env.ops(cluster.broker.clone(), store, cluster.clock.clone(), "ui", cluster.real);
     let settings = &env.settings;
     let file = settings.config.clone().or_else(file::default_path);
-    let kept = typed.zip(file);
+    let kept = begin.typed.take().zip(file);
     let colorfgbg = std::env::var("COLORFGBG").ok();
     let background = colorfgbg.as_deref().and_then(Theme::from_colorfgbg);
     let options = Options {
         profile: Profile {
-            name: settings.profile.value.clone().filter(|_| cluster.real),
-            danger: settings.danger,
+            name: settings.profile.value.clone().filter(|_| cluster.of_profile),
+            color: look::color(settings.color.as_deref()).filter(|_| cluster.of_profile),
             url: cluster.broker.url(),
         },
         welcome: cluster.real,
+        notice: begin.notice.take(),
         offer: kept.as_ref().map(|(_, file)| Offer { url: cluster.broker.url(), file: file.display().to_string() }),
-        ..env.look.options(settings, background.unwrap_or_else(Theme::dark))
+        ..env.look.options(settings, begin.theme.or(background).unwrap_or_else(Theme::dark))
     };
     let color = std::env::var("COLORTERM").unwrap_or_default();
     let wiring = Wiring {
@@ -128,6 +166,7 @@ async fn session(
     };
     let mut session = Session::new(options, std::io::stdout(), wiring);
     let leave = session.run(input).await;
+    begin.theme = Some(session.theme());
     stop.cancel();
     tracker.close();
     Ok(leave?)

@@ -9,6 +9,8 @@ use toml::Spanned;
 use super::Error;
 use super::ui::{self, Saved};
 use crate::broker::TransportOptions;
+use crate::broker::tls::{SslOptions, use_ssl};
+use crate::results::ResultUrl;
 
 /// Everything a config file can say.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
@@ -32,9 +34,15 @@ pub struct Profile {
     /// File that holds the broker URL, for those who keep passwords out of config files.
     pub broker_file: Option<String>,
     /// `red` marks a cluster where mistakes hurt.
-    pub color: Option<String>,
+    pub color: Option<Spanned<String>>,
     pub read_only: Option<bool>,
     pub transport_options: Option<TransportOptions>,
+    /// Where results are, as Celery's setting of this name says it.
+    pub result_backend: Option<String>,
+    pub result_backend_transport_options: Option<TransportOptions>,
+    /// TLS, as Celery's setting of this name says it.
+    #[serde(deserialize_with = "use_ssl")]
+    pub broker_use_ssl: Option<SslOptions>,
 }
 
 /// The screen.
@@ -135,6 +143,8 @@ pub fn shows_password(path: &Path, file: &File) -> bool {
     let open = std::fs::metadata(path).is_ok_and(|m| m.permissions().mode() & 0o077 != 0);
     let has = |p: &Profile| {
         p.broker.as_deref().and_then(|b| crate::broker::BrokerUrl::parse(b).ok()).is_some_and(|u| u.has_password())
+            || p.result_backend.as_deref().and_then(|b| ResultUrl::parse(b).ok()).is_some_and(|u| u.has_password())
+            || p.transport_options.as_ref().is_some_and(|o| o.sentinel_kwargs.password.is_some())
     };
     open && file.profiles.values().any(has)
 }
@@ -159,6 +169,9 @@ fn check(file: &File, path: Option<&Path>) -> Result<(), (usize, String)> {
         look(value.get_ref()).map(|_| ()).map_err(|why| (value.span().start, why))
     }
     let ui = &file.ui;
+    for profile in file.profiles.values() {
+        on(profile.color.as_ref(), |name| ui::color(name))?;
+    }
     on(ui.theme.as_ref(), |name| ui::theme(name, path))?;
     on(ui.times.as_ref(), |word| ui::times(word))?;
     on(ui.fps.as_ref(), |fps| ui::fps(*fps))?;
@@ -192,6 +205,9 @@ fn explain(message: &str, setting: &str) -> String {
     if let Some(text) = explain_type(message.trim(), setting) {
         return text;
     }
+    if message.starts_with("takes ") && !setting.is_empty() {
+        return format!("{setting} {}", message.trim());
+    }
     let Some(rest) = message.strip_prefix("unknown field `") else { return message.trim().to_owned() };
     let mut quoted = rest.split('`');
     let key = quoted.next().unwrap_or_default().to_owned();
@@ -221,6 +237,20 @@ mod tests {
             ("max_tasks = \"many\"\n", "line 1: max_tasks takes a whole number, not below zero, not \"many\""),
             ("\nread_only = 5\n", "line 2: read_only takes true or false, not 5"),
             ("[profiles.a]\nbroker = true\n", "line 2: broker takes a text in quotes, not true"),
+            ("[profiles.a]\ncolor = \"gren\"\n", "line 2: there is no color gren, did you mean green?"),
+            ("[profiles.a]\nbroker_use_ssl = 3\n", "line 2: broker_use_ssl takes true, false or a table, not 3"),
+            (
+                "[profiles.a.broker_use_ssl]\nssl_cert_reqs = \"x\"\n",
+                "line 2: ssl_cert_reqs takes \"required\", \"optional\" or \"none\"",
+            ),
+            (
+                "[profiles.a.transport_options]\nmaster_nam = \"m\"\n",
+                "line 2: there is no setting master_nam, did you mean master_name?",
+            ),
+            (
+                "[profiles.a.transport_options]\nsocket_timeout = -1\n",
+                "line 2: socket_timeout takes seconds, above zero",
+            ),
         ] {
             assert_eq!(wrong(text), format!("c.toml, {want}"));
         }

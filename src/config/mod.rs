@@ -1,10 +1,12 @@
 //! Settings: what was asked for by flag, environment, profile and file, in this order, and where each value came from.
 
+mod clusters;
 pub mod file;
 pub mod keep;
 pub mod resolve;
 pub mod ui;
 
+pub use clusters::Cluster;
 pub use resolve::{Flags, Settings, Source};
 
 /// The annotated default file.

@@ -4,15 +4,19 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use super::Error;
+use super::clusters::{self, Cluster};
 use super::file::{self, File, Places, Profile};
 use super::ui::{self, Ui};
+use crate::broker::tls::SslOptions;
 use crate::broker::{BrokerUrl, TransportOptions};
+use crate::results::ResultUrl;
 
 /// What the command line said. `None` is nothing.
 #[derive(Debug, Clone, Default)]
 pub struct Flags {
     pub broker: Option<String>,
     pub broker_file: Option<String>,
+    pub result_backend: Option<String>,
     pub profile: Option<String>,
     pub config: Option<PathBuf>,
     pub read_only: bool,
@@ -60,9 +64,14 @@ pub struct Settings {
     /// The URL as written; `None` where nothing was said, and then the usual place is tried.
     pub broker: From<Option<BrokerUrl>>,
     pub transport_options: TransportOptions,
+    /// `None` where nothing was said: then results are looked for in the broker, if that is a Redis.
+    pub result_backend: From<Option<ResultUrl>>,
+    pub result_options: TransportOptions,
     pub profile: From<Option<String>>,
-    /// The profile is marked as one where mistakes hurt.
-    pub danger: bool,
+    /// The profile's colour; red marks a cluster where mistakes hurt.
+    pub color: Option<String>,
+    /// All profiles there are.
+    pub clusters: Vec<Cluster>,
     pub read_only: From<bool>,
     pub max_tasks: From<u64>,
     /// Bytes.
@@ -197,8 +206,21 @@ impl Settings {
             flags.max_memory.as_deref().map(size).transpose().map_err(|why| Error(format!("--max-memory {why}")))?;
         Ok(Self {
             broker: broker(flags, r)?,
-            transport_options: values.transport_options.clone().unwrap_or_default(),
-            danger: matches!(values.color.as_deref(), Some("red")),
+            transport_options: TransportOptions {
+                use_ssl: values.broker_use_ssl.clone(),
+                ..values.transport_options.clone().unwrap_or_default()
+            },
+            result_backend: r.pick(
+                flags.result_backend.as_deref().map(result_url).transpose().map_err(Error)?,
+                &["FLOWER_TUI_RESULT_BACKEND", "CELERY_RESULT_BACKEND"],
+                result_url,
+                |_| None,
+                result_of_profile(r)?,
+                None,
+            )?,
+            result_options: values.result_backend_transport_options.clone().unwrap_or_default(),
+            color: ui::value(&values.color),
+            clusters: clusters::of(&r.file),
             profile,
             read_only: r.pick(
                 only(flags.read_only),
@@ -259,6 +281,7 @@ impl Settings {
             ("config", or_none(&self.config.as_ref().map(|p| p.display().to_string())), String::new()),
             ("profile", or_none(&self.profile.value), self.profile.source.to_string()),
             ("broker", or_none(&self.broker.value), self.broker.source.to_string()),
+            ("result_backend", self.results(), self.result_backend.source.to_string()),
             ("read_only", self.read_only.value.to_string(), self.read_only.source.to_string()),
             ("max_tasks", self.max_tasks.value.to_string(), self.max_tasks.source.to_string()),
             ("max_memory", crate::human::bytes(self.max_memory.value), self.max_memory.source.to_string()),
@@ -268,8 +291,42 @@ impl Settings {
             ("mouse", self.mouse.value.to_string(), self.mouse.source.to_string()),
             ("audit", self.audit.value.to_string(), self.audit.source.to_string()),
         ];
-        rows.into_iter().map(|(key, value, source)| (key.to_owned(), value, source)).chain(self.ui.table()).collect()
+        let rows = rows.into_iter().map(|(key, value, source)| (key.to_owned(), value, source));
+        rows.chain(self.unused()).chain(self.ui.table()).collect()
     }
+
+    /// Where results are looked for, in words.
+    fn results(&self) -> String {
+        match (&self.result_backend.value, &self.broker.value) {
+            (Some(url), _) => url.to_string(),
+            (None, Some(BrokerUrl::Redis(_)) | None) => "guessed: where the broker is".into(),
+            #[allow(unreachable_patterns)]
+            _ => "-".into(),
+        }
+    }
+
+    /// Transport options that were copied from an application and mean nothing here.
+    fn unused(&self) -> impl Iterator<Item = (String, String, String)> {
+        let (options, theirs) = (&self.transport_options, &self.transport_options.sentinel_kwargs);
+        let of_sentinels = theirs.unused().into_iter().map(|name| format!("sentinel_kwargs.{name}"));
+        let of_ssl = options.use_ssl.iter().flat_map(SslOptions::unused);
+        let names = options.unused().into_iter().chain(of_ssl).map(str::to_owned).chain(of_sentinels);
+        names.map(|name| (name, "accepted, of no use to a monitor".to_owned(), self.profile_source()))
+    }
+
+    fn profile_source(&self) -> String {
+        self.profile.value.clone().map_or_else(String::new, |name| Source::Profile(name).to_string())
+    }
+}
+
+fn result_url(text: &str) -> Result<Option<ResultUrl>, String> {
+    ResultUrl::parse(text.trim()).map(Some).map_err(|e| e.to_string())
+}
+
+fn result_of_profile(r: &Resolver<'_>) -> Result<Option<Option<ResultUrl>>, Error> {
+    let Some((name, profile)) = &r.profile else { return Ok(None) };
+    let Some(text) = &profile.result_backend else { return Ok(None) };
+    result_url(text).map(Some).map_err(|why| Error(format!("profile {name}, result_backend: {why}")))
 }
 
 fn find_profile(file: &File, name: &str) -> Result<Profile, Error> {
@@ -359,6 +416,35 @@ mod tests {
         let flags = Flags { broker: Some("redis://:hunter2@h".into()), ..Flags::default() };
         let settings = Settings::resolve(&flags, &env(&[])).expect("valid");
         assert!(!format!("{:?} {settings:?}", settings.table()).contains("hunter2"));
+    }
+
+    #[test]
+    fn what_a_monitor_has_no_use_for_is_named() {
+        let (_keep, path) = config(
+            "profile = \"a\"\n[profiles.a]\nbroker = \"sentinel://h\"\n[profiles.a.transport_options]\n\
+             master_name = \"m\"\nretry_on_timeout = true\nsentinel_kwargs = { password = \"hunter2\", db = 0 }\n",
+        );
+        let settings = Settings::resolve(&Flags { config: Some(path), ..Flags::default() }, &env(&[])).expect("valid");
+        let table = settings.table();
+        let unused: Vec<&str> =
+            table.iter().filter(|(_, value, _)| value.contains("no use")).map(|(name, ..)| name.as_str()).collect();
+        assert_eq!(unused, ["retry_on_timeout", "sentinel_kwargs.db"]);
+        assert!(!format!("{table:?} {settings:?}").contains("hunter2"));
+    }
+
+    #[test]
+    fn profiles_are_listed_without_passwords_and_with_what_is_wrong() {
+        let (_keep, path) = config(
+            "[profiles.a]\nbroker = \"redis://:hunter2@h\"\ncolor = \"red\"\n[profiles.b]\nbroker_file = \"/nowhere\"\n\
+             [profiles.c]\nread_only = true\n",
+        );
+        let settings = Settings::resolve(&Flags { config: Some(path), ..Flags::default() }, &env(&[])).expect("valid");
+        let brokers: Vec<Result<&str, &str>> =
+            settings.clusters.iter().map(|c| c.broker.as_deref().map_err(String::as_str)).collect();
+        assert_eq!(brokers[0], Ok("redis://:***@h:6379/0"));
+        assert!(brokers[1].is_err_and(|why| why.contains("can't read /nowhere")), "{brokers:?}");
+        assert_eq!(brokers[2], Err("it names no broker"));
+        assert_eq!((settings.clusters[0].color.as_deref(), settings.clusters[2].read_only), (Some("red"), true));
     }
 
     #[test]

@@ -20,6 +20,9 @@ pub const COLUMNS: [&str; 20] = [
     "try", "args", "kwargs", "result", "error", "eta", "root", "age",
 ];
 
+/// Colours a profile can have.
+pub const COLORS: [&str; 4] = ["red", "yellow", "green", "blue"];
+
 /// How times can be written.
 const TIMES: [&str; 3] = ["relative", "absolute", "utc"];
 
@@ -127,6 +130,10 @@ pub fn own_theme(name: &str, config: Option<&Path>) -> Option<std::path::PathBuf
 /// What stands at a place.
 pub(super) fn value<T: Clone>(value: &Option<Spanned<T>>) -> Option<T> {
     value.as_ref().map(|value| value.get_ref().clone())
+}
+
+pub(super) fn color(word: &str) -> Result<String, String> {
+    if COLORS.contains(&word) { Ok(word.to_owned()) } else { Err(meant("color", word, &COLORS)) }
 }
 
 pub(super) fn times(word: &str) -> Result<String, String> {

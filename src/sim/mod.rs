@@ -142,6 +142,7 @@ impl Broker for SimBroker {
             own_commands: None,
             backlog: Some(0),
             visibility_timeout: Some(3_600),
+            ..Health::default()
         })
     }
 }

@@ -61,6 +61,8 @@ impl Model {
                 }
                 self.peeks.put(peeked.clone());
             }
+            Update::Results { found, keep } => self.found(found, *keep),
+            Update::NoResults(why) => self.results_missing = Some(why.clone()),
             Update::Tick(at) => {
                 self.tick(*at);
                 self.forget_ended(*at);

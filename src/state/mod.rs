@@ -4,6 +4,7 @@
 //! an await.
 
 mod apply;
+mod canvases;
 pub mod doc;
 pub mod failure;
 pub mod inspected;
@@ -17,6 +18,7 @@ mod model;
 pub mod outage;
 pub mod peek;
 pub mod queue;
+mod results;
 pub mod series;
 pub mod stats;
 mod sweep;
@@ -33,6 +35,7 @@ use tokio::sync::watch;
 use crate::celery::TaskId;
 use crate::celery::event::Batch;
 use crate::celery::pidbox::Reply;
+use crate::celery::result::Stored;
 use crate::clock::Stamp;
 use crate::filter::Filter;
 
@@ -58,6 +61,13 @@ pub enum Update {
     Silent(Stamp, &'static str, Vec<String>),
     /// A look into a queue.
     Peeked(Arc<peek::Peeked>),
+    /// Documents of the result backend. Kept to be shown, or read only for the groups they name.
+    Results {
+        found: Vec<(TaskId, Stored)>,
+        keep: bool,
+    },
+    /// Why the result backend can't be read.
+    NoResults(String),
     /// Nothing but the time: closes rate buckets and notices silent workers.
     Tick(Stamp),
     /// The subscription stands, or has ended.

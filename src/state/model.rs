@@ -11,13 +11,15 @@ use crate::celery::event::Undecodable;
 use crate::clock::Stamp;
 
 use super::Version;
+use super::canvases::Canvases;
 use super::failure::Failures;
 use super::intern::{Interner, Sym};
 use super::journal::Journal;
 use super::marks::Marks;
 use super::outage::Outages;
-use super::peek::{Canvases, Look, Peeked, Peeks};
+use super::peek::{Look, Peeked, Peeks};
 use super::queue::{Flow, Queue};
+use super::results::Results;
 use super::series::Ring;
 use super::stats::{NameStats, Series};
 use super::task::{Route, RouteId, Task};
@@ -84,6 +86,8 @@ pub struct Model {
     pub(super) retry_of: HashMap<TaskId, TaskId>,
     pub(super) peeks: Peeks,
     pub(super) canvases: Canvases,
+    pub(super) results: Results,
+    pub(super) results_missing: Option<String>,
 }
 
 impl Model {
@@ -116,6 +120,8 @@ impl Model {
             retry_of: HashMap::new(),
             peeks: Peeks::default(),
             canvases: Canvases::default(),
+            results: Results::default(),
+            results_missing: None,
         }
     }
 
@@ -270,6 +276,16 @@ impl Model {
     /// What a task's message said of its workflow, if its message was seen.
     pub fn canvas(&self, id: &TaskId) -> Option<&Canvas> {
         self.canvases.get(id)
+    }
+
+    /// Tasks that are known to be members of a group, by messages or results that were seen.
+    pub fn members(&self, group: &str) -> &[TaskId] {
+        self.canvases.members(group)
+    }
+
+    /// Changes with everything that is learnt of workflows beyond what events tell.
+    pub fn canvas_version(&self) -> u64 {
+        self.canvases.version()
     }
 
     /// Rates and runtimes of the whole cluster.

@@ -1,7 +1,7 @@
 //! What was seen in queues by looking at their messages: kept for the last few looks, bounded in number and bytes; and
 //! how many messages are folded into groups.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use crate::celery::TaskId;
@@ -283,37 +283,6 @@ impl Peeks {
     }
 }
 
-/// Canvases that are kept.
-const CANVASES: usize = 10_000;
-/// Tasks they may name together.
-const STEPS: usize = 200_000;
-
-/// What messages said of their workflows, the oldest forgotten first.
-#[derive(Default)]
-pub(super) struct Canvases {
-    by_id: HashMap<TaskId, Canvas>,
-    order: VecDeque<TaskId>,
-    steps: usize,
-}
-
-impl Canvases {
-    pub fn put(&mut self, id: &TaskId, canvas: &Canvas) {
-        match self.by_id.insert(id.clone(), canvas.clone()) {
-            Some(before) => self.steps -= before.len(),
-            None => self.order.push_back(id.clone()),
-        }
-        self.steps += canvas.len();
-        while self.by_id.len() > CANVASES || (self.steps > STEPS && self.by_id.len() > 1) {
-            let Some(oldest) = self.order.pop_front() else { break };
-            self.steps -= self.by_id.remove(&oldest).map_or(0, |c| c.len());
-        }
-    }
-
-    pub fn get(&self, id: &TaskId) -> Option<&Canvas> {
-        self.by_id.get(id)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -426,15 +395,5 @@ mod tests {
             peeks.put(look(&n.to_string(), Err("no".into())));
         }
         assert!(peeks.get("q", Look::Waiting).is_none() && peeks.get("0", Look::Waiting).is_some());
-    }
-
-    #[test]
-    fn canvases_are_bounded_and_the_oldest_goes_first() {
-        let mut canvases = Canvases::default();
-        let id = |n: usize| TaskId::new(&n.to_string());
-        for n in 0..=CANVASES {
-            canvases.put(&id(n), &Canvas::default());
-        }
-        assert!(canvases.get(&id(0)).is_none() && canvases.get(&id(CANVASES)).is_some());
     }
 }

@@ -206,6 +206,7 @@ actions! {
     Pause         Global  ["p"]                      Looks    "pause"    "hold the view still"
     Copy          Global  ["y"]                      Looks    "copy"     "copy to the clipboard"
     TimeStyle     Global  ["T"]                      Looks    ""         "times as clock, UTC, or how long ago"
+    Clusters      Global  ["C"]                      Looks    ""         "another cluster: the profiles of the config file"
     Log           Global  ["L"]                      Looks    "log"      "commands and their replies"
     Palette       Global  [":"]                      Looks    "command"  "find an action, a tab, a task's name, a worker, a queue"
     Help          Global  ["?"]                      Looks    "help"     "all keys of this screen"

@@ -22,13 +22,13 @@ use super::view::{Answer, Cx, Effect, Leave, Outcome, View};
 use super::views::task::TaskScreen;
 use super::views::welcome::Welcome;
 use super::views::workflow::WorkflowScreen;
-use crate::broker::{Health, LinkState};
+use crate::broker::{Health, LinkState, Right};
 use crate::clock::Stamp;
 use crate::export::Export;
 use crate::feed::Interest;
 use crate::ops::{Command, Receipt, Risk};
 use crate::state::{Model, Scan, ScanRequest};
-use crate::text::Clean;
+use crate::text::{Clean, clean};
 
 pub use super::header::Profile;
 pub use super::options::Options;
@@ -75,6 +75,8 @@ pub struct App {
     /// Commands under way.
     running: usize,
     quitting: bool,
+    /// The broker lets us send nothing; and whether read-only was asked for besides.
+    refused: Option<bool>,
     toast: Option<(Clean, Role, Stamp)>,
     /// Events seen when the view was held still.
     paused: Option<(Stamp, u64)>,
@@ -102,6 +104,7 @@ const LOGGED: usize = 500;
 
 impl App {
     pub fn new(options: Options) -> Self {
+        let toast = options.notice.as_deref().map(|text| (clean(text), Role::Warn, Stamp::EPOCH));
         let welcome = options.welcome.then(|| Welcome::new(options.profile.url.clone()));
         Self {
             options,
@@ -116,7 +119,8 @@ impl App {
             receipts: Vec::new(),
             running: 0,
             quitting: false,
-            toast: None,
+            refused: None,
+            toast,
             paused: None,
             unsynced: true,
             notes: Vec::new(),
@@ -171,6 +175,7 @@ impl App {
         if key.name() == ALWAYS_QUITS {
             return self.quit();
         }
+        self.heed_rights(world.health);
         if self.unsynced {
             self.sync(model, world);
         }
@@ -301,6 +306,10 @@ impl App {
             self.layers.push(Box::new(menu));
             return Vec::new();
         }
+        if action == Action::Clusters {
+            self.layers.push(Box::new(Choose::clusters(&self.options)));
+            return Vec::new();
+        }
         if action == Action::Back && self.step_back() {
             return Vec::new();
         }
@@ -394,7 +403,7 @@ impl App {
             Effect::Say(text) => self.say(&text, Role::Warn, world.now),
             Effect::GoTab(tab) if tab < TABS.len() => self.go_to_tab(tab),
             Effect::GoTab(_) => {}
-            Effect::Leave(leave) => return vec![Do::Leave(leave)],
+            Effect::Leave(leave) => return self.leave(leave),
         }
         Vec::new()
     }
@@ -442,16 +451,36 @@ impl App {
     }
 
     fn quit(&mut self) -> Vec<Do> {
+        self.leave(Leave::Quit)
+    }
+
+    /// Goes, unless somebody should first hear what came of a command.
+    fn leave(&mut self, leave: Leave) -> Vec<Do> {
         if self.running > 0 && !std::mem::replace(&mut self.quitting, true) {
-            self.toast = Some((Clean::own("a command is under way: once more quits"), Role::Warn, Stamp::EPOCH));
+            let what = if leave == Leave::Quit { "once more quits" } else { "once more leaves" };
+            self.toast = Some((crate::clean!("a command is under way: {what}"), Role::Warn, Stamp::EPOCH));
             return Vec::new();
         }
-        vec![Do::Leave(Leave::Quit)]
+        vec![Do::Leave(leave)]
+    }
+
+    /// Where the broker lets us send nothing, we don't offer it.
+    fn heed_rights(&mut self, health: Option<&Health>) {
+        let refused = health.is_some_and(|health| health.lack(Right::Control).is_some());
+        match self.refused {
+            None if refused => self.refused = Some(std::mem::replace(&mut self.options.read_only, true)),
+            Some(asked_for) if !refused => {
+                self.options.read_only = asked_for;
+                self.refused = None;
+            }
+            _ => {}
+        }
     }
 
     /// Copies everything that will be seen out of the model.
     pub fn sync(&mut self, model: &Model, world: &World<'_>) {
         self.unsynced = false;
+        self.heed_rights(world.health);
         if self.welcome.as_ref().is_some_and(Welcome::is_over) {
             self.welcome = None;
         }
@@ -495,7 +524,13 @@ impl App {
             let held = crate::human::count(held);
             self.notes.push((crate::clean!("paused at {time}, {held} events since"), Role::Warn));
         }
-        if self.options.read_only {
+        let lacks = |right| world.health.is_some_and(|health| health.lack(right).is_some());
+        if lacks(Right::Events) {
+            self.notes.push((Clean::own("NO EVENTS: no permission"), Role::Warn));
+        }
+        if lacks(Right::Control) {
+            self.notes.push((Clean::own("READ-ONLY: no permission"), Role::Warn));
+        } else if self.options.read_only {
             self.notes.push((Clean::own("READ-ONLY"), Role::Warn));
         }
         // A message of before the session's first frame has no time yet.

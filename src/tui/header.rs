@@ -14,8 +14,8 @@ use crate::text::{Clean, clean};
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Profile {
     pub name: Option<String>,
-    /// Shown in a warning colour: nobody should shut down the wrong cluster.
-    pub danger: bool,
+    /// Nobody should shut down the wrong cluster.
+    pub color: Option<Role>,
     pub url: String,
 }
 
@@ -54,13 +54,25 @@ impl Header {
         let mut parts = vec![Part::new(Clean::own("flower-tui"), Role::Faint, 9)];
         // Which cluster it is stays to the last: its name, or where it is when it has none.
         let mut url = Part::new(clean(&profile.url), Role::Muted, 7);
+        // Of several servers the one in use says more than where the way to it begins.
+        if let Some(master) = cx.health.and_then(|health| health.master.as_deref()) {
+            url = Part { text: crate::clean!("sentinel {master}"), short: Some(clean(master)), ..url };
+        }
         match &profile.name {
             Some(name) => {
-                parts.push(Part::new(clean(name), if profile.danger { Role::Danger } else { Role::Accent }, 1));
+                parts.push(Part::new(clean(name), profile.color.unwrap_or(Role::Accent), 1));
             }
-            None => url = Part { role: Role::Text, goes: 1, short: Some(clean(place(&profile.url))), ..url },
+            None => {
+                let short = url.short.take().unwrap_or_else(|| clean(place(&profile.url)));
+                url = Part { role: Role::Text, goes: 1, short: Some(short), ..url };
+            }
         }
         parts.push(url);
+        // What speaks Redis and is another server.
+        let kind = cx.health.map(|health| health.kind.as_str());
+        if let Some(kind) = kind.filter(|kind| ["valkey", "keydb", "dragonfly"].contains(kind)) {
+            parts.push(Part::new(clean(kind), Role::Muted, 8));
+        }
         parts.push(link(cx));
         if let Some(slow) = round_trip.filter(|rtt| rtt.as_millis() >= 150) {
             parts.push(Part::new(crate::clean!("link {} ms", slow.as_millis()), Role::Muted, 4));

@@ -7,7 +7,7 @@ use regex_lite::Regex;
 
 use super::header::Profile;
 use super::keys::Keys;
-use super::theme::Theme;
+use super::theme::{Role, Theme};
 
 /// See the module.
 #[derive(Clone, Debug)]
@@ -34,6 +34,22 @@ pub struct Options {
     pub fps: u32,
     /// Pause between two frames that only bring new data, at least.
     pub refresh: Option<Duration>,
+    /// What can be switched to.
+    pub clusters: Vec<Cluster>,
+    /// Where the config file is, or would be.
+    pub config: Option<String>,
+    /// Something to say at the start.
+    pub notice: Option<String>,
+}
+
+/// A cluster that can be switched to.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Cluster {
+    pub name: String,
+    /// Where its broker is, without the password; or why it can't be used.
+    pub broker: Result<String, String>,
+    pub color: Option<Role>,
+    pub read_only: bool,
 }
 
 /// A broker that was typed, and could be kept.
@@ -83,6 +99,9 @@ impl Default for Options {
             split: None,
             fps: 30,
             refresh: None,
+            clusters: Vec::new(),
+            config: None,
+            notice: None,
         }
     }
 }

@@ -112,6 +112,11 @@ impl<W: Write> Session<W> {
         }
     }
 
+    /// The theme in force, which may have followed the terminal's background.
+    pub fn theme(&self) -> Theme {
+        self.app.options.theme
+    }
+
     /// Runs until the person leaves or the process is told to end.
     pub async fn run(&mut self, input: &mut mpsc::Receiver<Vec<u8>>) -> io::Result<Leave> {
         let mut seen = 0;

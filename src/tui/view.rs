@@ -135,7 +135,10 @@ pub enum Answer {
 pub enum Leave {
     Quit,
     Demo,
+    /// For the broker of this URL.
     Broker(String),
+    /// For the cluster of this profile.
+    Profile(String),
 }
 
 /// A tab, a full screen, or something that lies on top.

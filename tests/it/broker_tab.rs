@@ -31,7 +31,7 @@ fn look(stage: &mut Stage) {
     stage.draw();
     let Some(wanted) = stage.app.interest().queue else { return };
     let (broker, stop) = (Arc::new(stage.sim.clone()), Default::default());
-    let context = Context { broker, store: stage.store.clone(), clock: stage.clock.clone(), stop };
+    let context = Context { broker, store: stage.store.clone(), clock: stage.clock.clone(), stop, results: None };
     let (sender, mut receiver) = tokio::sync::mpsc::channel(64);
     assert!(run(feed::look(&context, &wanted, &|| true, &sender)), "to its end");
     drop(sender);

@@ -10,7 +10,7 @@ use flower_tui::sim::{Options as SimOptions, Scenario, SimBroker};
 use flower_tui::state::{Limits, Store, Update};
 use flower_tui::tui::Key;
 use flower_tui::tui::app::{App, Do, Options, Profile, World};
-use flower_tui::tui::theme::Theme;
+use flower_tui::tui::theme::{Role, Theme};
 use ratatui::Terminal;
 use ratatui::backend::TestBackend;
 use ratatui::layout::Size;
@@ -35,7 +35,11 @@ impl Stage {
         let clock = Clock::manual(Stamp::from_micros(NOON));
         let options = Options {
             theme,
-            profile: Profile { name: Some("production".into()), danger: true, url: "redis://cache-1:6379/0".into() },
+            profile: Profile {
+                name: Some("production".into()),
+                color: Some(Role::Danger),
+                url: "redis://cache-1:6379/0".into(),
+            },
             ..Options::default()
         };
         let mut stage = Self {

@@ -66,17 +66,22 @@ impl Keys {
     }
 
     pub fn unacked(&self) -> String {
-        self.key("unacked")
+        self.key(&self.options.unacked_key)
     }
 
     /// The sorted set that tells when each unacknowledged message was delivered.
     pub fn unacked_index(&self) -> String {
-        self.key("unacked_index")
+        self.key(&self.options.unacked_index_key)
     }
 
     /// Seconds after which an unacknowledged message is given out again.
     pub fn visibility_timeout(&self) -> u64 {
         self.options.visibility_timeout
+    }
+
+    /// How workers choose between their queues, where the application says so.
+    pub fn queue_order(&self) -> Option<&str> {
+        self.options.queue_order_strategy.as_deref()
     }
 
     /// Pattern of the sets that hold bindings.

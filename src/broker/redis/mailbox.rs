@@ -6,11 +6,14 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use parking_lot::Mutex;
+use redis::RedisResult;
 use redis::aio::MultiplexedConnection;
-use redis::{AsyncConnectionConfig, Client, RedisResult};
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 
+use super::dial::Dialer;
+use super::fault;
 use super::keys::Keys;
+use crate::broker::Result;
 use crate::celery::TaskId;
 use crate::celery::pidbox::{Reply, ReplyTo, Request};
 use crate::clock::Clock;
@@ -20,7 +23,7 @@ const LINGER: i64 = 3_600;
 
 /// Mailboxes that nobody waits at.
 pub(super) struct Mailboxes {
-    client: Client,
+    dialer: Arc<Dialer>,
     idle: Mutex<Vec<Mailbox>>,
     /// Commands sent so far, by all of the broker's connections.
     sent: Arc<AtomicU64>,
@@ -32,6 +35,8 @@ pub(super) struct Mailbox {
     /// Without the global prefix: workers add their own.
     name: String,
     sent: Arc<AtomicU64>,
+    /// How long the server may take for what does not wait.
+    answer: Duration,
 }
 
 /// What came of a request.
@@ -39,31 +44,35 @@ pub(super) struct Asked {
     pub replies: Vec<Reply>,
     /// Nothing is under way on the connection any more.
     pub reusable: bool,
+    /// The request went out, and what was answered we may not read.
+    pub unreadable: Option<redis::RedisError>,
 }
 
 impl Mailboxes {
-    pub fn new(client: Client, sent: Arc<AtomicU64>) -> Self {
-        Self { client, idle: Mutex::new(Vec::new()), sent }
+    pub fn new(dialer: Arc<Dialer>, sent: Arc<AtomicU64>) -> Self {
+        Self { dialer, idle: Mutex::new(Vec::new()), sent }
     }
 
-    pub async fn take(&self, keys: &Keys) -> RedisResult<Mailbox> {
+    pub async fn take(&self, keys: &Keys) -> Result<Mailbox> {
         let idle = self.idle.lock().pop();
-        if let Some(mut mailbox) = idle {
+        if let Some(mailbox) = idle {
             mailbox.count(1);
-            // Also finds out whether the connection still stands; a dead one is replaced.
-            let cleared: RedisResult<i64> =
-                redis::cmd("DEL").arg(keys.own(&mailbox.name)).query_async(&mut mailbox.connection).await;
-            if cleared.is_ok() {
+            // Also finds out whether the connection still stands, and leads to a master; if not it is replaced.
+            let clear = redis::cmd("DEL").arg(keys.own(&mailbox.name)).to_owned();
+            let cleared: RedisResult<i64> = mailbox.run(clear.query_async(&mut mailbox.connection.clone())).await;
+            if cleared.as_ref().err().is_none_or(|e| fault::no_permission(e).is_some()) {
                 return Ok(mailbox);
             }
         }
-        let config = AsyncConnectionConfig::new()
-            .set_connection_timeout(Some(super::CONNECT))
-            // Waiting for replies has its own limit.
-            .set_response_timeout(None);
-        let connection = self.client.get_multiplexed_async_connection_with_config(&config).await?;
+        // Waiting for replies has its own limit.
+        let connection = self.dialer.commands(None).await?;
         let name = format!("flower-tui:reply:{}", TaskId::random());
-        Ok(Mailbox { connection, name, sent: self.sent.clone() })
+        Ok(Mailbox { connection, name, sent: self.sent.clone(), answer: self.dialer.answer })
+    }
+
+    /// Forgets all connections: they lead to a server that is not the right one any more.
+    pub fn forget(&self) {
+        self.idle.lock().clear();
     }
 
     pub fn give_back(&self, mailbox: Mailbox) {
@@ -74,6 +83,14 @@ impl Mailboxes {
 impl Mailbox {
     fn count(&self, commands: u64) {
         self.sent.fetch_add(commands, Ordering::Relaxed);
+    }
+
+    /// Waits for an answer that comes at once, or never.
+    async fn run<T>(&self, answer: impl Future<Output = RedisResult<T>>) -> RedisResult<T> {
+        match timeout(self.answer, answer).await {
+            Ok(answer) => answer,
+            Err(_) => Err(std::io::Error::from(std::io::ErrorKind::TimedOut).into()),
+        }
     }
 
     /// Publishes the request and collects replies.
@@ -89,11 +106,7 @@ impl Mailbox {
         let payload = request.encode_redis(Some(&reply_to), Clock::system().now() + wait);
         let publish = redis::cmd("PUBLISH").arg(keys.pidbox_channel()).arg(payload).to_owned();
         self.count(1);
-        let listeners: i64 = match tokio::time::timeout(super::ANSWER, publish.query_async(&mut self.connection)).await
-        {
-            Ok(listeners) => listeners?,
-            Err(_) => return Err(std::io::Error::from(std::io::ErrorKind::TimedOut).into()),
-        };
+        let listeners: i64 = self.run(publish.query_async(&mut self.connection.clone())).await?;
         let mut replies: Vec<Reply> = Vec::new();
         let mut reusable = true;
         // With nobody listening there is nothing to wait for.
@@ -106,14 +119,17 @@ impl Mailbox {
             // Whole seconds, which every Redis understands; our own limit is the exact one.
             let pop = redis::cmd("BRPOP").arg(list).arg(left.as_secs() + 1).to_owned();
             self.count(1);
-            let popped: Option<(String, Vec<u8>)> =
-                match tokio::time::timeout(left, pop.query_async(&mut self.connection)).await {
-                    Ok(popped) => popped?,
-                    Err(_) => {
-                        reusable = false;
-                        break;
-                    }
-                };
+            let popped: Option<(String, Vec<u8>)> = match timeout(left, pop.query_async(&mut self.connection)).await {
+                // The request went out all the same.
+                Ok(Err(error)) if fault::no_permission(&error).is_some() => {
+                    return Ok(Asked { replies, reusable: true, unreadable: Some(error) });
+                }
+                Ok(popped) => popped?,
+                Err(_) => {
+                    reusable = false;
+                    break;
+                }
+            };
             let Some((_, bytes)) = popped else { break };
             // What can't be read or answers an earlier request is not ours.
             if let Ok(Some(reply)) = Reply::decode_redis(&bytes, &reply_to.ticket) {
@@ -123,16 +139,20 @@ impl Mailbox {
         if reusable && listeners > 0 {
             self.let_late_replies_vanish(keys).await?;
         }
-        Ok(Asked { replies, reusable })
+        Ok(Asked { replies, reusable, unreadable: None })
     }
 
     /// A late reply joins a list that has an end, instead of making one that has none.
     async fn let_late_replies_vanish(&mut self, keys: &Keys) -> RedisResult<()> {
         let list = keys.own(&self.name);
         self.count(4);
-        let _: redis::Value =
-            redis::pipe().atomic().rpush(&list, "").expire(&list, LINGER).query_async(&mut self.connection).await?;
-        Ok(())
+        let mut end = redis::pipe();
+        end.atomic().rpush(&list, "").expire(&list, LINGER);
+        let ended: RedisResult<redis::Value> = self.run(end.query_async(&mut self.connection.clone())).await;
+        match ended {
+            Err(error) if fault::no_permission(&error).is_none() => Err(error),
+            _ => Ok(()),
+        }
     }
 }
 

@@ -5,8 +5,10 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::time::{Duration, Instant};
 
+use redis::RedisResult;
+
 use super::RedisBroker;
-use crate::broker::{Health, Result};
+use crate::broker::{Error, Health, Result, Right};
 use crate::celery::message::Message;
 use crate::celery::queue::{Depth, is_internal};
 
@@ -50,9 +52,12 @@ pub(super) async fn depths(broker: &RedisBroker, names: &[String]) -> Result<Vec
     let depths = all
         .iter()
         .zip(lists.chunks(steps.len().max(1)))
-        .map(|(name, lists)| {
-            let length = |list: &String| lengths.get(list).copied().unwrap_or(0);
-            let by_priority: Vec<(u8, u64)> = steps.iter().copied().zip(lists.iter().map(length)).collect();
+        .map(|(name, lists)| (name, lists.iter().map(|list| lengths.get(list)).collect::<Vec<_>>()))
+        // What we may not read is not empty: it is left out.
+        .filter(|(_, lengths)| lengths.iter().any(|n| n.is_some_and(RedisResult::is_ok)))
+        .map(|(name, lengths)| {
+            let length = |n: &Option<&RedisResult<u64>>| n.and_then(|n| n.as_ref().ok()).copied().unwrap_or(0);
+            let by_priority: Vec<(u8, u64)> = steps.iter().copied().zip(lengths.iter().map(length)).collect();
             Depth {
                 name: name.clone(),
                 ready: by_priority.iter().map(|(_, n)| n).sum(),
@@ -63,15 +68,28 @@ pub(super) async fn depths(broker: &RedisBroker, names: &[String]) -> Result<Vec
             }
         })
         .collect();
+    note_unreadable(broker, &lists, &lengths);
     Ok(depths)
 }
 
-/// The lengths of lists that are not empty, and how many messages are not acknowledged.
+/// The first list that could not be read for want of permission stands for all.
+fn note_unreadable(broker: &RedisBroker, lists: &[String], lengths: &HashMap<String, RedisResult<u64>>) {
+    let denied = lists.iter().find_map(|list| {
+        let why = super::fault::no_permission(lengths.get(list)?.as_ref().err()?)?;
+        Some(Error::Denied { url: String::new(), what: format!("LLEN {}", crate::text::clean(list)), why })
+    });
+    match denied {
+        Some(denied) => broker.rights.note::<()>(Right::Queues, &Err(denied)),
+        None => broker.rights.note(Right::Queues, &Ok(())),
+    }
+}
+
+/// The length of each list, or why it can't be told; and how many messages are not acknowledged.
 async fn lengths(
     broker: &RedisBroker,
     discovery: &mut Discovery,
     lists: &[String],
-) -> Result<(HashMap<String, u64>, Option<u64>)> {
+) -> Result<(HashMap<String, RedisResult<u64>>, Option<u64>)> {
     let known: HashSet<&String> = lists.iter().collect();
     discovery.filled.retain(|list, at| at.elapsed() < FILLED_AGE && known.contains(list));
     let (filled, empty): (Vec<&String>, Vec<&String>) =
@@ -84,24 +102,25 @@ async fn lengths(
     if !empty.is_empty() {
         pipe.cmd("EXISTS").arg(&empty);
     }
-    let mut answers: Vec<Option<u64>> = broker.run("LLEN", pipe.ignore_errors()).await?;
+    let mut answers: Vec<RedisResult<u64>> = broker.run("LLEN", pipe.ignore_errors()).await?;
     // Who may not ask whether a list exists is told its length.
-    let exist = if empty.is_empty() { Some(0) } else { answers.pop().flatten() };
+    let exist = if empty.is_empty() { Some(0) } else { answers.pop().and_then(RedisResult::ok) };
     let mut answers = answers.into_iter();
-    let unacked = answers.next().flatten();
-    let mut found: Vec<(&String, Option<u64>)> = filled.into_iter().zip(answers).collect();
-    if exist != Some(0) {
+    let unacked = answers.next().and_then(RedisResult::ok);
+    let mut found: HashMap<String, RedisResult<u64>> = filled.into_iter().cloned().zip(answers).collect();
+    if exist == Some(0) {
+        found.extend(empty.into_iter().map(|list| (list.clone(), Ok(0))));
+    } else {
         let mut pipe = redis::pipe();
         for list in &empty {
             pipe.llen(*list);
         }
-        let answers: Vec<Option<u64>> = broker.run("LLEN", pipe.ignore_errors()).await?;
-        found.extend(empty.into_iter().zip(answers));
+        let answers: Vec<RedisResult<u64>> = broker.run("LLEN", pipe.ignore_errors()).await?;
+        found.extend(empty.into_iter().cloned().zip(answers));
     }
-    let lengths: HashMap<String, u64> =
-        found.into_iter().filter_map(|(list, n)| Some((list.clone(), n.filter(|n| *n > 0)?))).collect();
-    discovery.filled.extend(lengths.keys().map(|list| (list.clone(), Instant::now())));
-    Ok((lengths, unacked))
+    let full = found.iter().filter(|(_, n)| n.as_ref().is_ok_and(|n| *n > 0));
+    discovery.filled.extend(full.map(|(list, _)| (list.clone(), Instant::now())));
+    Ok((found, unacked))
 }
 
 impl Discovery {
@@ -123,13 +142,19 @@ async fn discover(broker: &RedisBroker, discovery: &mut Discovery) -> Result<()>
     for _ in 0..SCAN_STEPS {
         let mut pipe = redis::pipe();
         pipe.cmd("SCAN").arg(discovery.cursor).arg("MATCH").arg(broker.keys.bindings_pattern()).arg("COUNT").arg(1_000);
-        let ((cursor, keys),): ((u64, Vec<String>),) = broker.run("SCAN", &pipe).await?;
+        let scanned: Result<((u64, Vec<String>),)> = broker.run("SCAN", &pipe).await;
+        // Queues are known from events and workers too.
+        let Some(((cursor, keys),)) = broker.rights.permitted(Right::Discovery, scanned)? else {
+            discovery.complete_at = Some(Instant::now());
+            break;
+        };
         for key in keys {
             let Some(exchange) = broker.keys.exchange(&key) else { continue };
             if is_internal(exchange) {
                 continue;
             }
-            let (members,): (Vec<String>,) = broker.run("SMEMBERS", redis::pipe().smembers(&key)).await?;
+            let members: Result<(Vec<String>,)> = broker.run("SMEMBERS", redis::pipe().smembers(&key)).await;
+            let Some((members,)) = broker.rights.permitted(Right::Discovery, members)? else { continue };
             for member in &members {
                 if let Some((routing_key, queue)) = broker.keys.binding(member) {
                     discovery.queues.insert(queue.to_owned());
@@ -155,8 +180,12 @@ async fn unacked(broker: &RedisBroker, discovery: &mut Discovery, total: Option<
             if discovery.unacked.as_ref().is_some_and(|(at, _)| at.elapsed() < UNACKED_AGE) {
                 return Ok(());
             }
-            let (values,): (Vec<String>,) =
-                broker.run("HVALS", redis::pipe().cmd("HVALS").arg(broker.keys.unacked())).await?;
+            let values: Result<(Vec<String>,)> =
+                broker.run("HVALS", redis::pipe().cmd("HVALS").arg(broker.keys.unacked())).await;
+            let Some((values,)) = broker.rights.permitted(Right::Unacked, values)? else {
+                discovery.unacked = None;
+                return Ok(());
+            };
             let mut by_queue = BTreeMap::new();
             for value in &values {
                 // The envelope is not looked into.
@@ -187,9 +216,9 @@ pub(super) async fn next_in_line(broker: &RedisBroker, depths: &mut [Depth]) -> 
     for (_, key) in &waiting {
         pipe.lindex(key, -1);
     }
-    let next: Vec<Option<Vec<u8>>> = broker.run("LINDEX", &pipe).await?;
+    let next: Vec<RedisResult<Option<Vec<u8>>>> = broker.run("LINDEX", pipe.ignore_errors()).await?;
     for ((i, _), bytes) in waiting.iter().zip(next) {
-        depths[*i].next.extend(bytes.and_then(|b| Message::decode(&b).ok()).map(|m| m.id));
+        depths[*i].next.extend(bytes.ok().flatten().and_then(|b| Message::decode(&b).ok()).map(|m| m.id));
     }
     Ok(())
 }
@@ -200,9 +229,14 @@ pub(super) fn read_info(info: &str) -> Health {
         info.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix(':')).map(|v| v.trim().to_owned())
     };
     let number = |key: &str| field(key).and_then(|v| v.parse::<u64>().ok());
-    let (kind, version) = match (field("valkey_version"), field("redis_version")) {
-        (Some(version), _) => ("valkey", version),
-        (None, version) => ("redis", version.unwrap_or_default()),
+    let told = [("valkey", "valkey_version"), ("dragonfly", "dragonfly_version")];
+    let (kind, version) = match told.into_iter().find_map(|(kind, key)| Some((kind, field(key)?))) {
+        Some(told) => told,
+        // KeyDB gives no name; these two are its own (KeyDB, `server.cpp`, `genRedisInfoString`).
+        None if field("mvcc_depth").or(field("server_threads")).is_some() => {
+            ("keydb", field("redis_version").unwrap_or_default())
+        }
+        None => ("redis", field("redis_version").unwrap_or_default()),
     };
     Health {
         kind: kind.into(),
@@ -241,6 +275,13 @@ mod tests {
         assert_eq!((health.uptime, health.memory_used, health.memory_max), (Some(99), Some(1024), None));
         assert_eq!(commands("a:1\r\ntotal_commands_processed:54\r\n"), Some(54));
         assert_eq!(backlog("id=3 addr=1.2.3.4:5 obl=0 oll=2 omem=20504 cmd=psubscribe\nid=4 omem=0 cmd=x\n"), 20_504);
-        assert_eq!(read_info("redis_version:7.2.4\r\nvalkey_version:8.0.1\r\n").kind, "valkey");
+        for (info, kind, version) in [
+            ("redis_version:7.2.4\r\nvalkey_version:8.0.1\r\n", "valkey", "8.0.1"),
+            ("redis_version:6.3.4\r\nserver_threads:2\r\nmvcc_depth:0\r\n", "keydb", "6.3.4"),
+            ("redis_version:7.4.0\r\ndragonfly_version:df-v1.25\r\n", "dragonfly", "df-v1.25"),
+        ] {
+            let health = read_info(info);
+            assert_eq!((health.kind.as_str(), health.version.as_str()), (kind, version));
+        }
     }
 }

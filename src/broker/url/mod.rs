@@ -6,6 +6,7 @@ use std::fmt;
 
 use super::Error;
 
+pub(super) use redis::place;
 pub use redis::{Address, RedisUrl};
 
 /// A text that is never printed.
@@ -30,6 +31,12 @@ impl fmt::Debug for Secret {
     }
 }
 
+impl<'de> serde::Deserialize<'de> for Secret {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer).map(Self)
+    }
+}
+
 impl fmt::Display for Secret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("***")
@@ -37,7 +44,7 @@ impl fmt::Display for Secret {
 }
 
 /// A parsed broker URL. Printing it never shows the password.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum BrokerUrl {
     Redis(RedisUrl),
 }
@@ -54,7 +61,9 @@ impl BrokerUrl {
         }
         let scheme: String =
             scheme.chars().filter(|c| c.is_ascii_alphanumeric() || "+-.".contains(*c)).take(20).collect();
-        Err(fail(format!("brokers of type {scheme}:// are not supported; redis://, rediss:// and unix:// are")))
+        Err(fail(format!(
+            "brokers of type {scheme}:// are not supported; redis://, rediss://, sentinel:// and unix:// are"
+        )))
     }
 
     /// Whether a password stands in it.
@@ -91,6 +100,9 @@ mod tests {
             ("redis://[::1]:6380//2", "redis://[::1]:6380/2"),
             ("unix:///run/redis.sock?virtual_host=2", "unix:///run/redis.sock?virtual_host=2"),
             ("redis+socket://:pw@/tmp/r.sock", "unix://:***@/tmp/r.sock?virtual_host=0"),
+            ("redis://h?ssl_cert_reqs=none", "rediss://h:6379/0"),
+            ("sentinel://h1", "sentinel://h1:26379/0"),
+            ("sentinel://:pw@h1:7000/2;sentinel://:pw@h2;h3:7001", "sentinel://:***@h1:7000;h2:26379;h3:7001/2"),
         ] {
             assert_eq!(shown(text), want, "{text}");
         }
@@ -108,6 +120,8 @@ mod tests {
             ("redis://:secret@h/abc", "has to be a number"),
             ("redis://:secret@h:port/0", "invalid port"),
             ("unix://", "path"),
+            ("sentinel://:secret@h1;sentinel://h:x", "invalid port"),
+            ("rediss://:secret@h?ssl_cert_req=none", "did you mean ssl_cert_reqs?"),
         ] {
             let said = shown(text);
             assert!(said.contains(want), "{text}: {said}");

@@ -5,24 +5,42 @@ use ratatui::layout::Rect;
 use crate::ops::Risk;
 use crate::text::{Clean, clean};
 use crate::tui::Key;
-use crate::tui::action::{Action, Scope};
+use crate::tui::action::{Action, Row, Scope};
 use crate::tui::keymap;
+use crate::tui::options::{Cluster, Options};
 use crate::tui::page::{Page, Target, centered};
 use crate::tui::theme::Role;
-use crate::tui::view::{Answer, Cx, Effect, Outcome, View};
+use crate::tui::view::{Answer, Cx, Effect, Leave, Outcome, View};
 
 /// A line to choose.
 pub struct Item {
     /// Its key, if it has one.
-    pub key: Option<String>,
-    pub text: Clean,
+    key: Option<String>,
+    text: Clean,
     /// Shown greyed, and not to be chosen, for this reason.
-    pub refused: Option<Clean>,
-    pub risk: Risk,
-    /// Taken by the view below, when chosen; else the number of the line is given back.
-    pub action: Option<Action>,
-    /// Put into the clipboard, when chosen.
-    pub copy: Option<(String, String)>,
+    refused: Option<Clean>,
+    role: Role,
+    /// Something to know the line by.
+    mark: Option<Role>,
+    does: Does,
+}
+
+/// What choosing a line does.
+enum Does {
+    /// Gives the number of the line back to the view below.
+    Answer,
+    /// Lets the view below take this action.
+    Take(Action),
+    /// Puts a text with a name into the clipboard.
+    Copy(String, String),
+    Leave(Leave),
+    Nothing,
+}
+
+impl Item {
+    fn new(text: Clean, does: Does) -> Self {
+        Self { key: None, text, refused: None, role: Role::Text, mark: None, does }
+    }
 }
 
 /// See the module.
@@ -35,17 +53,7 @@ pub struct Choose {
 impl Choose {
     /// A menu of plain lines.
     pub fn lines(title: &str, lines: impl IntoIterator<Item = String>, at: usize) -> Self {
-        let items = lines
-            .into_iter()
-            .map(|line| Item {
-                key: None,
-                text: clean(&line),
-                refused: None,
-                risk: Risk::Looks,
-                action: None,
-                copy: None,
-            })
-            .collect();
+        let items = lines.into_iter().map(|line| Item::new(clean(&line), Does::Answer)).collect();
         Self { title: clean(title), items, at }
     }
 
@@ -53,13 +61,9 @@ impl Choose {
     pub fn copies(copies: Vec<(String, String)>) -> Self {
         let items = copies
             .into_iter()
-            .map(|(what, text)| Item {
-                key: None,
-                text: crate::clean!("{what:<10}  {}", crate::text::cut_end(clean(&text).as_str(), 56)),
-                refused: None,
-                risk: Risk::Looks,
-                action: None,
-                copy: Some((what, text)),
+            .map(|(what, text)| {
+                let line = crate::clean!("{what:<10}  {}", crate::text::cut_end(clean(&text).as_str(), 56));
+                Item::new(line, Does::Copy(what, text))
             })
             .collect();
         Self { title: Clean::own("copy"), items, at: 0 }
@@ -67,32 +71,67 @@ impl Choose {
 
     /// Everything the view below can do now.
     pub fn actions(title: &str, view: &dyn View, cx: &Cx<'_>) -> Self {
-        let mut items: Vec<Item> = keymap::rows(view.scopes())
+        let mut rows: Vec<_> = keymap::rows(view.scopes())
             .filter(|row| !row.hint.is_empty() && !matches!(row.action, Action::Menu | Action::Quit))
-            .map(|row| Item {
-                key: cx.options.keys.first(row.action).map(str::to_owned),
-                text: Clean::own(row.help),
-                refused: view.refuse(row.action, cx).map(|why| clean(&why)),
-                risk: row.risk,
-                action: Some(row.action),
-                copy: None,
-            })
             .collect();
-        items.sort_by_key(|item| std::cmp::Reverse(item.risk > Risk::Looks));
+        rows.sort_by_key(|row| std::cmp::Reverse(row.risk > Risk::Looks));
+        let item = |row: &&Row| Item {
+            key: cx.options.keys.first(row.action).map(str::to_owned),
+            refused: view.refuse(row.action, cx).map(|why| clean(&why)),
+            role: if row.risk == Risk::Destroys { Role::Fail } else { Role::Text },
+            ..Item::new(Clean::own(row.help), Does::Take(row.action))
+        };
+        let items: Vec<Item> = rows.iter().map(item).collect();
         let at = items.iter().position(|item| item.refused.is_none()).unwrap_or(0);
         Self { title: clean(title), items, at }
     }
 
-    fn choose(&self) -> Outcome {
-        match self.items.get(self.at) {
-            Some(Item { refused: Some(why), .. }) => Outcome::Effect(Effect::Say(why.to_string())),
-            Some(Item { copy: Some((what, text)), .. }) => {
-                Outcome::Effect(Effect::Copy { what: what.clone(), text: text.clone() })
+    /// The clusters that can be switched to, or how to make some.
+    pub fn clusters(options: &Options) -> Self {
+        let current = options.profile.name.as_deref();
+        let item = |cluster: &Cluster| {
+            let (place, refused) = match &cluster.broker {
+                Ok(place) => (place.as_str(), None),
+                Err(why) => ("", Some(clean(why))),
+            };
+            let here = if current == Some(cluster.name.as_str()) { "●" } else { " " };
+            let only = if cluster.read_only { "  read-only" } else { "" };
+            let name = &cluster.name;
+            Item {
+                refused,
+                mark: Some(cluster.color.unwrap_or(Role::Faint)),
+                ..Item::new(
+                    crate::clean!("{here} {name:<14}  {place}{only}"),
+                    Does::Leave(Leave::Profile(name.clone())),
+                )
             }
-            Some(Item { action: Some(action), .. }) => Outcome::Effect(Effect::CloseAnd(*action)),
-            Some(_) => Outcome::Effect(Effect::Answer(Answer::Choice(self.at))),
-            None => Outcome::Effect(Effect::Close),
+        };
+        let mut items: Vec<Item> = options.clusters.iter().map(item).collect();
+        let at = options.clusters.iter().position(|cluster| current == Some(cluster.name.as_str())).unwrap_or(0);
+        if items.is_empty() {
+            let file = options.config.as_deref().unwrap_or("the config file");
+            let how = [
+                crate::clean!("there are no profiles in {file} yet; one is made so:"),
+                Clean::own("[profiles.production]"),
+                Clean::own("broker = \"redis://cache-1:6379/0\""),
+                Clean::own("color = \"red\""),
+                Clean::own("flower-tui config init writes a file to start from"),
+            ];
+            items = how.into_iter().map(|line| Item::new(line, Does::Nothing)).collect();
         }
+        Self { title: Clean::own("clusters"), items, at }
+    }
+
+    fn choose(&self) -> Outcome {
+        let Some(item) = self.items.get(self.at) else { return Outcome::Effect(Effect::Close) };
+        Outcome::Effect(match (&item.refused, &item.does) {
+            (Some(why), _) => Effect::Say(why.to_string()),
+            (None, Does::Copy(what, text)) => Effect::Copy { what: what.clone(), text: text.clone() },
+            (None, Does::Take(action)) => Effect::CloseAnd(*action),
+            (None, Does::Answer) => Effect::Answer(Answer::Choice(self.at)),
+            (None, Does::Leave(leave)) => Effect::Leave(leave.clone()),
+            (None, Does::Nothing) => Effect::Close,
+        })
     }
 }
 
@@ -138,7 +177,8 @@ impl View for Choose {
 
     fn draw(&self, page: &mut Page<'_>, area: Rect) {
         let keys = if self.items.iter().any(|i| i.key.is_some()) { 6 } else { 0 };
-        let width = |item: &Item| item.text.width() + keys + item.refused.as_ref().map_or(0, |r| r.width() + 3);
+        let marks = if self.items.iter().any(|i| i.mark.is_some()) { 2 } else { 0 };
+        let width = |item: &Item| item.text.width() + keys + marks + item.refused.as_ref().map_or(0, |r| r.width() + 3);
         let wanted = self.items.iter().map(width).max().unwrap_or(0).max(self.title.width()) + 8;
         let frame = centered(area, wanted.clamp(30, 100) as u16, self.items.len() as u16 + 4);
         page.frame(frame, &self.title, Role::Accent);
@@ -152,12 +192,12 @@ impl View for Choose {
                 page.put(line.x, y, 1, Clean::own("▌"), Role::Accent);
             }
             page.clickable(line, Target::Row(i));
-            let (x, width) = (line.x + 2, line.width.saturating_sub(3));
-            let role = match (&item.refused, item.risk) {
-                (Some(_), _) => Role::Faint,
-                (None, Risk::Destroys) => Role::Fail,
-                _ => Role::Text,
-            };
+            let (mut x, mut width) = (line.x + 2, line.width.saturating_sub(3));
+            let role = if item.refused.is_some() { Role::Faint } else { item.role };
+            if let Some(mark) = item.mark {
+                page.put(x, y, 1, Clean::own("■"), mark);
+                (x, width) = (x + 2, width.saturating_sub(2));
+            }
             if let Some(key) = &item.key {
                 page.put(
                     x,

@@ -125,10 +125,15 @@ impl BrokerView {
         };
     }
 
-    /// What stands above the table: the filter, or the last event that could not be read.
+    /// What stands above the table: the filter, what we may not do, or the last event that could not be read.
     fn sync_note(&mut self, cx: &Cx<'_>) {
+        let lacks = cx.health.map_or(&[][..], |health| &health.lacks);
         self.note = match (self.filter.is_empty(), cx.model.undecodable().last()) {
             (false, _) => vec![(crate::clean!("filter  {}", self.filter), Role::Muted)],
+            _ if !lacks.is_empty() => {
+                let whats: Vec<&str> = lacks.iter().map(|lack| lack.what.as_str()).collect();
+                vec![(crate::clean!("no permission to {}: {}", whats.join(", "), lacks[0].why), Role::Warn)]
+            }
             (true, Some(bad)) => vec![(
                 crate::clean!("an event could not be read: {} ({})", bad.why, human::bytes(bad.size as u64)),
                 Role::Retry,

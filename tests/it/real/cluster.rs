@@ -36,8 +36,12 @@ pub struct Redis {
 
 impl Redis {
     pub fn start(arguments: &[&str]) -> Self {
+        Self::start_at(free_port(), arguments)
+    }
+
+    /// On this port, unless the arguments say otherwise.
+    pub fn start_at(port: u16, arguments: &[&str]) -> Self {
         let arguments: Vec<String> = arguments.iter().map(|a| (*a).to_owned()).collect();
-        let port = free_port();
         let redis = Self { child: spawn(port, &arguments), port, arguments };
         redis.wait();
         redis

@@ -1,11 +1,13 @@
 //! End to end: the real binary, driven through a pseudo-terminal and by command line, against a real Redis and a real
 //! Celery worker. What came of a command is asked of Celery itself.
 
-mod cluster;
+pub mod cluster;
 mod command_line;
+mod connect;
 mod control;
 mod peek;
-mod pty;
+mod profiles;
+pub mod pty;
 mod reconnect;
 mod refusals;
 mod suspend;

@@ -155,6 +155,7 @@ fn groups(redis: &Redis, still: &(dyn Fn() -> bool + Send + Sync)) -> (bool, Vec
         store: Store::new(Limits::default()),
         clock: Clock::system(),
         stop: Default::default(),
+        results: None,
     };
     let wanted = QueueLook { name: "many".into(), what: Look::Groups };
     let (sender, mut receiver) = tokio::sync::mpsc::channel(64);

@@ -40,6 +40,7 @@ fn facts(cx: &Cx<'_>) -> Vec<(u8, Clean, Role)> {
     let mut facts = Vec::new();
     let mut add = |rank: u8, text: Option<String>, role: Role| facts.extend(text.map(|t| (rank, clean(&t), role)));
     add(0, Some(format!("{} {}", health.kind, health.version)), Role::Text);
+    add(1, health.master.as_ref().map(|master| format!("sentinel {master}")), Role::Text);
     match cx.link {
         LinkState::Live { since } => {
             let secs = cx.now.since(*since).as_secs();
@@ -55,6 +56,7 @@ fn facts(cx: &Cx<'_>) -> Vec<(u8, Clean, Role)> {
     let memory =
         health.memory_used.map(|used| format!("memory {}{max}{}", human::bytes(used), if full { " ▲" } else { "" }));
     add(if full { 1 } else { 2 }, memory, if full { Role::Warn } else { Role::Text });
+    add(9, health.queue_order.as_ref().map(|order| format!("queues taken {order}")), Role::Muted);
     add(7, health.clients.map(|n| format!("clients {}", human::count(n))), Role::Muted);
     let mut counter = |n: Option<u64>, rank: u8, what: &str, bytes: bool| {
         let Some(n) = n else { return };
