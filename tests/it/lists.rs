@@ -9,6 +9,7 @@ use flower_tui::celery::envelope::Format;
 use flower_tui::celery::event::Batch;
 use flower_tui::export::What;
 use flower_tui::sim::{Options, Scenario};
+use flower_tui::state::queue::Depth;
 use flower_tui::state::{Limits, Store, Update};
 use flower_tui::tui::app::{Do, Told};
 use flower_tui::tui::options::Offer;
@@ -340,4 +341,55 @@ fn a_filter_that_reaches_further_than_successes_are_kept_says_so() {
     stage.keys("/<ctrl-u>since:1m<Enter>");
     let text = stage.text();
     assert!(!text.contains("only failures") && text.contains("complete since 14:00:"), "{text}");
+}
+
+#[test]
+fn a_queue_in_trouble_is_seen_by_its_dot() {
+    let mut stage = stage(120, 36);
+    let depth = |name: &str, ready: u64, consumers: u64| Depth {
+        name: name.into(),
+        ready,
+        by_priority: vec![(0, ready)],
+        consumers: Some(consumers),
+        ..Depth::default()
+    };
+    for n in 0..6 {
+        let depths = vec![depth("calm", 3, 2), depth("grows", 100 * (n + 1), 2), depth("nobody", 4, 0)];
+        stage.store.apply(&[Update::Queues(stage.now(), depths)]);
+        stage.wait(10);
+    }
+    stage.keys("4");
+    let role = |stage: &mut Stage, queue: &str| {
+        let y = stage.text().lines().position(|l| l.contains(&format!(" {queue} "))).expect("a queue") as u16;
+        let terminal = stage.draw();
+        let cell = terminal.backend().buffer()[(2, y)].clone();
+        let theme = Theme::dark();
+        let roles = [Role::Ok, Role::Warn, Role::Fail];
+        (cell.symbol().to_owned(), roles.into_iter().position(|role| theme.style(role).fg == Some(cell.fg)))
+    };
+    assert_eq!(role(&mut stage, "calm"), ("●".into(), Some(0)));
+    assert_eq!(role(&mut stage, "grows"), ("●".into(), Some(1)));
+    assert_eq!(role(&mut stage, "nobody"), ("○".into(), Some(2)));
+}
+
+#[test]
+fn a_failure_that_was_never_seen_before_says_so_and_takes_its_room_from_no_other_row() {
+    let mut stage = stage(120, 36);
+    (0..20).for_each(|_| stage.pass(60));
+    let event = format!(
+        r#"{{"type": "task-failed", "uuid": "odd", "hostname": "celery@app-1", "timestamp": {}, "name": "odd.task",
+             "exception": "Odd('never seen')", "traceback": "  File \"/srv/odd.py\", line 7, in odd\n"}}"#,
+        stage.now().secs()
+    );
+    let mut batch = Batch::default();
+    batch.push_body(Format::Json, event.as_bytes(), stage.now()).expect("readable");
+    stage.store.apply(&[Update::Events(Arc::new(batch))]);
+    stage.keys("5");
+    let text = stage.text();
+    assert!(
+        line(&text, "Odd:").is_some_and(|row| row.contains("new Odd: never seen") && row.contains("odd.py:7 in odd")),
+        "{text}"
+    );
+    let columns = |row: String| row.find("CardDeclined").or(row.find("new Odd")).map(|at| row[..at].chars().count());
+    assert_eq!(line(&text, "Odd:").and_then(columns), line(&text, "CardDeclined").and_then(columns), "{text}");
 }
