@@ -1,13 +1,14 @@
 //! RabbitMQ, with its management API and without.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use flower_tui::broker::url::ApiUrl;
 use flower_tui::broker::{self, Broker, BrokerUrl, TransportOptions};
 use serde_json::json;
 
 use super::redis::{Pki, open};
-use super::{Peer, Setup, suite};
+use super::{LIMIT, Peer, Setup, suite};
 use crate::real::cluster::{Server, wait_for};
 use crate::real::rabbit::Rabbit;
 
@@ -60,9 +61,18 @@ async fn rabbitmq_over_tls_with_its_management_api() {
     let peer = Peer::start(&json!({"broker_url": rabbit.url()}));
     let mut one = One { rabbit, broker, peer };
     suite(&mut one).await;
-    let health = one.broker.health().await.expect("it answers");
-    assert_eq!((&health.blind, health.alarms.len()), (&None, 0));
-    assert!(!health.version.is_empty() && health.memory_used.is_some(), "{health:?}");
+    // The figures of nodes come some seconds after the rest.
+    let told = async {
+        loop {
+            let health = one.broker.health().await.expect("it answers");
+            assert_eq!((&health.blind, health.alarms.len()), (&None, 0));
+            if !health.version.is_empty() && health.memory_used.is_some() {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(200)).await;
+        }
+    };
+    tokio::time::timeout(LIMIT, told).await.expect("figures");
     let can = one.broker.capabilities();
     assert!(can.peek && can.peek_marks && can.unacked && !can.delivered);
     nothing_is_left(one);

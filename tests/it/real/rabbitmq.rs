@@ -53,6 +53,7 @@ fn a_cluster_on_rabbitmq_is_watched_and_ruled_by_keys() {
     });
     screen.keys("4");
     screen.wait("TYPE");
+    screen.wait("parked");
     screen.wait("rabbitmq 3.");
     screen.keys("G");
     screen.wait("Not looked at yet.");
