@@ -30,7 +30,7 @@ use crate::celery::message::Outgoing;
 use crate::celery::pidbox::{Reply, Request};
 use crate::celery::queue::{Delivered, Depth, Waiting};
 use depths::Asker;
-use dial::{Dialer, Link};
+use dial::{Dialer, GATHER, Link};
 use http::Http;
 use management::Management;
 use post::Post;
@@ -83,7 +83,7 @@ impl AmqpBroker {
             return Ok(post.clone());
         }
         *slot = None;
-        let opened = Post::open(self.dialer.connect("control").await?).await;
+        let opened = Post::open(self.dialer.connect("control", Duration::ZERO).await?).await;
         self.rights.note(Right::Replies, &opened);
         Ok(slot.insert(Arc::new(opened?)).clone())
     }
@@ -92,7 +92,7 @@ impl AmqpBroker {
     async fn ask<T>(&self, what: impl AsyncFnOnce(&mut Asker) -> Result<T>) -> Result<T> {
         let mut slot = self.asker.lock().await;
         if slot.as_ref().is_none_or(|asker| !asker.stands()) {
-            *slot = Some(Asker::new(self.dialer.connect("queues").await?));
+            *slot = Some(Asker::new(self.dialer.connect("queues", Duration::ZERO).await?));
         }
         let Some(asker) = slot.as_mut() else { return Err(Error::Unable { what: "not connected".into() }) };
         let answer = what(asker).await;
@@ -121,10 +121,10 @@ impl Broker for AmqpBroker {
     }
 
     async fn events(&self) -> Result<EventStream> {
-        let subscribed = events::subscribe(self.dialer.connect("events").await?).await;
+        let subscribed = events::subscribe(self.dialer.connect("events", GATHER).await?).await;
         self.rights.note(Right::Events, &subscribed);
         match subscribed {
-            Err(Error::Denied { .. }) => Ok(events::silence(self.dialer.connect("events").await?)),
+            Err(Error::Denied { .. }) => Ok(events::silence(self.dialer.connect("events", GATHER).await?)),
             other => other,
         }
     }

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
 use async_rs::traits::Reactor;
@@ -15,6 +15,7 @@ use lapin::uri::{AMQPAuthority, AMQPQueryString, AMQPScheme, AMQPUri, AMQPUserIn
 use lapin::{AsyncTcpStream, Channel, Connection, ConnectionProperties};
 use parking_lot::Mutex;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::time::Sleep;
 use tokio_util::compat::{Compat, TokioAsyncReadCompatExt};
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
@@ -28,6 +29,8 @@ use crate::broker::{Error, Result, TransportOptions};
 const CONNECTING: Duration = Duration::from_secs(3);
 /// Seconds between heartbeats. A connection on which nothing comes for twice as long is dead.
 const HEARTBEAT: u16 = 6;
+/// How long events may gather before they are read: half a frame of the screen.
+pub(super) const GATHER: Duration = Duration::from_millis(5);
 /// Bytes of a frame. The library's buffers hold 32 of them.
 const FRAME: u32 = 32 << 10;
 
@@ -61,13 +64,14 @@ impl Dialer {
         (self.servers.len() > 1).then(|| &self.servers[self.at.load(Ordering::Relaxed) % self.servers.len()].0)
     }
 
-    /// A connection to the server in use, else to the next that takes us.
-    pub async fn connect(&self, purpose: &str) -> Result<Link> {
+    /// A connection to the server in use, else to the next that takes us. Where `pause` is not zero, what comes is read
+    /// that much later, and all that has come by then at once: messages on their way to us wake threads for each read.
+    pub async fn connect(&self, purpose: &str, pause: Duration) -> Result<Link> {
         let mut first = None;
         for _ in 0..self.servers.len() {
             let at = self.at.load(Ordering::Relaxed);
             let (server, tls) = &self.servers[at % self.servers.len()];
-            match self.connect_to(server, tls.as_ref(), purpose).await {
+            match self.connect_to(server, tls.as_ref(), purpose, pause).await {
                 Ok(link) => return Ok(link),
                 Err(error) => {
                     first.get_or_insert(error);
@@ -79,7 +83,7 @@ impl Dialer {
         Err(first.unwrap_or_else(|| Error::Url { what: "the broker URL names no server".into() }))
     }
 
-    async fn connect_to(&self, server: &AmqpServer, tls: Option<&Tls>, purpose: &str) -> Result<Link> {
+    async fn connect_to(&self, server: &AmqpServer, tls: Option<&Tls>, purpose: &str, pause: Duration) -> Result<Link> {
         let url = || self.url.clone();
         let late = |_| Error::Unreachable { url: url(), why: "no answer in time".into() };
         let place = (server.host.clone(), server.port);
@@ -89,7 +93,13 @@ impl Dialer {
             None => Error::Unreachable { url: url(), why: of_system(&error) },
         })?;
         let cut = CancellationToken::new();
-        let stream = Cuttable { stream, cut: Box::pin(cut.clone().cancelled_owned()) };
+        let stream = Wire {
+            stream,
+            cut: Box::pin(cut.clone().cancelled_owned()),
+            pause,
+            until: Box::pin(tokio::time::sleep(Duration::ZERO)),
+            pausing: false,
+        };
         // What the library began without us ends too when we don't wait for it.
         let guard = cut.drop_guard();
         let connection = tokio::time::timeout(self.connect, shake_hands(server, stream, purpose)).await;
@@ -100,7 +110,7 @@ impl Dialer {
     }
 }
 
-async fn shake_hands(server: &AmqpServer, stream: Cuttable, purpose: &str) -> lapin::Result<Connection> {
+async fn shake_hands(server: &AmqpServer, stream: Wire, purpose: &str) -> lapin::Result<Connection> {
     let uri = AMQPUri {
         scheme: AMQPScheme::AMQP,
         authority: AMQPAuthority {
@@ -161,7 +171,7 @@ type Kit = RuntimeParts<Tokio, Ready>;
 struct Ready(Tokio);
 
 impl Reactor for Ready {
-    type TcpStream = Compat<Cuttable>;
+    type TcpStream = Compat<Wire>;
     type Sleep = <Tokio as Reactor>::Sleep;
 
     fn register<H: io::Read + io::Write + Send + 'static>(
@@ -184,22 +194,37 @@ impl Reactor for Ready {
     }
 }
 
-/// A connection that can be made to end.
-struct Cuttable {
+/// A connection that can be made to end, and that may pause between two reads.
+struct Wire {
     stream: Stream,
     cut: Pin<Box<WaitForCancellationFutureOwned>>,
+    pause: Duration,
+    /// Ends the pause, while there is one.
+    until: Pin<Box<Sleep>>,
+    pausing: bool,
 }
 
-impl AsyncRead for Cuttable {
+impl AsyncRead for Wire {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, into: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        match Pin::new(&mut self.stream).poll_read(cx, into) {
-            Poll::Pending => self.cut.as_mut().poll(cx).map(Ok),
-            ready => ready,
+        if self.pausing {
+            ready!(self.until.as_mut().poll(cx));
+            self.pausing = false;
         }
+        let before = into.filled().len();
+        let Poll::Ready(read) = Pin::new(&mut self.stream).poll_read(cx, into) else {
+            // Nothing read is the end.
+            return self.cut.as_mut().poll(cx).map(Ok);
+        };
+        if into.filled().len() > before && !self.pause.is_zero() {
+            let until = tokio::time::Instant::now() + self.pause;
+            self.until.as_mut().reset(until);
+            self.pausing = true;
+        }
+        Poll::Ready(read)
     }
 }
 
-impl AsyncWrite for Cuttable {
+impl AsyncWrite for Wire {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         Pin::new(&mut self.stream).poll_write(cx, bytes)
     }

@@ -4,15 +4,18 @@
 
 use std::borrow::Cow;
 use std::future::ready;
+use std::pin::Pin;
+use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 
-use futures_util::StreamExt;
-use lapin::ExchangeKind;
+use futures_util::{Stream, StreamExt};
 use lapin::message::Delivery;
 use lapin::options::{BasicConsumeOptions, QueueBindOptions, QueueDeclareOptions};
 use lapin::types::{AMQPValue, FieldTable};
+use lapin::{Consumer, ExchangeKind};
+use tokio::time::Sleep;
 
-use super::dial::Link;
+use super::dial::{GATHER, Link};
 use super::{Exchange, declare, is_json};
 use crate::broker::{EventStream, RawMessage, Result};
 use crate::celery::TaskId;
@@ -55,7 +58,8 @@ pub(super) async fn subscribe(link: Link) -> Result<EventStream> {
     let begun = tokio::time::timeout(super::ANSWER, begin).await;
     let consumer = link.answered("declare a queue for events", begun)?;
     let clock = Clock::system();
-    let messages = consumer.scan((link, channel), move |_, delivery| {
+    let bursts = Bursts { consumer, pause: Box::pin(tokio::time::sleep(Duration::ZERO)), state: State::Waiting };
+    let messages = bursts.scan((link, channel), move |_, delivery| {
         // An error is followed by the end.
         ready(delivery.ok().map(|delivery| raw(delivery, &clock)))
     });
@@ -71,6 +75,49 @@ pub(super) fn silence(link: Link) -> EventStream {
         None
     });
     silence.boxed()
+}
+
+/// Deliveries as they come, but after a burst of them they are let gather for a moment: being woken for each one costs
+/// more than reading it.
+struct Bursts {
+    consumer: Consumer,
+    pause: Pin<Box<Sleep>>,
+    state: State,
+}
+
+#[derive(Clone, Copy, PartialEq)]
+enum State {
+    /// Woken by the next delivery.
+    Waiting,
+    Taking,
+    /// Woken by the end of the pause.
+    Pausing,
+}
+
+impl Stream for Bursts {
+    type Item = lapin::Result<Delivery>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        if self.state == State::Pausing {
+            ready!(self.pause.as_mut().poll(cx));
+            self.state = State::Waiting;
+        }
+        if self.state == State::Taking {
+            // Nobody is woken by what comes while we take or pause.
+            let mut asleep = Context::from_waker(Waker::noop());
+            if let Poll::Ready(delivery) = Pin::new(&mut self.consumer).poll_next(&mut asleep) {
+                return Poll::Ready(delivery);
+            }
+            self.state = State::Pausing;
+            let until = tokio::time::Instant::now() + GATHER;
+            self.pause.as_mut().reset(until);
+            ready!(self.pause.as_mut().poll(cx));
+            self.state = State::Waiting;
+        }
+        let delivery = ready!(Pin::new(&mut self.consumer).poll_next(cx));
+        self.state = State::Taking;
+        Poll::Ready(delivery)
+    }
 }
 
 fn raw(delivery: Delivery, clock: &Clock) -> RawMessage {

@@ -5,10 +5,14 @@ use std::time::Duration;
 
 use flower_tui::broker::url::ApiUrl;
 use flower_tui::broker::{self, Broker, BrokerUrl, TransportOptions};
+use flower_tui::celery::message::Outgoing;
+use futures_util::StreamExt;
 use serde_json::json;
+use tokio::net::{TcpListener, TcpStream};
+use tokio_util::sync::CancellationToken;
 
 use super::redis::{Pki, open};
-use super::{LIMIT, Peer, Setup, suite};
+use super::{LIMIT, Peer, Setup, suite, task};
 use crate::real::cluster::{Server, wait_for};
 use crate::real::rabbit::Rabbit;
 
@@ -43,6 +47,8 @@ async fn rabbitmq_without_its_management_api() {
     let mut one = One { rabbit, broker, peer };
     suite(&mut one).await;
     assert!(one.broker.health().await.expect("it answers").blind.is_some_and(|why| why.contains("15672")));
+    what_has_no_place_to_go_is_not_sent(&*one.broker).await;
+    a_broker_that_falls_silent_is_found_out(&one.rabbit).await;
     nothing_is_left(one);
 }
 
@@ -82,4 +88,58 @@ async fn rabbitmq_over_tls_with_its_management_api() {
 fn nothing_is_left(One { rabbit, broker, peer }: One) {
     drop((broker, peer));
     wait_for("an orderly broker", || (rabbit.queues() == ["ours", "waits"]).then_some(()));
+}
+
+async fn what_has_no_place_to_go_is_not_sent(broker: &dyn Broker) {
+    let told = async |route: Option<(&str, &str)>| {
+        let route = route.map(|(exchange, key)| (exchange.to_owned(), key.to_owned()));
+        let sent = broker.publish(&Outgoing { route, ..task("nowhere") }).await;
+        sent.expect_err("nobody takes it").to_string()
+    };
+    assert!(told(None).await.ends_with("did not take the message: there is no queue nowhere"));
+    let unbound = told(Some(("amq.direct", "x y"))).await;
+    assert!(unbound.ends_with("no queue is bound to exchange amq.direct with routing key x y"), "{unbound}");
+    let unknown = told(Some(("no-such-exchange", "x"))).await;
+    assert!(unknown.contains("no exchange 'no-such-exchange'"), "{unknown}");
+    let long = "n".repeat(300);
+    assert!(told(Some(("", &long))).await.contains("longer than AMQP allows"));
+    broker.publish(&task("ours")).await.expect("what went wrong before does no harm");
+}
+
+/// A connection on which nothing comes back any more ends by itself.
+async fn a_broker_that_falls_silent_is_found_out(rabbit: &Rabbit) {
+    let proxy =
+        Proxy::start(rabbit.url().split(['@', '/']).find(|part| part.starts_with("127")).expect("address")).await;
+    let broker = open(&format!("amqp://127.0.0.1:{}", proxy.port), "");
+    let stream = broker.events().await.expect("subscribed");
+    proxy.frozen.cancel();
+    let ended = tokio::time::timeout(Duration::from_secs(20), stream.for_each(|_| async {}));
+    ended.await.expect("found out within 20 seconds");
+}
+
+/// Passes bytes on, until it is frozen: then it only holds its connections open.
+struct Proxy {
+    port: u16,
+    frozen: CancellationToken,
+}
+
+impl Proxy {
+    async fn start(to: &str) -> Self {
+        let (to, frozen) = (to.to_owned(), CancellationToken::new());
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("bound");
+        let port = listener.local_addr().expect("address").port();
+        let stop = frozen.clone();
+        tokio::spawn(async move {
+            while let Ok((mut near, _)) = listener.accept().await {
+                let (mut far, stop) = (TcpStream::connect(&to).await.expect("connected"), stop.clone());
+                tokio::spawn(async move {
+                    tokio::select! {
+                        _ = tokio::io::copy_bidirectional(&mut near, &mut far) => {}
+                        () = stop.cancelled() => std::future::pending().await,
+                    }
+                });
+            }
+        });
+        Self { port, frozen }
+    }
 }

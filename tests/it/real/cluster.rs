@@ -89,6 +89,8 @@ impl Server for Redis {
 fn spawn(port: u16, arguments: &[String]) -> Child {
     Command::new("redis-server")
         .args(["--port", &port.to_string(), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"])
+        // A replica writes what its master sends it to a file.
+        .args(["--dir", env!("CARGO_TARGET_TMPDIR"), "--dbfilename", &format!("{port}.rdb")])
         .args(arguments)
         .stdout(Stdio::null())
         .stderr(Stdio::null())
