@@ -80,6 +80,26 @@ pub fn about(secs: u64) -> String {
     }
 }
 
+/// How long ago something was, in one unit: `7s`, `4m`, `3h`, `12d`.
+pub fn age(secs: u64) -> String {
+    match secs {
+        0..60 => format!("{secs}s"),
+        60..3_600 => format!("{}m", secs / 60),
+        3_600..86_400 => format!("{}h", secs / 3_600),
+        _ => format!("{}d", secs / 86_400),
+    }
+}
+
+/// `1 task`, `3 tasks`, `2 processes`.
+pub fn plural(n: usize, word: &str) -> String {
+    let ending = match (n, word.ends_with('s')) {
+        (1, _) => "",
+        (_, true) => "es",
+        _ => "s",
+    };
+    format!("{} {word}{ending}", thousands(n as u64))
+}
+
 /// A rate per second: `0`, `0.4`, `41`, `1,284`.
 pub fn rate(per_second: f64) -> String {
     if per_second < 0.05 {
@@ -135,6 +155,16 @@ pub fn date(at: Stamp, zone: &TimeZone) -> String {
 /// Date and time as filters take it, `2026-11-24T14:03:27`.
 pub fn iso(at: Stamp, zone: &TimeZone) -> String {
     format(at, zone, "%Y-%m-%dT%H:%M:%S")
+}
+
+/// Date, time and zone, for those who may sit in another: `2026-11-24 14:03:27 UTC`.
+pub fn zoned(at: Stamp, zone: &TimeZone) -> String {
+    format(at, zone, "%Y-%m-%d %H:%M:%S %Z")
+}
+
+/// A moment as part of a file's name, `20261124-140327`.
+pub fn in_a_name(at: Stamp, zone: &TimeZone) -> String {
+    format(at, zone, "%Y%m%d-%H%M%S")
 }
 
 /// A span as filters take it: `15m`, `6h`, `90s`.

@@ -85,7 +85,7 @@ impl Error {
             Error::Url { .. } => {
                 "A broker URL looks like redis://:password@host:6379/0 or amqp://user:password@host:5672/vhost"
             }
-            Error::Setting { .. } => "`flower-tui config show` says what is in force",
+            Error::Setting { .. } => "Look at the broker URL, broker_use_ssl and the transport options",
             Error::Tls { .. } => {
                 "The URL or broker_use_ssl sets ssl_ca_certs, ssl_certfile, ssl_keyfile, ssl_cert_reqs"
             }
@@ -230,6 +230,12 @@ pub trait Broker: Send + Sync {
 
     /// Depths of the queues named and of all others the broker knows.
     async fn queues(&self, names: &[String]) -> Result<Vec<Depth>>;
+
+    /// Looks at the messages that are next in line, and notes them in each queue's depth. Does nothing where the broker
+    /// can't tell, or where [`Broker::queues`] tells it already.
+    async fn next_in_line(&self, _depths: &mut [Depth]) -> Result<()> {
+        Ok(())
+    }
 
     /// Looks at waiting messages without taking them, in the order they will be taken.
     async fn peek(&self, queue: &str, range: Range<usize>) -> Result<Vec<Waiting>>;

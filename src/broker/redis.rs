@@ -9,6 +9,7 @@ mod keys;
 mod mailbox;
 mod peek;
 mod queues;
+mod reader;
 mod sentinel;
 
 use std::ops::Range;
@@ -35,6 +36,7 @@ use dial::Dialer;
 use keys::Keys;
 use mailbox::Mailboxes;
 use queues::Discovery;
+pub use reader::Reader;
 
 /// How often an idle subscription is checked.
 const CHECK: Duration = Duration::from_secs(8);
@@ -53,8 +55,8 @@ pub struct RedisBroker {
     rights: Rights,
     /// Commands sent so far: what we cost the broker.
     sent: Arc<AtomicU64>,
-    /// How many had been sent when that was last asked, and when.
-    sent_before: Mutex<(u64, Instant)>,
+    /// What had been counted when that was last asked.
+    counted: Mutex<Counted>,
 }
 
 impl RedisBroker {
@@ -71,7 +73,7 @@ impl RedisBroker {
             discovery: Mutex::new(Discovery::default()),
             rights: Rights::default(),
             sent,
-            sent_before: Mutex::new((0, Instant::now())),
+            counted: Mutex::new(Counted { at: Instant::now(), ours: 0, all: None }),
         })
     }
 
@@ -260,6 +262,10 @@ impl Broker for RedisBroker {
         queues::depths(self, names).await
     }
 
+    async fn next_in_line(&self, depths: &mut [Depth]) -> Result<()> {
+        queues::next_in_line(self, depths).await
+    }
+
     async fn peek(&self, queue: &str, range: Range<usize>) -> Result<Vec<Waiting>> {
         peek::waiting(self, queue, range).await
     }
@@ -278,19 +284,21 @@ impl Broker for RedisBroker {
             return Err(error);
         }
         let rtt = begun.elapsed().as_secs_f64();
-        let mut health = match self.run::<(String,)>("INFO", redis::pipe().cmd("INFO")).await {
-            Ok((info,)) => queues::read_info(&info),
+        let (mut health, all) = match self.run::<(String,)>("INFO", redis::pipe().cmd("INFO")).await {
+            Ok((info,)) => (queues::read_info(&info), queues::commands(&info)),
             // A user without the right to ask still sees all the rest.
-            Err(Error::Denied { .. } | Error::Command { .. }) => Health { kind: "redis".into(), ..Health::default() },
+            Err(Error::Denied { .. } | Error::Command { .. }) => {
+                (Health { kind: "redis".into(), ..Health::default() }, None)
+            }
             Err(other) => return Err(other),
         };
+        self.count(&mut health, all).await;
         health.unacked = self.run::<(u64,)>("HLEN", redis::pipe().hlen(self.keys.unacked())).await.ok().map(|(n,)| n);
         health.rtt = rtt;
         health.visibility_timeout = Some(self.keys.visibility_timeout());
         health.master = self.dialer.master();
         health.queue_order = self.keys.queue_order().map(|order| crate::text::clean(order).to_string());
         health.lacks = self.rights.lacks();
-        health.own_commands = self.own_commands().await;
         if health.clients.is_none_or(|n| n < LISTED_CLIENTS) {
             let list = redis::pipe().cmd("CLIENT").arg("LIST").arg("TYPE").arg("pubsub").to_owned();
             health.backlog = self.run::<(String,)>("CLIENT", &list).await.ok().map(|(list,)| queues::backlog(&list));
@@ -300,15 +308,28 @@ impl Broker for RedisBroker {
 }
 
 impl RedisBroker {
-    /// Commands a second since this was last asked.
-    async fn own_commands(&self) -> Option<f64> {
-        let mut before = self.sent_before.lock().await;
-        let (now, sent) = (Instant::now(), self.sent.load(Ordering::Relaxed));
-        let secs = now.duration_since(before.1).as_secs_f64();
-        let rate = (secs > 0.5).then(|| sent.saturating_sub(before.0) as f64 / secs);
-        if rate.is_some() {
-            *before = (sent, now);
+    /// Commands a second since this was last asked: ours, and those of all clients. Both are taken over the same time;
+    /// the server's own figure is one of a moment, and no measure of a share.
+    async fn count(&self, health: &mut Health, all: Option<u64>) {
+        let mut before = self.counted.lock().await;
+        let now = Counted { at: Instant::now(), ours: self.sent.load(Ordering::Relaxed), all };
+        let secs = now.at.duration_since(before.at).as_secs_f64();
+        if secs < 0.5 {
+            return;
         }
-        rate
+        let rate = |now: u64, before: u64| now.saturating_sub(before) as f64 / secs;
+        health.own_commands = Some(rate(now.ours, before.ours));
+        if let (Some(all), Some(before)) = (all, before.all) {
+            health.commands = Some(rate(all, before));
+        }
+        *before = now;
     }
+}
+
+/// Commands up to a moment.
+struct Counted {
+    at: Instant,
+    ours: u64,
+    /// As the server counted them.
+    all: Option<u64>,
 }

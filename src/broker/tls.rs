@@ -110,6 +110,12 @@ pub fn use_ssl<'de, D: Deserializer<'de>>(deserializer: D) -> std::result::Resul
 }
 
 impl SslOptions {
+    /// Names that are set and have no meaning here.
+    pub fn unused(&self) -> Vec<&'static str> {
+        let all = [("ssl_ciphers", self.ssl_ciphers.is_some()), ("ssl_version", self.ssl_version.is_some())];
+        all.into_iter().filter(|(_, set)| *set).map(|(name, _)| name).collect()
+    }
+
     /// What the query of a URL says of TLS, if anything.
     pub fn from_query<'q>(query: impl IntoIterator<Item = (&'q str, &'q str)>) -> Result<Option<Self>> {
         let mut options: Option<Self> = None;

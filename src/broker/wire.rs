@@ -15,12 +15,18 @@ pub(super) type Stream = Box<dyn Wire>;
 /// Host and port.
 pub(super) type Server = (String, u16);
 
-/// Connects to a server.
-pub(super) async fn tcp((host, port): &Server, tls: Option<&Tls>) -> io::Result<Stream> {
+/// Connects to a server, without TLS.
+pub(super) async fn reach((host, port): &Server) -> io::Result<TcpStream> {
     let stream = TcpStream::connect((host.as_str(), *port)).await?;
     stream.set_nodelay(true)?;
+    Ok(stream)
+}
+
+/// Connects to a server, with TLS where that is wanted.
+pub(super) async fn tcp(server: &Server, tls: Option<&Tls>) -> io::Result<Stream> {
+    let stream = reach(server).await?;
     Ok(match tls {
-        Some(tls) => Box::new(tls.connect(host, stream).await?),
+        Some(tls) => Box::new(tls.connect(&server.0, stream).await?),
         None => Box::new(stream),
     })
 }
@@ -31,6 +37,7 @@ pub(super) fn of_system(error: &io::Error) -> String {
         io::ErrorKind::ConnectionRefused => "connection refused".into(),
         io::ErrorKind::TimedOut => "no answer in time".into(),
         io::ErrorKind::UnexpectedEof | io::ErrorKind::ConnectionReset => "it closed the connection".into(),
+        _ if error.to_string().starts_with("failed to lookup address") => "there is no host of that name".into(),
         _ => {
             let text = error.to_string();
             crate::text::clean(text.split(" (os error").next().unwrap_or_default()).to_string()

@@ -116,6 +116,16 @@ impl Message {
         })
     }
 
+    /// Each argument by its place or name, as a Python literal: `args[0]`, `kwargs.tenant`. None of those whose body can't
+    /// be read.
+    pub fn arguments(&self) -> Vec<(String, String)> {
+        let Body::Known { args, kwargs, .. } = &self.body else { return Vec::new() };
+        let places = args.as_array().into_iter().flatten().enumerate();
+        let named = kwargs.as_object().into_iter().flatten();
+        let places = places.map(|(i, value)| (format!("args[{i}]"), python_json::to_python(value)));
+        places.chain(named.map(|(key, value)| (format!("kwargs.{key}"), python_json::to_python(value)))).collect()
+    }
+
     fn protocol_2(headers: &Map<String, Value>, document: Result<Value>) -> Result<Self> {
         let body = match document {
             Ok(Value::Array(mut parts)) if parts.len() >= 2 => {

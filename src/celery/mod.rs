@@ -12,6 +12,7 @@ pub mod pidbox;
 pub mod queue;
 pub mod repr;
 pub mod result;
+pub mod settings;
 pub mod task_id;
 pub mod traceback;
 

@@ -16,8 +16,8 @@ pub struct Depth {
     pub unacked: Option<u64>,
     /// Consumers by the broker's own count; `None` where it can't tell.
     pub consumers: Option<u64>,
-    /// The message that is next in line.
-    pub next: Option<TaskId>,
+    /// The messages that are next in line, one of each priority that waits; empty where nobody looked.
+    pub next: Vec<TaskId>,
     /// What RabbitMQ calls its type: classic, quorum, stream.
     pub kind: Option<String>,
     /// The policy that is in force on it.

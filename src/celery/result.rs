@@ -4,6 +4,46 @@ use serde_json::Value;
 
 use super::{Error, Result, json};
 
+/// What lies in the place of a task's result.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Stored {
+    Result(Box<TaskResult>),
+    /// Something that can't be read, such as pickled bytes, which are never run.
+    Opaque {
+        size: usize,
+        why: String,
+    },
+}
+
+impl Stored {
+    /// Reads a stored document, or says why it can't be read.
+    pub fn read(bytes: &[u8]) -> Self {
+        match TaskResult::decode(bytes) {
+            Ok(result) => Stored::Result(Box::new(result)),
+            // A pickle begins with its protocol (Python's `pickletools`).
+            Err(_) if bytes.first() == Some(&0x80) => Stored::Opaque { size: bytes.len(), why: "it is pickled".into() },
+            Err(why) => Stored::Opaque { size: bytes.len(), why: why.to_string() },
+        }
+    }
+
+    /// The document, if it can be read.
+    pub fn result(&self) -> Option<&TaskResult> {
+        match self {
+            Stored::Result(result) => Some(result),
+            Stored::Opaque { .. } => None,
+        }
+    }
+
+    /// Bytes it takes in memory, roughly.
+    pub fn size(&self) -> usize {
+        let text = |text: &Option<String>| text.as_deref().map_or(0, str::len);
+        match self {
+            Stored::Opaque { why, .. } => why.len() + 64,
+            Stored::Result(r) => 512 + r.length + text(&r.traceback),
+        }
+    }
+}
+
 /// What the result backend keeps of a task.
 #[derive(Debug, Clone, PartialEq)]
 pub struct TaskResult {
@@ -22,6 +62,8 @@ pub struct TaskResult {
     pub worker: Option<String>,
     pub retries: Option<i64>,
     pub queue: Option<String>,
+    /// Bytes of the whole document.
+    pub length: usize,
 }
 
 impl TaskResult {
@@ -52,7 +94,18 @@ impl TaskResult {
             kwargs: any("kwargs"),
             retries: any("retries").and_then(|v| v.as_i64()),
             result: any("result").unwrap_or(Value::Null),
+            length: bytes.len(),
         })
+    }
+
+    /// Whether nothing more is expected.
+    pub fn is_ready(&self) -> bool {
+        matches!(self.status.as_str(), "SUCCESS" | "FAILURE" | "REVOKED")
+    }
+
+    /// The returned value as Python prints it; of a failure there is none.
+    pub fn value(&self) -> Option<String> {
+        (self.status == "SUCCESS").then(|| json::to_python(&self.result))
     }
 
     /// The exception a failed task left, as `Type(arguments)`.
@@ -75,6 +128,14 @@ pub fn redis_key(id: &super::TaskId) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_pickle_is_named_and_never_run() {
+        assert_eq!(Stored::read(b"\x80\x04K\x01."), Stored::Opaque { size: 5, why: "it is pickled".into() });
+        let read = Stored::read(br#"{"status": "SUCCESS", "result": {"a": [true, null]}}"#);
+        assert_eq!(read.result().and_then(TaskResult::value).as_deref(), Some("{'a': [True, None]}"));
+        assert!(matches!(Stored::read(b"plain"), Stored::Opaque { size: 5, .. }));
+    }
 
     #[test]
     fn a_failure_names_its_exception() {

@@ -12,9 +12,11 @@ pub struct Frame<'t> {
     pub at: usize,
 }
 
-/// The innermost frame of a traceback: the last one, also where one exception followed another.
+/// The innermost frame of a traceback: the last one, also where one exception followed another. Frames of Celery itself
+/// are passed over: every `self.retry()` ends in the same one (Celery 5.7.0, `utils/serialization.py`).
 pub fn raised_at(traceback: &str) -> Option<Frame<'_>> {
-    traceback.lines().enumerate().filter_map(|(at, line)| frame(line, at)).last()
+    let frames = || traceback.lines().enumerate().filter_map(|(at, line)| Some((frame(line, at)?, line)));
+    frames().filter(|(_, line)| !line.contains("-packages/celery/")).last().or(frames().last()).map(|(frame, _)| frame)
 }
 
 /// Reads a line such as `  File "/srv/app/tasks.py", line 41, in charge`.
@@ -164,6 +166,10 @@ mod tests {
         let text = "Traceback (most recent call last):\n  File \"/a/trace.py\", line 5, in run\n    x()\n  File \"/srv/gateway.py\", line 88, in charge\n    raise E\nE: no\n";
         assert_eq!(raised_at(text), Some(Frame { file: "gateway.py", line: 88, function: "charge", at: 3 }));
         assert_eq!(raised_at("no traceback"), None);
+        let retried = "  File \"/srv/app.py\", line 15, in charge\n    raise self.retry()\n  File \"/v/site-packages/celery/app/task.py\", line 942, in retry\n    raise_with_context(exc)\n";
+        assert_eq!(raised_at(retried).map(|f| (f.file, f.at)), Some(("app.py", 0)), "not where Celery raises it again");
+        let celery = "  File \"/v/site-packages/celery/app/trace.py\", line 5, in run\n";
+        assert_eq!(raised_at(celery).map(|f| f.file), Some("trace.py"), "better than nothing");
     }
 
     proptest::proptest! {

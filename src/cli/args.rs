@@ -22,9 +22,12 @@ pub struct Cli {
 /// Options of every command.
 #[derive(Args, Debug, Clone, Default)]
 pub struct Global {
-    /// Broker URL: redis://:password@host:6379/0, rediss:// for TLS, unix:///path; amqp://user:password@host:5672/vhost, amqps:// [env: FLOWER_TUI_BROKER, CELERY_BROKER_URL]
+    /// Broker URL: redis://:password@host:6379/0, rediss:// for TLS, sentinel://h1;sentinel://h2, unix:///path; amqp://user:password@host:5672/vhost, amqps:// [env: FLOWER_TUI_BROKER, CELERY_BROKER_URL]
     #[arg(short, long, global = true, value_name = "URL")]
     pub broker: Option<String>,
+    /// Where results are, as Celery's result_backend says it; else the broker's Redis is looked into
+    #[arg(long, global = true, value_name = "URL")]
+    pub result_backend: Option<String>,
     /// Read the broker URL from a file, or from standard input (-)
     #[arg(long, global = true, value_name = "FILE", conflicts_with = "broker")]
     pub broker_file: Option<String>,
@@ -286,10 +289,31 @@ pub enum ConfigCommand {
     },
     /// Every action of the screen, with the keys it is on: for [ui.keys]
     Keys,
+    /// Print a profile made of an application's own settings, to be put into the config file
+    #[command(name = "from-celery", after_help = FROM_CELERY_HELP)]
+    FromCelery(FromCelery),
     /// Write the annotated default file to where it is looked for
     Init,
     /// Where the config file is looked for
     Path,
+}
+
+const FROM_CELERY_HELP: &str = "\
+  celery -A APP report | flower-tui config from-celery -
+  celery -A APP inspect conf | flower-tui config from-celery -
+  flower-tui -b redis://h/0 config from-celery        # asks a worker
+Celery hides passwords and some other values: what it printed says where to fill them in.";
+
+#[derive(Args, Debug)]
+pub struct FromCelery {
+    /// Output of `celery report` or `celery inspect conf`; - is standard input. Without it a worker is asked
+    pub file: Option<String>,
+    /// The worker to ask, instead of whichever answers first
+    #[arg(long, value_name = "NAME", conflicts_with = "file")]
+    pub worker: Option<String>,
+    /// What to call the profile
+    #[arg(long, value_name = "NAME", default_value = "celery")]
+    pub name: String,
 }
 
 fn duration(text: &str) -> Result<f64, String> {

@@ -1,4 +1,4 @@
-//! `config show`, `config keys`, `config init`, `config path`.
+//! `config show`, `config keys`, `config init`, `config path`; `config from-celery` has a file of its own.
 
 use serde_json::json;
 
@@ -9,8 +9,8 @@ use super::out;
 use crate::config::{DEFAULT_FILE, file};
 use crate::tui::action::{Row, TABLE};
 
-pub fn run(env: &Env, args: &ConfigArgs) -> anyhow::Result<Exit> {
-    match args.what {
+pub async fn run(env: &Env, args: &ConfigArgs) -> anyhow::Result<Exit> {
+    match &args.what {
         ConfigCommand::Show { json: true } => {
             let rows: serde_json::Map<String, serde_json::Value> = env
                 .settings
@@ -33,6 +33,7 @@ pub fn run(env: &Env, args: &ConfigArgs) -> anyhow::Result<Exit> {
             };
             out::table(&["ACTION", "KEYS", "WHERE", "WHAT"], &TABLE.iter().map(row).collect::<Vec<_>>())?;
         }
+        ConfigCommand::FromCelery(args) => return super::from_celery::run(env, args).await,
         ConfigCommand::Path => out::line(&path(env)?.display().to_string())?,
         ConfigCommand::Init => {
             let path = path(env)?;

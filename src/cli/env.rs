@@ -14,6 +14,7 @@ use crate::clock::Clock;
 use crate::config::{Flags, Settings, file, resolve};
 use crate::history::audit::{Audit, Origin};
 use crate::ops::Ops;
+use crate::results::{self, Backend, ResultUrl};
 use crate::state::{Limits, Store};
 
 /// See the module.
@@ -42,6 +43,7 @@ impl Env {
         let flags = Flags {
             broker: global.broker.clone(),
             broker_file: global.broker_file.clone(),
+            result_backend: global.result_backend.clone(),
             broker_api: global.broker_api.clone(),
             profile: global.profile.clone(),
             config: global.config.clone(),
@@ -73,7 +75,9 @@ impl Env {
         let mut environment = self.environment.clone();
         environment.retain(|key, _| !CLUSTER.contains(&key.as_str()));
         let profile = Some(name.to_owned());
-        let flags = Flags { profile, broker: None, broker_file: None, broker_api: None, ..self.flags.clone() };
+        let none =
+            Flags { broker: None, broker_file: None, broker_api: None, result_backend: None, ..self.flags.clone() };
+        let flags = Flags { profile, ..none };
         let settings = Settings::resolve(&flags, &environment)?;
         let look = Look::of(&settings)?;
         Ok(Self { settings, look, clock: self.clock.clone(), stop: self.stop.clone(), flags, environment })
@@ -90,6 +94,21 @@ impl Env {
     /// The broker, not connected yet.
     pub fn broker(&self) -> anyhow::Result<Arc<dyn Broker>> {
         Ok(broker::open(&self.url()?, self.settings.transport_options.clone())?)
+    }
+
+    /// Where results are read, if there is such a place: what was said, else the broker's own Redis.
+    pub fn results(&self, broker: &BrokerUrl) -> anyhow::Result<Option<Arc<dyn Backend>>> {
+        let url = match (&self.settings.result_backend.value, broker) {
+            (Some(url), _) => url.clone(),
+            (None, BrokerUrl::Redis(_)) => ResultUrl::Redis(broker.clone()),
+            #[allow(unreachable_patterns)]
+            (None, _) => return Ok(None),
+        };
+        let mut options = self.settings.result_options.clone();
+        if options.use_ssl.is_none() {
+            options.use_ssl = self.settings.transport_options.use_ssl.clone();
+        }
+        Ok(results::open(&url, &options)?)
     }
 
     /// The broker, found to answer.

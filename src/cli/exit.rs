@@ -66,7 +66,7 @@ pub fn report(error: &anyhow::Error) -> ExitCode {
     }
     let (exit, hint) = if let Some(error) = error.downcast_ref::<broker::Error>() {
         match error {
-            broker::Error::Url { .. } => (Exit::Usage, Some(error.hint())),
+            broker::Error::Url { .. } | broker::Error::Setting { .. } => (Exit::Usage, Some(error.hint())),
             _ => (Exit::Unreachable, Some(error.hint())),
         }
     } else if error.downcast_ref::<crate::config::Error>().is_some() {

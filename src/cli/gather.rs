@@ -76,10 +76,15 @@ const PATIENCE: Duration = Duration::from_secs(4);
 pub async fn begin(env: &Env) -> anyhow::Result<Gathered> {
     let broker = env.connected().await?;
     let store = env.store();
-    let context =
-        Context { broker: broker.clone(), store: store.clone(), clock: env.clock.clone(), stop: env.stop.clone() };
+    let context = Context {
+        broker: broker.clone(),
+        store: store.clone(),
+        clock: env.clock.clone(),
+        stop: env.stop.clone(),
+        results: None,
+    };
     let mut feed = Feed::start(&context, &TaskTracker::new());
-    feed.set_interest(Interest { workers: true, consumers: true, ..Interest::default() });
+    feed.set_interest(Interest { workers: true, consumers: true, broker: true, ..Interest::default() });
     // Nobody can listen before the subscription stands.
     let up = feed.link.wait_for(|link| !matches!(link, LinkState::Connecting));
     match tokio::time::timeout(PATIENCE, up).await {

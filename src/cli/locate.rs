@@ -4,7 +4,8 @@ use serde_json::{Value, json};
 
 use super::env::Env;
 use super::gather::Gathered;
-use crate::celery::TaskId;
+use crate::celery::result::Stored;
+use crate::celery::{TaskId, json as python};
 use crate::human;
 use crate::ops::locate::Held;
 use crate::state::doc::TaskDoc;
@@ -17,10 +18,53 @@ pub struct Found {
     pub events: Vec<Value>,
     pub task: Option<TaskDoc>,
     pub held: Option<Held>,
+    /// What the result backend has of it.
+    pub stored: Option<Stored>,
+}
+
+/// What the result backend has of a task, or why it can't be asked.
+pub async fn stored(id: &TaskId, env: &Env) -> Result<Option<Stored>, String> {
+    let backend = env.url().and_then(|url| env.results(&url)).map_err(|e| e.to_string())?;
+    let Some(backend) = backend else { return Err("there is no result backend that could be asked".into()) };
+    let found = backend.get(std::slice::from_ref(id)).await.map_err(|e| e.to_string())?;
+    Ok(found.into_iter().next().map(|(_, stored)| stored))
+}
+
+/// Puts what the result backend has into the places of a task's document that events left empty.
+pub fn fill(document: &mut Value, stored: &Stored) {
+    let Stored::Result(result) = stored else { return };
+    let text = |text: &Option<String>| json!(text);
+    let fields = [
+        ("state", json!(result.status)),
+        ("name", text(&result.name)),
+        ("worker", text(&result.worker)),
+        ("queue", text(&result.queue)),
+        ("args", json!(result.args.as_ref().map(python::to_python_args))),
+        ("kwargs", json!(result.kwargs.as_ref().map(python::to_python))),
+        ("result", json!(result.value())),
+        ("exception", json!(result.exception())),
+        ("traceback", text(&result.traceback)),
+        ("retries", json!(result.retries)),
+        ("parent_id", text(&result.parent_id)),
+    ];
+    for (key, value) in fields {
+        if document[key].is_null() {
+            document[key] = value;
+        }
+    }
+    document["group_id"] = text(&result.group_id);
+    document["date_done"] = text(&result.date_done);
 }
 
 /// Puts events and answers together.
-pub fn judge(id: &TaskId, held: Vec<Held>, asked: usize, cluster: &Gathered, env: &Env) -> Found {
+pub fn judge(
+    id: &TaskId,
+    held: Vec<Held>,
+    asked: usize,
+    stored: Result<Option<Stored>, String>,
+    cluster: &Gathered,
+    env: &Env,
+) -> Found {
     let now = env.clock.now();
     cluster.store.read(|m| {
         let task = m.task(id);
@@ -34,6 +78,18 @@ pub fn judge(id: &TaskId, held: Vec<Held>, asked: usize, cluster: &Gathered, env
             Some(task) => evidence.push(format!("its last event seen says {}", task.state_name())),
             None => evidence.push("no event of it came while listening".into()),
         }
+        let status = match &stored {
+            Ok(Some(Stored::Result(result))) => Some(result.status.clone()),
+            _ => None,
+        };
+        evidence.push(match &stored {
+            Ok(Some(Stored::Result(result))) => format!("the result backend says {}", result.status),
+            Ok(Some(Stored::Opaque { size, why })) => {
+                format!("the result backend holds {} for it that can't be read: {why}", human::bytes(*size as u64))
+            }
+            Ok(None) => "the result backend knows nothing of it".into(),
+            Err(why) => format!("the result backend was not asked: {why}"),
+        });
         let verdict = match (&held, &task) {
             (Some(held), _) if held.place == "active" => {
                 let since = held.started.map(|s| format!(" for {}", human::seconds(now.since(s).as_secs_f64())));
@@ -46,7 +102,10 @@ pub fn judge(id: &TaskId, held: Vec<Held>, asked: usize, cluster: &Gathered, env
                 format!("sent to {}, not yet taken by a worker", task.queue().unwrap_or("a queue"))
             }
             (None, Some(task)) => format!("last seen as {}", task.state_name()),
-            (None, None) => "no trace".into(),
+            (None, None) => match status {
+                Some(status) => format!("{status}, by the result backend"),
+                None => "no trace".into(),
+            },
         };
         Found {
             verdict,
@@ -54,6 +113,7 @@ pub fn judge(id: &TaskId, held: Vec<Held>, asked: usize, cluster: &Gathered, env
             events: task.map(|t| events(&t)).unwrap_or_default(),
             task: task.map(TaskDoc::from),
             held,
+            stored: stored.ok().flatten(),
         }
     })
 }

@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use jiff::tz::TimeZone;
+use regex_lite::Regex;
 
 use crate::config::{Error, Settings, ui};
 use crate::filter;
@@ -55,6 +56,8 @@ impl Look {
             keys: self.keys.clone(),
             columns: ui.columns.value.clone(),
             filters: self.filters.clone(),
+            // They were read with the settings: one that can't be a rule was told then.
+            worker_groups: ui.worker_groups.value.iter().filter_map(|rule| Regex::new(rule).ok()).collect(),
             split: ui.split.value,
             fps: ui.fps.value,
             refresh: ui.refresh.value.map(Duration::from_secs_f64),
@@ -221,6 +224,10 @@ mod tests {
             ("[ui]\nfps = 0\n", "c.toml, line 2: fps takes 1 to 60"),
             ("[ui]\nrefresh = -1.0\n", "c.toml, line 2: refresh takes seconds, up to 3600"),
             ("[ui]\ntimes = \"util\"\n", "c.toml, line 2: there is no times util, did you mean utc?"),
+            (
+                "[ui]\nworker_groups = [\"(\"]\n",
+                "c.toml, line 2: worker_groups: \"(\" is no regular expression: found open group without closing ')'",
+            ),
             ("[ui]\n\ncolumns = [\"sate\"]\n", "c.toml, line 3: there is no column sate, did you mean state?"),
         ] {
             assert_eq!(look(text, "").unwrap_err(), why);

@@ -6,6 +6,7 @@ mod config;
 mod env;
 mod events;
 mod exit;
+mod from_celery;
 mod gather;
 mod listing;
 mod locate;
@@ -81,7 +82,7 @@ async fn dispatch(command: Option<Command>, env: Env) -> anyhow::Result<Exit> {
         Some(Command::Revoke(args)) => tasks::revoke(&env, args).await,
         Some(Command::Retry(args)) => tasks::retry(&env, args).await,
         Some(Command::Replay(args)) => replay::run(env, args).await,
-        Some(Command::Config(args)) => config::run(&env, &args),
+        Some(Command::Config(args)) => config::run(&env, &args).await,
         Some(Command::Completions { .. } | Command::Man) => Ok(Exit::Done),
     }
 }

@@ -3,10 +3,10 @@
 use std::io::{self, IsTerminal, Write};
 
 use serde::Serialize;
-use serde_json::Value;
 
 use super::args::Format;
 use super::exit::Exit;
+use crate::export;
 use crate::text::{Clean, clean};
 
 /// Writes a line to standard error.
@@ -73,45 +73,11 @@ pub fn rows<T: Serialize>(
     if format.json {
         return json(&rows);
     }
-    let mut out = io::stdout().lock();
-    if format.jsonl {
-        for row in rows {
-            serde_json::to_writer(&mut out, row)?;
-            writeln!(out)?;
-        }
+    if format.jsonl || format.csv {
+        let format = if format.jsonl { export::Format::Jsonl } else { export::Format::Csv };
+        let mut lines = export::Rows::new(io::stdout().lock(), format);
+        rows.iter().try_for_each(|row| lines.add(row))?;
         return Ok(());
     }
-    if format.csv {
-        for (i, row) in rows.iter().enumerate() {
-            let Value::Object(map) = serde_json::to_value(row)? else { continue };
-            if i == 0 {
-                writeln!(out, "{}", map.keys().cloned().collect::<Vec<_>>().join(","))?;
-            }
-            writeln!(out, "{}", map.values().map(csv).collect::<Vec<_>>().join(","))?;
-        }
-        return Ok(());
-    }
-    drop(out);
     table(headers, &rows.iter().map(cells).collect::<Vec<_>>())
-}
-
-fn csv(value: &Value) -> String {
-    let text = match value {
-        Value::Null => return String::new(),
-        Value::String(text) => text.clone(),
-        other => other.to_string(),
-    };
-    if text.contains([',', '"', '\n', '\r']) { format!("\"{}\"", text.replace('"', "\"\"")) } else { text }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use serde_json::json;
-
-    #[test]
-    fn csv_values_are_quoted_where_they_must_be() {
-        assert_eq!(csv(&json!("a,\"b\"")), "\"a,\"\"b\"\"\"");
-        assert_eq!((csv(&Value::Null), csv(&json!(1.5)), csv(&json!("x"))), (String::new(), "1.5".into(), "x".into()));
-    }
 }

@@ -17,7 +17,8 @@ const LISTEN: f64 = 0.3;
 pub async fn run(env: &Env, args: QueueArgs) -> anyhow::Result<Exit> {
     let cluster = gather::begin(env).await?;
     cluster.listen(env, LISTEN).await;
-    let depths = cluster.broker.queues(std::slice::from_ref(&args.name)).await?;
+    let mut depths = cluster.broker.queues(std::slice::from_ref(&args.name)).await?;
+    cluster.broker.next_in_line(&mut depths).await?;
     // Asked about by name a queue may be told of, whether or not it exists; not asked, only if it does. A broker that
     // counts consumers tells of none that doesn't.
     let told = |depth: &Depth| depth.name == args.name && depth.consumers.is_some();

@@ -11,6 +11,7 @@ use super::gather::{self, Gathered};
 use super::{locate, out};
 use crate::celery::TaskId;
 use crate::celery::pidbox::Signal;
+use crate::celery::result::Stored;
 use crate::filter;
 use crate::human;
 use crate::ops::retry::Retry;
@@ -88,8 +89,9 @@ pub async fn one(env: &Env, args: TaskArgs) -> anyhow::Result<Exit> {
     cluster.listen(env, args.listen).await;
     let workers = cluster.store.read(|m| online(m, env));
     let (held, asked) = ops::locate::held(cluster.broker.as_ref(), &id, &workers, ASK).await?;
-    let found = locate::judge(&id, held, asked, &cluster, env);
-    let known = found.task.is_some() || found.held.is_some();
+    let stored = locate::stored(&id, env).await;
+    let found = locate::judge(&id, held, asked, stored, &cluster, env);
+    let known = found.task.is_some() || found.held.is_some() || found.stored.is_some();
     if args.json {
         let mut document = match &found.task {
             Some(task) => serde_json::to_value(task)?,
@@ -103,6 +105,9 @@ pub async fn one(env: &Env, args: TaskArgs) -> anyhow::Result<Exit> {
             }
             document["held"] = json!({"worker": held.worker, "place": held.place, "request": held.request});
         }
+        if let Some(stored) = &found.stored {
+            locate::fill(&mut document, stored);
+        }
         document["verdict"] = json!(found.verdict);
         document["evidence"] = json!(found.evidence);
         document["events"] = json!(found.events);
@@ -112,7 +117,12 @@ pub async fn one(env: &Env, args: TaskArgs) -> anyhow::Result<Exit> {
         for line in &found.evidence {
             out::line(&format!("  {line}"))?;
         }
-        if let Some(task) = &found.task {
+        if let Some(Stored::Result(result)) = &found.stored {
+            let value = result.value().or_else(|| result.exception());
+            let rows = [("result", value), ("done", result.date_done.clone())];
+            let rows: Vec<Vec<String>> = rows.into_iter().filter_map(|(k, v)| Some(vec![k.to_owned(), v?])).collect();
+            out::table(&["", ""], &rows)?;
+        } else if let Some(task) = &found.task {
             let fields = [
                 ("task", &task.name),
                 ("worker", &task.worker),

@@ -1,7 +1,9 @@
 //! The screen: on a broker, on the simulated cluster, or on a recording.
 
 use std::io::IsTerminal;
+use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use ratatui::layout::Size;
 use tokio::sync::{mpsc, watch};
@@ -12,11 +14,14 @@ use super::exit::{Exit, usage};
 use super::look;
 use crate::broker::{self, Broker, BrokerUrl};
 use crate::clock::Clock;
+use crate::config::{file, keep};
 use crate::feed::{Context, Feed};
+use crate::results::Backend;
 use crate::sim::{self, SimBroker};
 use crate::tui::app::{Options, Profile};
-use crate::tui::session::{Own, Session, Wiring};
-use crate::tui::term;
+use crate::tui::options::Offer;
+use crate::tui::session::{Keeper, Own, Session, Wiring};
+use crate::tui::term::{self, Multiplexer};
 use crate::tui::theme::Theme;
 use crate::tui::view::Leave;
 
@@ -24,6 +29,9 @@ use crate::tui::view::Leave;
 struct Cluster {
     broker: Arc<dyn Broker>,
     clock: Clock,
+    results: Option<Arc<dyn Backend>>,
+    /// It is the one that the profile in force is of.
+    of_profile: bool,
     /// Commands reach somebody: they are written to the audit log, and a missing broker is explained.
     real: bool,
 }
@@ -33,18 +41,32 @@ pub async fn run(env: Env, demo: Option<sim::Options>) -> anyhow::Result<Exit> {
     let clock = env.clock.clone();
     let cluster = match demo {
         Some(options) => simulated(&options, clock),
-        None => Cluster { broker: env.broker()?, clock, real: true },
+        None => connect(&env)?,
     };
     screen(env, cluster).await
 }
 
 /// Opens the screen on a broker that is none of the real ones.
 pub async fn run_on(env: Env, broker: Arc<dyn Broker>, clock: Clock) -> anyhow::Result<Exit> {
-    screen(env, Cluster { broker, clock, real: false }).await
+    screen(env, Cluster { broker, clock, results: None, of_profile: false, real: false }).await
+}
+
+/// The cluster that the settings name.
+fn connect(env: &Env) -> anyhow::Result<Cluster> {
+    let (broker, results) = (env.broker()?, env.results(&env.url()?)?);
+    Ok(Cluster { broker, clock: env.clock.clone(), results, of_profile: true, real: true })
+}
+
+/// A cluster whose broker somebody typed.
+fn typed(env: &Env, text: &str) -> anyhow::Result<Cluster> {
+    let url = BrokerUrl::parse(text)?;
+    let broker = broker::open(&url, env.settings.transport_options.clone())?;
+    Ok(Cluster { broker, clock: env.clock.clone(), results: env.results(&url)?, of_profile: false, real: true })
 }
 
 fn simulated(options: &sim::Options, clock: Clock) -> Cluster {
-    Cluster { broker: Arc::new(SimBroker::new(options, clock.clone())), clock, real: false }
+    let broker = Arc::new(SimBroker::new(options, clock.clone()));
+    Cluster { broker, clock, results: None, of_profile: false, real: false }
 }
 
 async fn screen(mut env: Env, mut cluster: Cluster) -> anyhow::Result<Exit> {
@@ -67,14 +89,16 @@ async fn screen(mut env: Env, mut cluster: Cluster) -> anyhow::Result<Exit> {
         match session(&env, &cluster, &resized, &mut input, &mut begin).await? {
             Leave::Quit => return Ok(Exit::Done),
             Leave::Demo => cluster = simulated(&sim::Options::default(), env.clock.clone()),
-            Leave::Broker(text) => {
-                let url = BrokerUrl::parse(&text)?;
-                let broker = broker::open(&url, env.settings.transport_options.clone())?;
-                cluster = Cluster { broker, clock: env.clock.clone(), real: true };
-            }
-            Leave::Profile(name) => match env.on_profile(&name).and_then(|chosen| Ok((chosen.broker()?, chosen))) {
-                Ok((broker, chosen)) => {
-                    cluster = Cluster { broker, clock: chosen.clock.clone(), real: true };
+            Leave::Broker(text) => match typed(&env, &text) {
+                Ok(chosen) => {
+                    begin.typed = Some(text);
+                    cluster = chosen;
+                }
+                Err(why) => begin.notice = Some(format!("{why:#}")),
+            },
+            Leave::Profile(name) => match env.on_profile(&name).and_then(|chosen| Ok((connect(&chosen)?, chosen))) {
+                Ok((chosen_cluster, chosen)) => {
+                    cluster = chosen_cluster;
                     env = chosen;
                 }
                 Err(why) => begin.notice = Some(format!("{name}: {why:#}")),
@@ -89,6 +113,8 @@ struct Begin {
     /// The theme that went by the terminal's background.
     theme: Option<Theme>,
     notice: Option<String>,
+    /// A broker that was typed and could be kept.
+    typed: Option<String>,
 }
 
 async fn session(
@@ -105,21 +131,25 @@ async fn session(
         store: store.clone(),
         clock: cluster.clock.clone(),
         stop: stop.clone(),
+        results: cluster.results.clone(),
     };
     let tracker = TaskTracker::new();
     let feed = Feed::start(&context, &tracker);
     let ops = env.ops(cluster.broker.clone(), store, cluster.clock.clone(), "ui", cluster.real);
     let settings = &env.settings;
+    let file = settings.config.clone().or_else(file::default_path);
+    let kept = begin.typed.take().zip(file);
     let colorfgbg = std::env::var("COLORFGBG").ok();
     let background = colorfgbg.as_deref().and_then(Theme::from_colorfgbg);
     let options = Options {
         profile: Profile {
-            name: settings.profile.value.clone().filter(|_| cluster.real),
-            color: look::color(settings.color.as_deref()).filter(|_| cluster.real),
+            name: settings.profile.value.clone().filter(|_| cluster.of_profile),
+            color: look::color(settings.color.as_deref()).filter(|_| cluster.of_profile),
             url: cluster.broker.url(),
         },
         welcome: cluster.real,
         notice: begin.notice.take(),
+        offer: kept.as_ref().map(|(_, file)| Offer { url: cluster.broker.url(), file: file.display().to_string() }),
         ..env.look.options(settings, begin.theme.or(background).unwrap_or_else(Theme::dark))
     };
     let color = std::env::var("COLORTERM").unwrap_or_default();
@@ -129,10 +159,8 @@ async fn session(
         resized: resized.clone(),
         stop: stop.clone(),
         true_color: color.contains("truecolor") || color.contains("24bit"),
-        multiplexer: term::Multiplexer::from_environment(
-            std::env::var("TMUX").ok().as_deref(),
-            std::env::var("TERM").ok().as_deref(),
-        ),
+        multiplexer: multiplexer().await,
+        keep: kept.map(|(url, file)| keeper(url, file)),
         auto_theme: env.look.is_auto() && background.is_none(),
         terminal: Some(Own { mouse: settings.mouse.value }),
     };
@@ -143,6 +171,33 @@ async fn session(
     tracker.close();
     Ok(leave?)
 }
+
+/// Writes the broker that was typed into the settings.
+fn keeper(url: String, file: PathBuf) -> Keeper {
+    Arc::new(move |name| {
+        let usual = keep::profile(&file, name, &url).map_err(|error| error.to_string())?;
+        let how = if usual { "flower-tui".to_owned() } else { format!("flower-tui -P {name}") };
+        Ok(format!("kept in {}: `{how}` opens it", file.display()))
+    })
+}
+
+/// What stands between us and the terminal's clipboard.
+async fn multiplexer() -> Multiplexer {
+    let var = |name| std::env::var(name).ok();
+    let found = Multiplexer::from_environment(var("TMUX").as_deref(), var("TERM").as_deref());
+    if found != Multiplexer::Tmux {
+        return found;
+    }
+    let options = ["display-message", "-p", "#{set-clipboard} #{allow-passthrough}"];
+    let asked = tokio::process::Command::new("tmux").args(options).output();
+    match tokio::time::timeout(TMUX, asked).await {
+        Ok(Ok(answer)) if !term::tmux_lets_through(&String::from_utf8_lossy(&answer.stdout)) => Multiplexer::Closed,
+        _ => Multiplexer::Tmux,
+    }
+}
+
+/// How long tmux has to say what it lets through.
+const TMUX: Duration = Duration::from_millis(300);
 
 async fn watch_size(size: watch::Sender<Size>) {
     use tokio::signal::unix::{SignalKind, signal};

@@ -11,6 +11,7 @@ use super::ui::{self, Saved};
 use crate::broker::TransportOptions;
 use crate::broker::tls::{SslOptions, use_ssl};
 use crate::broker::url::ApiUrl;
+use crate::results::ResultUrl;
 
 /// Everything a config file can say.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
@@ -39,6 +40,9 @@ pub struct Profile {
     pub color: Option<Spanned<String>>,
     pub read_only: Option<bool>,
     pub transport_options: Option<TransportOptions>,
+    /// Where results are, as Celery's setting of this name says it.
+    pub result_backend: Option<String>,
+    pub result_backend_transport_options: Option<TransportOptions>,
     /// TLS, as Celery's setting of this name says it.
     #[serde(deserialize_with = "use_ssl")]
     pub broker_use_ssl: Option<SslOptions>,
@@ -59,6 +63,9 @@ pub struct Ui {
     pub refresh: Option<Spanned<f64>>,
     /// `relative`, `absolute` or `utc`.
     pub times: Option<Spanned<String>>,
+    /// What changes in workers' names from start to start, as regular expressions: workers whose names are the same
+    /// otherwise belong together.
+    pub worker_groups: Option<Spanned<Vec<String>>>,
     /// Rows of the pane below a list.
     pub split: Option<u16>,
     pub filters: Vec<Saved>,
@@ -139,6 +146,7 @@ pub fn shows_password(path: &Path, file: &File) -> bool {
     let open = std::fs::metadata(path).is_ok_and(|m| m.permissions().mode() & 0o077 != 0);
     let has = |p: &Profile| {
         p.broker.as_deref().and_then(|b| crate::broker::BrokerUrl::parse(b).ok()).is_some_and(|u| u.has_password())
+            || p.result_backend.as_deref().and_then(|b| ResultUrl::parse(b).ok()).is_some_and(|u| u.has_password())
             || p.broker_api.as_deref().and_then(|a| ApiUrl::parse(a).ok()).is_some_and(|u| u.login.is_some())
             || p.transport_options.as_ref().is_some_and(|o| o.sentinel_kwargs.password.is_some())
     };
@@ -173,6 +181,7 @@ fn check(file: &File, path: Option<&Path>) -> Result<(), (usize, String)> {
     on(ui.fps.as_ref(), |fps| ui::fps(*fps))?;
     on(ui.refresh.as_ref(), |secs| ui::refresh(*secs))?;
     on(ui.columns.as_ref(), |names| ui::columns(names))?;
+    on(ui.worker_groups.as_ref(), |rules| ui::patterns(rules))?;
     let size = |text: &String| crate::human::parse_bytes(text).ok_or("max_memory takes a size such as \"256M\"".into());
     on(file.max_memory.as_ref(), size)
 }

@@ -2,6 +2,7 @@
 
 mod clusters;
 pub mod file;
+pub mod keep;
 pub mod resolve;
 pub mod ui;
 

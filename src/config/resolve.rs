@@ -7,14 +7,17 @@ use super::Error;
 use super::clusters::{self, Cluster};
 use super::file::{self, File, Places, Profile};
 use super::ui::{self, Ui};
+use crate::broker::tls::SslOptions;
 use crate::broker::url::ApiUrl;
 use crate::broker::{BrokerUrl, TransportOptions};
+use crate::results::ResultUrl;
 
 /// What the command line said. `None` is nothing.
 #[derive(Debug, Clone, Default)]
 pub struct Flags {
     pub broker: Option<String>,
     pub broker_file: Option<String>,
+    pub result_backend: Option<String>,
     pub broker_api: Option<String>,
     pub profile: Option<String>,
     pub config: Option<PathBuf>,
@@ -65,6 +68,9 @@ pub struct Settings {
     /// RabbitMQ's management API; `None` is its usual place.
     pub broker_api: From<Option<ApiUrl>>,
     pub transport_options: TransportOptions,
+    /// `None` where nothing was said: then results are looked for in the broker, if that is a Redis.
+    pub result_backend: From<Option<ResultUrl>>,
+    pub result_options: TransportOptions,
     pub profile: From<Option<String>>,
     /// The profile's colour; red marks a cluster where mistakes hurt.
     pub color: Option<String>,
@@ -210,6 +216,15 @@ impl Settings {
                 broker_api: broker_api.value.clone(),
                 ..values.transport_options.clone().unwrap_or_default()
             },
+            result_backend: r.pick(
+                flags.result_backend.as_deref().map(result_url).transpose().map_err(Error)?,
+                &["FLOWER_TUI_RESULT_BACKEND", "CELERY_RESULT_BACKEND"],
+                result_url,
+                |_| None,
+                result_of_profile(r)?,
+                None,
+            )?,
+            result_options: values.result_backend_transport_options.clone().unwrap_or_default(),
             broker_api,
             color: ui::value(&values.color),
             clusters: clusters::of(&r.file),
@@ -273,6 +288,7 @@ impl Settings {
             ("config", or_none(&self.config.as_ref().map(|p| p.display().to_string())), String::new()),
             ("profile", or_none(&self.profile.value), self.profile.source.to_string()),
             ("broker", or_none(&self.broker.value), self.broker.source.to_string()),
+            ("result_backend", self.results(), self.result_backend.source.to_string()),
             ("broker_api", or_none(&self.broker_api.value), self.broker_api.source.to_string()),
             ("read_only", self.read_only.value.to_string(), self.read_only.source.to_string()),
             ("max_tasks", self.max_tasks.value.to_string(), self.max_tasks.source.to_string()),
@@ -287,17 +303,38 @@ impl Settings {
         rows.chain(self.unused()).chain(self.ui.table()).collect()
     }
 
+    /// Where results are looked for, in words.
+    fn results(&self) -> String {
+        match (&self.result_backend.value, &self.broker.value) {
+            (Some(url), _) => url.to_string(),
+            (None, Some(BrokerUrl::Redis(_)) | None) => "guessed: where the broker is".into(),
+            #[allow(unreachable_patterns)]
+            _ => "-".into(),
+        }
+    }
+
     /// Transport options that were copied from an application and mean nothing here.
     fn unused(&self) -> impl Iterator<Item = (String, String, String)> {
         let (options, theirs) = (&self.transport_options, &self.transport_options.sentinel_kwargs);
         let of_sentinels = theirs.unused().into_iter().map(|name| format!("sentinel_kwargs.{name}"));
-        let names = options.unused().into_iter().map(str::to_owned).chain(of_sentinels);
+        let of_ssl = options.use_ssl.iter().flat_map(SslOptions::unused);
+        let names = options.unused().into_iter().chain(of_ssl).map(str::to_owned).chain(of_sentinels);
         names.map(|name| (name, "accepted, of no use to a monitor".to_owned(), self.profile_source()))
     }
 
     fn profile_source(&self) -> String {
         self.profile.value.clone().map_or_else(String::new, |name| Source::Profile(name).to_string())
     }
+}
+
+fn result_url(text: &str) -> Result<Option<ResultUrl>, String> {
+    ResultUrl::parse(text.trim()).map(Some).map_err(|e| e.to_string())
+}
+
+fn result_of_profile(r: &Resolver<'_>) -> Result<Option<Option<ResultUrl>>, Error> {
+    let Some((name, profile)) = &r.profile else { return Ok(None) };
+    let Some(text) = &profile.result_backend else { return Ok(None) };
+    result_url(text).map(Some).map_err(|why| Error(format!("profile {name}, result_backend: {why}")))
 }
 
 fn find_profile(file: &File, name: &str) -> Result<Profile, Error> {

@@ -15,9 +15,9 @@ pub const THEMES: [&str; 8] =
     ["auto", "dark", "light", "high-contrast", "colour-blind", "colour-blind-light", "16-color", "none"];
 
 /// Names of the columns that the list of tasks can have.
-pub const COLUMNS: [&str; 19] = [
+pub const COLUMNS: [&str; 20] = [
     "state", "task", "id", "worker", "queue", "received", "sent", "started", "finished", "wait", "prefetch", "runtime",
-    "try", "args", "kwargs", "result", "error", "eta", "root",
+    "try", "args", "kwargs", "result", "error", "eta", "root", "age",
 ];
 
 /// Colours a profile can have.
@@ -47,6 +47,8 @@ pub struct Ui {
     pub refresh: From<Option<f64>>,
     pub times: From<String>,
     pub split: From<Option<u16>>,
+    /// What changes in workers' names, as regular expressions.
+    pub worker_groups: From<Vec<String>>,
     pub filters: Vec<Saved>,
     pub keys: Vec<Keys>,
 }
@@ -74,6 +76,7 @@ impl Ui {
             )?,
             times: r.pick(None, &["FLOWER_TUI_TIMES"], times, |_| None, value(&ui.times), "absolute".into())?,
             split: r.pick(None, &["FLOWER_TUI_SPLIT"], rows, |_| None, ui.split.map(Some), None)?,
+            worker_groups: r.pick(None, &[], |_| Err(String::new()), |_| None, value(&ui.worker_groups), Vec::new())?,
             filters: ui.filters.clone(),
             keys: ui.keys.clone(),
         })
@@ -90,6 +93,11 @@ impl Ui {
             row("fps", &self.fps, self.fps.value.to_string()),
             row("refresh", &self.refresh, or_none(self.refresh.value.map(|secs| format!("{secs}s")))),
             row("times", &self.times, self.times.value.clone()),
+            row(
+                "worker_groups",
+                &self.worker_groups,
+                or_none(Some(self.worker_groups.value.join("  ")).filter(|t| !t.is_empty())),
+            ),
             row("split", &self.split, or_none(self.split.value.map(|rows| rows.to_string()))),
         ];
         let file = || super::Source::File.to_string();
@@ -138,6 +146,13 @@ pub(super) fn fps(fps: u32) -> Result<u32, String> {
 
 pub(super) fn refresh(secs: f64) -> Result<f64, String> {
     if (0.0..=3600.0).contains(&secs) { Ok(secs) } else { Err("refresh takes seconds, up to 3600".into()) }
+}
+
+pub(super) fn patterns(rules: &[String]) -> Result<(), String> {
+    let wrong = |rule: &String| {
+        regex_lite::Regex::new(rule).err().map(|why| format!("worker_groups: {rule:?} is no regular expression: {why}"))
+    };
+    rules.iter().find_map(wrong).map_or(Ok(()), Err)
 }
 
 pub(super) fn columns(names: &[String]) -> Result<Vec<String>, String> {

@@ -162,7 +162,7 @@ async fn fold(context: &Context, queue: &str, sample: &mut Sample) -> broker::Re
 
 /// How many messages to fetch next: fewer where they are large.
 fn chunk(sample: &Sample) -> usize {
-    let bytes: u64 = sample.groups(Default::default()).iter().map(|group| group.bytes).sum();
+    let bytes: u64 = sample.groups(&Default::default()).iter().map(|group| group.bytes).sum();
     match (bytes as usize).checked_div(sample.looked) {
         Some(each) => (CHUNK_BYTES / each.max(1)).clamp(10, CHUNK),
         // Nothing is known of their size yet.

@@ -8,6 +8,7 @@ mod ingest;
 mod looker;
 mod poller;
 pub mod replay;
+mod results;
 
 use std::sync::Arc;
 
@@ -20,11 +21,13 @@ use crate::broker::link::Backoff;
 use crate::broker::{Broker, Health, LinkState, RawMessage};
 use crate::celery::pidbox::Method;
 use crate::clock::Clock;
+use crate::results::Backend;
 use crate::state::peek::Look;
 use crate::state::{Store, Update};
 
 use backlog::Backlog;
 pub use looker::look;
+pub use results::ResultLook;
 
 /// What is looked at, and therefore worth asking workers about.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -33,10 +36,14 @@ pub struct Interest {
     pub workers: bool,
     /// Who consumes which queue.
     pub consumers: bool,
+    /// How the broker is, and how long messages have waited in each queue.
+    pub broker: bool,
     /// One worker, and the inspect method whose answer is on the screen.
     pub inspect: Option<(String, Method)>,
     /// What of which queue.
     pub queue: Option<QueueLook>,
+    /// Whose results.
+    pub result: Option<ResultLook>,
 }
 
 /// A queue whose messages are looked at.
@@ -55,6 +62,8 @@ pub struct Context {
     pub store: Store,
     pub clock: Clock,
     pub stop: CancellationToken,
+    /// Where results are, if they can be read.
+    pub results: Option<Arc<dyn Backend>>,
 }
 
 /// A running feed. Dropping it does not stop it; its [`CancellationToken`] does.
@@ -85,6 +94,11 @@ impl Feed {
             refresh: refresh.clone(),
         };
         tracker.spawn(looker.run());
+        if let Some(backend) = context.results.clone() {
+            let (context, updates) = (context.clone(), updates_tx.clone());
+            let (interest, refresh) = (interest.clone(), refresh.clone());
+            tracker.spawn(results::Reader { context, backend, interest, updates, refresh }.run());
+        }
         let poller = poller::Poller {
             context: context.clone(),
             link: link.clone(),

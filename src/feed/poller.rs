@@ -19,12 +19,14 @@ const DEPTHS: Duration = Duration::from_secs(2);
 const INSPECT: Duration = Duration::from_secs(10);
 /// The longest pause between two readings of the depths.
 const DEPTHS_MOST: Duration = Duration::from_secs(20);
-/// The share of the broker's commands that polling may make up.
+/// The share of the broker's commands that polling may make up. The bound that holds: depths are read so seldom that all
+/// we send stays below this share or below [`LIGHT`], whichever is more, but never less often than [`DEPTHS_MOST`].
 const SHARE: f64 = 0.01;
 /// Commands a second that burden no broker, however little else it does.
-const LIGHT: f64 = 20.0;
-/// How often the broker is asked how it is.
+const LIGHT: f64 = 2.0;
+/// How often the broker is asked how it is where somebody looks at that, and where not.
 const HEALTH: Duration = Duration::from_secs(5);
+const HEALTH_UNSEEN: Duration = Duration::from_secs(30);
 /// How long workers have to answer.
 const ANSWER: Duration = Duration::from_secs(1);
 
@@ -44,13 +46,21 @@ struct Asked {
     /// One worker at a time, about what is looked at.
     looked_at: HashMap<(String, &'static str), Instant>,
     health: Option<Instant>,
+    /// And whether the ages of messages were asked for too.
+    depths: Option<(Instant, bool)>,
     greeted: bool,
+}
+
+/// Whether the broker is up for a shorter time than it was before.
+fn restarted(before: Option<u64>, now: Option<u64>) -> bool {
+    before.zip(now).is_some_and(|(before, now)| now < before)
 }
 
 /// The next pause: longer while we send more than our share, and back again after that.
 fn stretched(pause: Duration, own: Option<f64>, all: Option<f64>) -> Duration {
-    let (Some(own), Some(all)) = (own, all) else { return DEPTHS };
-    let allowed = (all * SHARE).max(LIGHT);
+    let Some(own) = own else { return DEPTHS };
+    // Where the broker doesn't say what it does, we stay light.
+    let allowed = (all.unwrap_or(0.0) * SHARE).max(LIGHT);
     pause.mul_f64((own / allowed).clamp(0.5, 2.0)).clamp(DEPTHS, DEPTHS_MOST)
 }
 
@@ -91,10 +101,15 @@ impl Poller {
             // Every worker shows itself at once, as Celery's own monitors make them do.
             self.control(Method::Heartbeat, &[], Duration::ZERO).await;
         }
-        self.depths().await;
-        if asked.health.is_none_or(|at| at.elapsed() >= HEALTH) {
+        self.depths(asked).await;
+        let every = if self.interest.borrow().broker { HEALTH } else { HEALTH_UNSEEN };
+        if asked.health.is_none_or(|at| at.elapsed() >= every) {
             asked.health = Some(Instant::now());
             if let Ok(health) = self.context.broker.health().await {
+                let before = self.health.borrow().as_ref().and_then(|before| before.uptime);
+                if restarted(before, health.uptime) {
+                    self.send(Update::Mark(self.context.clock.now(), "the broker restarted".into())).await;
+                }
                 self.health.send_replace(Some(health));
             }
         }
@@ -107,7 +122,13 @@ impl Poller {
         self.meet_new_workers().await;
     }
 
-    async fn depths(&self) {
+    async fn depths(&self, asked: &mut Asked) {
+        let ages = self.interest.borrow().broker;
+        // Going from row to row changes what is looked at, and not how much waits.
+        if asked.depths.is_some_and(|(at, before)| at.elapsed() < DEPTHS / 2 && before >= ages) {
+            return;
+        }
+        asked.depths = Some((Instant::now(), ages));
         let names = self.context.store.read(|m| {
             let mut names = m.queue_names();
             for (_, worker) in m.workers() {
@@ -116,7 +137,11 @@ impl Poller {
             names
         });
         // A broker that can't answer is seen at its link; the depths just grow old.
-        if let Ok(depths) = self.context.broker.queues(&names).await {
+        if let Ok(mut depths) = self.context.broker.queues(&names).await {
+            if ages {
+                // Without it their age is told by how long something was seen to wait.
+                let _ = self.context.broker.next_in_line(&mut depths).await;
+            }
             self.send(Update::Queues(self.context.clock.now(), depths)).await;
         }
     }
@@ -213,12 +238,19 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_broker_that_is_up_for_a_shorter_time_than_before_restarted() {
+        assert!(restarted(Some(900), Some(3)));
+        assert!(!restarted(Some(900), Some(905)) && !restarted(None, Some(3)) && !restarted(Some(9), None));
+    }
+
+    #[test]
     fn polling_slows_down_where_it_is_more_than_its_share() {
         let slow = stretched(DEPTHS, Some(100.0), Some(1_000.0));
         assert_eq!(slow, DEPTHS * 2);
         assert_eq!(stretched(DEPTHS_MOST, Some(1e6), Some(1e6)), DEPTHS_MOST, "it never stops");
         assert_eq!(stretched(slow, Some(3.0), Some(1_000.0)), DEPTHS, "and is back when it may");
-        assert_eq!(stretched(DEPTHS, Some(15.0), Some(16.0)), DEPTHS, "a broker that does nothing else is not spared");
+        assert_eq!(stretched(DEPTHS, Some(1.5), Some(2.0)), DEPTHS, "a broker that does nothing else is not spared");
         assert_eq!(stretched(slow, None, Some(1.0)), DEPTHS);
+        assert_eq!(stretched(DEPTHS, Some(9.0), None), DEPTHS * 2);
     }
 }

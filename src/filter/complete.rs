@@ -11,8 +11,9 @@ pub struct Completion {
     pub candidates: Vec<(String, String)>,
 }
 
-/// Completes the end of `line`. `values` gives the known values of a key, the most likely first.
-pub fn complete(line: &str, values: impl Fn(Word) -> Vec<String>) -> Completion {
+/// Completes the end of `line`. `values` gives the known values of a key, the most likely first; `marks` are the names
+/// that points in time have.
+pub fn complete(line: &str, values: impl Fn(Word) -> Vec<String>, marks: &[String]) -> Completion {
     // A quoted value may hold spaces; what stands behind an open quote is not completed.
     if line.matches('"').count() % 2 == 1 {
         return Completion::default();
@@ -45,6 +46,8 @@ pub fn complete(line: &str, values: impl Fn(Word) -> Vec<String>) -> Completion 
         candidates.extend(["yes", "no"].into_iter().filter(|v| v.starts_with(&typed)).map(own));
     } else if Edge::ALL.iter().any(|e| e.key() == key) {
         candidates.extend(["5m", "15m", "1h", "6h"].into_iter().filter(|v| v.starts_with(&typed)).map(own));
+        let marks = marks.iter().filter(|mark| mark.to_lowercase().contains(&typed));
+        candidates.extend(marks.map(|mark| (super::parse::quote(mark, false), "a mark".to_owned())));
     }
     Completion { from: begin + value_at, candidates }
 }
@@ -89,7 +92,7 @@ mod tests {
     }
 
     fn offered(line: &str) -> (usize, Vec<String>) {
-        let completion = complete(line, values);
+        let completion = complete(line, values, &["deploy: 3 workers started".to_owned()]);
         (completion.from, completion.candidates.into_iter().map(|(text, _)| text).collect())
     }
 
@@ -110,6 +113,8 @@ mod tests {
         assert_eq!(offered("task:char"), (5, vec!["billing.charge".into()]), "a part of the name is enough");
         assert_eq!(offered("task:two"), (5, vec!["\"two words\"".into()]));
         assert_eq!(offered("open:"), (5, vec!["yes".into(), "no".into()]));
+        assert_eq!(offered("since:depl"), (6, vec!["\"deploy: 3 workers started\"".into()]));
+        assert_eq!(offered("until:1"), (6, vec!["15m".into(), "1h".into()]));
         assert_eq!(offered("plain ").1, Vec::<String>::new());
         assert!(offered("").1.len() > 10, "an empty line shows what there is");
         assert_eq!(offered("task:\"open quote").1, Vec::<String>::new());

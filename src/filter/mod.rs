@@ -65,6 +65,12 @@ impl Comparison {
 }
 
 impl Filter {
+    /// What has exactly one of these values.
+    pub fn exactly<'a>(word: Word, values: impl IntoIterator<Item = &'a str>) -> Self {
+        let patterns = values.into_iter().map(|value| Pattern::new(&format!("={value}"))).collect();
+        Self { terms: vec![Term { negated: false, test: Test::Text(word, patterns) }] }
+    }
+
     /// Whether everything is selected.
     pub fn is_empty(&self) -> bool {
         self.terms.is_empty()

@@ -178,15 +178,7 @@ pub(super) fn join(items: impl Iterator<Item = String>) -> String {
     items.collect::<Vec<_>>().join(" ")
 }
 
-/// `1 task`, `3 tasks`, `2 processes`.
-pub fn plural(n: usize, word: &str) -> String {
-    let ending = match (n, word.ends_with('s')) {
-        (1, _) => "",
-        (_, true) => "es",
-        _ => "s",
-    };
-    format!("{} {word}{ending}", crate::human::thousands(n as u64))
-}
+pub use crate::human::plural;
 
 /// A word as a shell reads it back.
 pub(super) fn quote(word: &str) -> String {

@@ -113,6 +113,7 @@ impl Ops {
                 let everybody = self.online();
                 let method = Method::Revoke { ids: ids.clone(), terminate: terminate.map(|s| s.name().to_owned()) };
                 let answers = self.control(Request::to_all(method), &everybody).await?;
+                self.store.apply(&[Update::RevokeAsked(self.clock.now(), ids.clone())]);
                 let found = answers
                     .iter()
                     .any(|r| r.ok().is_some_and(|text| ids.iter().any(|id| text.contains(&id.to_string()))));

@@ -363,7 +363,7 @@ impl Cluster {
                     by_priority: vec![(0, urgent), (3, ready - urgent), (6, 0), (9, 0)],
                     unacked: Some(held.filter(|c| self.kinds[c.kind].queue == name.as_str()).count() as u64),
                     consumers: None,
-                    next: queue::next(calls, &self.kinds).and_then(|i| calls.get(i)).map(|c| c.id.clone()),
+                    next: queue::next_at_each(calls, &self.kinds),
                     ..Depth::default()
                 }
             })

@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::ops::Range;
 
+use crate::celery::TaskId;
 use crate::celery::message::Outgoing;
 use crate::celery::queue::{Delivered, Waiting};
 use crate::celery::repr;
@@ -30,6 +31,12 @@ pub fn next(calls: &VecDeque<Call>, kinds: &[Kind]) -> Option<usize> {
         }
     }
     best.map(|(_, i)| i)
+}
+
+/// At each priority that waits the message that is next.
+pub fn next_at_each(calls: &VecDeque<Call>, kinds: &[Kind]) -> Vec<TaskId> {
+    let next = |at: u8| calls.iter().rev().find(|call| step(call, kinds) == at).map(|call| call.id.clone());
+    STEPS.into_iter().filter_map(next).collect()
 }
 
 /// Waiting messages in the order they will be taken.

@@ -43,7 +43,9 @@ impl Model {
                     let name = self.names.intern(&reply.worker);
                     let worker = self.worker_mut(name, *at);
                     worker.last_seen = *at;
-                    worker.inspected(method, &reply.value, *at);
+                    if let Some(what) = worker.inspected(method, &reply.value, *at) {
+                        self.marks.worker_changed(*at, &reply.worker, &what);
+                    }
                 }
             }
             Update::Silent(at, method, names) => {
@@ -59,6 +61,8 @@ impl Model {
                 }
                 self.peeks.put(peeked.clone());
             }
+            Update::Results { found, keep } => self.found(found, *keep),
+            Update::NoResults(why) => self.results_missing = Some(why.clone()),
             Update::Tick(at) => {
                 self.tick(*at);
                 self.forget_ended(*at);
@@ -70,6 +74,7 @@ impl Model {
                 }
             }
             Update::Mark(at, text) => self.marks.set(*at, text.clone()),
+            Update::RevokeAsked(at, ids) => self.revoke_asked(*at, ids),
             Update::Retried(old, new, queue) => {
                 self.published(new, queue);
                 self.retried(old, new);
@@ -139,6 +144,7 @@ impl Model {
         if !matches!(event.active, Field::Absent) {
             worker.active_at = Some(event.received);
         }
+        let version_before = worker.sw_ver.clone();
         let before = worker.processed;
         event.processed.apply(&mut worker.processed);
         if before.is_some() && worker.processed > before {
@@ -168,7 +174,7 @@ impl Model {
         worker.note_busy(worker.active.and_then(|n| u64::try_from(n).ok()), event.received);
         self.now = self.now.max(event.received);
         if event.kind == WorkerEventKind::Online {
-            self.marks.worker_started(event.received, hostname, version.as_deref());
+            self.marks.worker_started(event.received, hostname, version.as_deref(), version_before.as_deref());
         }
     }
 
@@ -187,8 +193,22 @@ impl Model {
         }
     }
 
+    /// Workers were asked to revoke these. What has ended already is not waited for.
+    fn revoke_asked(&mut self, at: Stamp, ids: &[TaskId]) {
+        for id in ids {
+            let Some(slot) = self.tasks.find(id) else { continue };
+            if !self.tasks.hot[slot as usize].state.is_ready() && self.revoke_asked.len() < KEPT_SENT {
+                self.revoke_asked.insert(id.clone(), at);
+                self.journal.push(slot);
+            }
+        }
+    }
+
     /// A person sent `new` in place of `old`.
     fn retried(&mut self, old: &TaskId, new: &TaskId) {
+        if self.retry_of.len() < KEPT_SENT {
+            self.retry_of.insert(new.clone(), old.clone());
+        }
         let Some(slot) = self.tasks.find(old) else { return };
         let i = slot as usize;
         let before = text_size(&self.tasks.cold[i]);
@@ -233,6 +253,9 @@ impl Model {
                 self.rare(i).custom = Some(custom);
             }
         }
+        if !self.revoke_asked.is_empty() && self.tasks.hot[i].state.is_ready() {
+            self.revoke_asked.remove(&event.id);
+        }
         self.tasks.account(before, text_size(&self.tasks.cold[i]));
         self.tasks.classify(slot);
         self.measure(event, i, old, new, late);
@@ -241,6 +264,8 @@ impl Model {
         while let Some(evicted) = self.tasks.evict_one(self.limits.tasks, self.limits.bytes) {
             // Its record still says who held it.
             self.hand_over(self.holder(evicted as usize), None);
+            self.revoke_asked.remove(&self.tasks.cold[evicted as usize].id);
+            self.retry_of.remove(&self.tasks.cold[evicted as usize].id);
             self.journal.push(evicted);
         }
     }

@@ -173,8 +173,8 @@ impl QueueDoc {
             kind: queue.depth.kind.clone(),
             policy: queue.depth.policy.clone(),
             memory: queue.depth.memory,
-            rate_in: queue.rates(now).map(|(into, _)| into),
-            rate_out: queue.rates(now).map(|(_, out)| out),
+            rate_in: model.flow(queue, now).map(|(into, _)| into),
+            rate_out: model.flow(queue, now).map(|(_, out)| out),
         }
     }
 }

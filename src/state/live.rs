@@ -92,6 +92,13 @@ pub struct ScanRequest {
     generation: u64,
 }
 
+impl ScanRequest {
+    /// A look that no list waits for.
+    pub fn once(filter: &Filter, sort: Sort) -> Self {
+        Self { filter: filter.clone(), sort, generation: 0 }
+    }
+}
+
 /// A look at every task, in slices.
 pub struct Scan {
     request: ScanRequest,
@@ -135,6 +142,20 @@ impl Scan {
         }
         self.next = end;
         end == model.tasks.hot.len() as Slot
+    }
+
+    /// Adds the ids of what was found to a list, in order and a slice at a time; `taken` counts on. False when there are
+    /// no more. What had to make room since is left out.
+    pub(super) fn ids(&self, model: &Model, taken: &mut usize, ids: &mut Vec<TaskId>) -> bool {
+        let next = |i: usize| match self.request.sort.descending {
+            true => self.entries.len().checked_sub(i + 1).and_then(|i| self.entries.get(i)),
+            false => self.entries.get(i),
+        };
+        let slice: Vec<Slot> = (*taken..).map_while(next).take(SLICE as usize).map(|(_, slot)| *slot).collect();
+        *taken += slice.len();
+        let live = slice.iter().filter(|slot| model.tasks.is_live(**slot)).map(|slot| model.at(*slot));
+        ids.extend(live.filter(|task| self.matcher.matches(task)).map(|task| task.id().clone()));
+        !slice.is_empty()
     }
 
     pub(super) fn finish(mut self) -> Self {
@@ -364,7 +385,7 @@ impl LiveQuery {
 impl Model {
     /// The tasks a filter selects, sorted, at most `limit`: for callers that look once.
     pub fn select(&self, filter: &Filter, sort: Sort, limit: usize) -> Vec<Task<'_>> {
-        let request = ScanRequest { filter: filter.clone(), sort, generation: 0 };
+        let request = ScanRequest::once(filter, sort);
         let mut scan = Scan::begin(&request, self);
         while !scan.step(self) {}
         let mut entries = scan.finish().entries;

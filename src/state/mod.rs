@@ -4,6 +4,7 @@
 //! an await.
 
 mod apply;
+mod canvases;
 pub mod doc;
 pub mod failure;
 pub mod inspected;
@@ -17,6 +18,7 @@ mod model;
 pub mod outage;
 pub mod peek;
 pub mod queue;
+mod results;
 pub mod series;
 pub mod stats;
 mod sweep;
@@ -33,7 +35,9 @@ use tokio::sync::watch;
 use crate::celery::TaskId;
 use crate::celery::event::Batch;
 use crate::celery::pidbox::Reply;
+use crate::celery::result::Stored;
 use crate::clock::Stamp;
+use crate::filter::Filter;
 
 pub use live::{LiveQuery, Scan, ScanRequest, Sort};
 pub use matcher::no_state;
@@ -57,12 +61,21 @@ pub enum Update {
     Silent(Stamp, &'static str, Vec<String>),
     /// A look into a queue.
     Peeked(Arc<peek::Peeked>),
+    /// Documents of the result backend. Kept to be shown, or read only for the groups they name.
+    Results {
+        found: Vec<(TaskId, Stored)>,
+        keep: bool,
+    },
+    /// Why the result backend can't be read.
+    NoResults(String),
     /// Nothing but the time: closes rate buckets and notices silent workers.
     Tick(Stamp),
     /// The subscription stands, or has ended.
     Link(Stamp, bool),
     /// Something happened that charts should name.
     Mark(Stamp, String),
+    /// A person asked all workers to revoke these.
+    RevokeAsked(Stamp, Vec<TaskId>),
     /// A person sent the second task in place of the first, to this queue.
     Retried(TaskId, TaskId, String),
 }
@@ -123,6 +136,14 @@ impl Store {
             // The sender lives as long as this store does.
             Err(_) => seen,
         }
+    }
+
+    /// The tasks a filter selects, in order; read in slices. Not for the main thread.
+    pub fn select_ids(&self, filter: &Filter, sort: Sort) -> Vec<TaskId> {
+        let scan = self.scan(&ScanRequest::once(filter, sort));
+        let (mut taken, mut ids) = (0, Vec::new());
+        while self.read(|m| scan.ids(m, &mut taken, &mut ids)) {}
+        ids
     }
 
     /// Answers a scan in slices, letting writers in between. Runs long at a million tasks: not for the main thread.

@@ -1,6 +1,7 @@
 //! Everything known of the cluster.
 
 use std::collections::{HashMap, VecDeque};
+use std::time::Duration;
 
 use jiff::tz::TimeZone;
 
@@ -10,13 +11,16 @@ use crate::celery::event::Undecodable;
 use crate::clock::Stamp;
 
 use super::Version;
+use super::canvases::Canvases;
 use super::failure::Failures;
 use super::intern::{Interner, Sym};
 use super::journal::Journal;
 use super::marks::Marks;
 use super::outage::Outages;
-use super::peek::{Canvases, Look, Peeked, Peeks};
-use super::queue::Queue;
+use super::peek::{Look, Peeked, Peeks};
+use super::queue::{Flow, Queue};
+use super::results::Results;
+use super::series::Ring;
 use super::stats::{NameStats, Series};
 use super::task::{Route, RouteId, Task};
 use super::tasks::{Slot, Tasks};
@@ -76,8 +80,14 @@ pub struct Model {
     pub(super) sweep_at: usize,
     /// The queues of tasks we sent ourselves, until their first event.
     pub(super) sent_here: HashMap<TaskId, String>,
+    /// Tasks that were asked to be revoked from here, until an event says what became of them.
+    pub(super) revoke_asked: HashMap<TaskId, Stamp>,
+    /// Tasks that were sent from here, and in place of which others.
+    pub(super) retry_of: HashMap<TaskId, TaskId>,
     pub(super) peeks: Peeks,
     pub(super) canvases: Canvases,
+    pub(super) results: Results,
+    pub(super) results_missing: Option<String>,
 }
 
 impl Model {
@@ -106,8 +116,12 @@ impl Model {
             now: Stamp::EPOCH,
             sweep_at: super::apply::SWEEP_AT,
             sent_here: HashMap::new(),
+            revoke_asked: HashMap::new(),
+            retry_of: HashMap::new(),
             peeks: Peeks::default(),
             canvases: Canvases::default(),
+            results: Results::default(),
+            results_missing: None,
         }
     }
 
@@ -239,14 +253,19 @@ impl Model {
         counts
     }
 
-    /// Seconds the next message of a queue has waited, and whether it may be more.
+    /// Seconds the oldest message of a queue has waited, and whether it may be more. At each priority the next one is
+    /// the oldest; of one that nobody announced is known only how long something has been seen to wait.
     pub fn oldest(&self, queue: &Queue, now: Stamp) -> Option<(f64, bool)> {
-        let sent = queue.depth.next.as_ref().and_then(|id| self.task(id)).and_then(|t| t.sent());
-        match (sent, queue.waiting_since) {
-            (Some(sent), _) => Some((now.since(sent).as_secs_f64(), false)),
-            (None, Some(since)) => Some((now.since(since).as_secs_f64(), true)),
-            (None, None) => None,
-        }
+        let sent = |id: &TaskId| self.task(id).and_then(|task| task.sent());
+        let next = &queue.depth.next;
+        let first = next.iter().filter_map(sent).min();
+        let all_known = !next.is_empty() && next.iter().all(|id| sent(id).is_some());
+        let (since, at_least) = match (first, queue.waiting_since) {
+            (Some(sent), _) if all_known => (sent, false),
+            (Some(sent), Some(since)) => (sent.min(since), true),
+            (sent, since) => (sent.or(since)?, true),
+        };
+        Some((now.since(since).as_secs_f64(), at_least))
     }
 
     /// The last look into a queue, if there was one lately.
@@ -257,6 +276,16 @@ impl Model {
     /// What a task's message said of its workflow, if its message was seen.
     pub fn canvas(&self, id: &TaskId) -> Option<&Canvas> {
         self.canvases.get(id)
+    }
+
+    /// Tasks that are known to be members of a group, by messages or results that were seen.
+    pub fn members(&self, group: &str) -> &[TaskId] {
+        self.canvases.members(group)
+    }
+
+    /// Changes with everything that is learnt of workflows beyond what events tell.
+    pub fn canvas_version(&self) -> u64 {
+        self.canvases.version()
     }
 
     /// Rates and runtimes of the whole cluster.
@@ -282,6 +311,42 @@ impl Model {
         }
     }
 
+    /// What happened by the second over the last `secs` seconds, as far as we were watching: who came a moment ago must
+    /// not take what it did not see for nothing. `None` until that makes a figure.
+    pub fn rate<T: Clone + Default>(
+        &self,
+        ring: &Ring<T>,
+        secs: u32,
+        now: Stamp,
+        count: impl Fn(&T) -> f64,
+    ) -> Option<f64> {
+        let span = Duration::from_secs(u64::from(secs));
+        let buckets = (secs / ring.step()).max(1) as usize;
+        let closed = ring.begin(now);
+        if self.watched(closed - span, closed) >= span.as_secs_f64() - 0.5 {
+            return Some(ring.last(buckets, now).map(|b| count(&b)).sum::<f64>() / span.as_secs_f64());
+        }
+        let begin = closed - Duration::from_secs((buckets as u64 - 1) * u64::from(ring.step()));
+        let seen = self.watched(begin, now);
+        (seen >= 1.0).then(|| ring.last_with_open(buckets, now).map(|b| count(&b)).sum::<f64>() / seen)
+    }
+
+    /// Seconds of a stretch in which we were watching.
+    pub fn watched(&self, from: Stamp, to: Stamp) -> f64 {
+        self.watching_since().map_or(0.0, |since| self.outages.seen(from.max(since), to))
+    }
+
+    /// Messages a second into and out of a queue: as the broker counts them, else over the last minute by events; `None`
+    /// if no sender announces its tasks.
+    pub fn flow(&self, queue: &Queue, now: Stamp) -> Option<(f64, f64)> {
+        if queue.depth.rates.is_some() {
+            return queue.depth.rates;
+        }
+        let rate = |pick: fn(&Flow) -> u32| self.rate(&queue.flow, 60, now, |flow| f64::from(pick(flow)));
+        queue.flow_known.then_some(())?;
+        Some((rate(|f| f.into)?, rate(|f| f.out)?))
+    }
+
     /// Stretches in which nothing could be seen.
     pub fn outages(&self) -> &Outages {
         &self.outages
@@ -305,5 +370,69 @@ impl Model {
     /// The text of a symbol from a [`super::failure::Group`] or an [`super::task::Attempt`].
     pub fn name(&self, sym: Option<Sym>) -> Option<&str> {
         sym.map(|s| self.names.name(s))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::celery::event::Batch;
+    use crate::celery::queue::Depth;
+    use crate::state::{Store, Update};
+    use std::sync::Arc;
+
+    fn events(store: &Store, body: &str) {
+        let mut batch = Batch::default();
+        let read =
+            batch.push_body(crate::celery::envelope::Format::Json, body.as_bytes(), Stamp::from_micros(100_000_000));
+        assert!(read.is_ok());
+        store.apply(&[Update::Events(Arc::new(batch))]);
+    }
+
+    fn sent(store: &Store, id: &str, secs: u32) {
+        events(
+            store,
+            &format!(
+                r#"[{{"type":"task-sent","uuid":"{id}","hostname":"gen1@h","name":"t","queue":"q","timestamp":{secs}}}]"#
+            ),
+        );
+    }
+
+    #[test]
+    fn the_oldest_message_is_looked_for_at_every_priority() {
+        let at = |secs: i64| Stamp::from_micros(secs * 1_000_000);
+        let store = Store::new(Limits::default());
+        sent(&store, "urgent", 90);
+        sent(&store, "patient", 30);
+        let depth = |next: &[&str]| Depth {
+            name: "q".into(),
+            ready: 2,
+            next: next.iter().map(|id| TaskId::new(id)).collect(),
+            ..Depth::default()
+        };
+        let oldest = |store: &Store| store.read(|m| m.oldest(m.queue("q").unwrap(), at(100)));
+        store.apply(&[Update::Queues(at(95), vec![depth(&["urgent", "patient"])])]);
+        assert_eq!(oldest(&store), Some((70.0, false)), "what waits at the last priority has waited longest");
+        store.apply(&[Update::Queues(at(96), vec![depth(&["urgent", "never announced"])])]);
+        assert_eq!(oldest(&store), Some((10.0, true)), "of one that nobody announced it is not known");
+        store.apply(&[Update::Queues(at(97), vec![depth(&[])])]);
+        assert_eq!(oldest(&store), Some((5.0, true)), "where nobody looked, since when something waits");
+    }
+
+    #[test]
+    fn what_was_asked_to_be_revoked_is_known_until_an_event_says_what_became_of_it() {
+        let store = Store::new(Limits::default());
+        sent(&store, "a", 90);
+        let asked = |store: &Store| store.read(|m| m.task(&TaskId::new("a")).and_then(|t| t.revoke_asked()));
+        let now = Stamp::from_micros(100_000_000);
+        let ask = Update::RevokeAsked(now, vec![TaskId::new("a"), TaskId::new("unknown")]);
+        store.apply(std::slice::from_ref(&ask));
+        assert_eq!(asked(&store), Some(now));
+        events(&store, r#"[{"type":"task-received","uuid":"a","hostname":"w","timestamp":91}]"#);
+        assert_eq!(asked(&store), Some(now), "that it was received settles nothing");
+        events(&store, r#"[{"type":"task-revoked","uuid":"a","hostname":"w","timestamp":92}]"#);
+        assert_eq!(asked(&store), None);
+        store.apply(&[ask]);
+        assert_eq!(asked(&store), None, "what has ended is not waited for");
     }
 }

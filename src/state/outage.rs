@@ -51,6 +51,16 @@ impl Outages {
         self.spans.iter().rev().find_map(|(_, end)| *end)
     }
 
+    /// Seconds of a stretch in which something could be seen.
+    pub fn seen(&self, from: Stamp, to: Stamp) -> f64 {
+        let dark: f64 = self
+            .spans
+            .iter()
+            .map(|(begin, end)| end.unwrap_or(to).min(to).since((*begin).max(from)).as_secs_f64())
+            .sum();
+        to.since(from).as_secs_f64() - dark
+    }
+
     /// Whether nothing was seen in some part of a stretch that is long enough to leave a hole.
     pub fn touches(&self, from: Stamp, to: Stamp) -> bool {
         self.spans.iter().any(|(begin, end)| *begin < to && end.is_none_or(|end| end > from))
@@ -60,6 +70,18 @@ impl Outages {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_was_seen_is_what_no_outage_covers() {
+        let at = |s: i64| Stamp::from_micros(1_000_000_000_000 + s * 1_000_000);
+        let mut outages = Outages::default();
+        for (live, s) in [(true, 0), (false, 10), (true, 14), (false, 50)] {
+            outages.link(live, at(s));
+        }
+        assert_eq!(outages.seen(at(0), at(20)), 16.0);
+        assert_eq!(outages.seen(at(12), at(13)), 0.0);
+        assert_eq!(outages.seen(at(40), at(60)), 10.0, "one that lasts");
+    }
 
     #[test]
     fn a_stretch_without_a_link_is_a_hole() {

@@ -1,11 +1,12 @@
 //! What was seen in queues by looking at their messages: kept for the last few looks, bounded in number and bytes; and
 //! how many messages are folded into groups.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use crate::celery::TaskId;
 use crate::celery::canvas::Canvas;
+use crate::celery::message::Message;
 use crate::celery::queue::{Delivered, Waiting};
 use crate::clock::Stamp;
 
@@ -58,7 +59,9 @@ impl Peeked {
         let found = match &self.found {
             Ok(Found::Waiting(messages)) => messages.iter().map(|w| w.size() + 512).sum(),
             Ok(Found::Unacked(unacked)) => unacked.entries.iter().map(|d| d.size() + 512).sum(),
-            Ok(Found::Groups(sample)) => sample.groups.iter().map(|g| g.len() * 512).sum(),
+            Ok(Found::Groups(sample)) => {
+                sample.groups.iter().chain(sample.arguments.values()).map(|g| g.len() * 512).sum()
+            }
             Ok(Found::OnRequest) => 0,
             Err(why) => why.len(),
         };
@@ -67,30 +70,37 @@ impl Peeked {
 }
 
 /// By what messages are grouped.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum By {
     #[default]
     Task,
     Origin,
     Priority,
     Age,
+    /// One argument, by its place or its name: `args[0]`, `kwargs.tenant`.
+    Argument(Arc<str>),
 }
 
 impl By {
-    pub const ALL: [By; 4] = [By::Task, By::Origin, By::Priority, By::Age];
+    /// What every message can be grouped by.
+    const ALWAYS: [By; 4] = [By::Task, By::Origin, By::Priority, By::Age];
 
-    /// The next one, round and round.
-    pub fn next(self) -> Self {
-        Self::ALL[(self as usize + 1) % Self::ALL.len()]
+    /// The next one, round and round: after what every message has come the arguments that these have.
+    pub fn next(&self, sample: Option<&Sample>) -> Self {
+        let arguments = sample.into_iter().flat_map(|sample| sample.arguments.keys().cloned().map(By::Argument));
+        let all: Vec<By> = Self::ALWAYS.into_iter().chain(arguments).collect();
+        let at = all.iter().position(|by| by == self).map_or(0, |at| at + 1);
+        all.get(at).cloned().unwrap_or_default()
     }
 
     /// Its name in a sentence.
-    pub fn word(self) -> &'static str {
+    pub fn word(&self) -> &str {
         match self {
             By::Task => "task",
             By::Origin => "origin",
             By::Priority => "priority",
             By::Age => "age",
+            By::Argument(name) => name,
         }
     }
 }
@@ -111,10 +121,19 @@ pub struct Group {
     pub origins: Vec<(String, u64)>,
 }
 
-/// Groups by one thing; the rest is counted in one that is called `(others)`.
+/// The group of what is told apart no more.
+const OTHERS: &str = "(others)";
+/// Groups by one thing; the rest is counted in [`OTHERS`].
 const GROUPS: usize = 500;
 /// Origins told apart within a group.
 const ORIGINS: usize = 50;
+/// Arguments one can group by: those that were met first.
+const ARGUMENTS: usize = 8;
+/// Characters of an argument's value by which it is told from others.
+const VALUE: usize = 80;
+
+/// Groups by their rank and key.
+type Groups = BTreeMap<(u8, String), Group>;
 
 /// Messages of a queue folded into groups, by each of [`By`].
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -125,7 +144,8 @@ pub struct Sample {
     pub of: usize,
     /// Whether it is finished: while it is made it is shown too.
     pub done: bool,
-    groups: [BTreeMap<(u8, String), Group>; 4],
+    groups: [Groups; 4],
+    arguments: BTreeMap<Arc<str>, Groups>,
 }
 
 impl Sample {
@@ -140,7 +160,7 @@ impl Sample {
         self.of = self.of.max(self.looked);
         let message = waiting.message.as_ref().ok();
         let origin = message.and_then(|m| m.origin.clone());
-        for by in By::ALL {
+        for (by, groups) in By::ALWAYS.iter().zip(&mut self.groups) {
             let (rank, key, is_value) = match by {
                 By::Task => match &waiting.message {
                     Ok(message) => (0, message.name.clone(), true),
@@ -151,33 +171,51 @@ impl Sample {
                     None => (1, "not said in the message".to_owned(), false),
                 },
                 By::Priority => (waiting.priority, waiting.priority.to_string(), true),
-                By::Age => {
+                _ => {
                     let (rank, word) = age(sent, now);
                     (rank, word.to_owned(), false)
                 }
             };
-            let groups = &mut self.groups[by as usize];
-            let full = groups.len() >= GROUPS && !groups.contains_key(&(rank, key.clone()));
-            let (rank, key, is_value) =
-                if full { (u8::MAX, "(others)".to_owned(), false) } else { (rank, key, is_value) };
-            let group = groups.entry((rank, key)).or_insert_with_key(|(_, key)| Group {
-                key: key.clone(),
-                is_value,
-                place: waiting.place,
-                ..Group::default()
-            });
-            group.add(waiting, sent, origin.as_deref());
+            put(groups, (rank, key), is_value).add(waiting, sent, origin.as_deref());
+        }
+        for (name, value) in message.map(Message::arguments).unwrap_or_default() {
+            let name: Arc<str> = name.into();
+            if self.arguments.len() < ARGUMENTS || self.arguments.contains_key(&name) {
+                let value = value.chars().take(VALUE).collect();
+                let groups = self.arguments.entry(name).or_default();
+                put(groups, (0, value), true).add(waiting, sent, origin.as_deref());
+            }
         }
     }
 
     /// The groups, the greatest first; priorities and ages in their own order.
-    pub fn groups(&self, by: By) -> Vec<&Group> {
-        let mut groups: Vec<&Group> = self.groups[by as usize].values().collect();
-        if matches!(by, By::Task | By::Origin) {
-            groups.sort_by_key(|group| std::cmp::Reverse(group.count));
+    pub fn groups(&self, by: &By) -> Vec<&Group> {
+        let groups = match by {
+            By::Task => Some(&self.groups[0]),
+            By::Origin => Some(&self.groups[1]),
+            By::Priority => Some(&self.groups[2]),
+            By::Age => Some(&self.groups[3]),
+            By::Argument(name) => self.arguments.get(name),
+        };
+        let mut groups: Vec<&Group> = groups.into_iter().flat_map(BTreeMap::values).collect();
+        if !matches!(by, By::Priority | By::Age) {
+            // What stands for all others is no group to look for.
+            groups.sort_by_key(|group| (group.key == OTHERS && !group.is_value, std::cmp::Reverse(group.count)));
         }
         groups
     }
+}
+
+/// The group with a key; where there are too many, the one for all others.
+fn put(groups: &mut Groups, key: (u8, String), is_value: bool) -> &mut Group {
+    let full = groups.len() >= GROUPS && !groups.contains_key(&key);
+    let (key, is_value) = if full { ((u8::MAX, OTHERS.to_owned()), false) } else { (key, is_value) };
+    groups.entry(key).or_insert_with_key(|(_, key)| Group {
+        key: key.clone(),
+        is_value,
+        place: usize::MAX,
+        ..Group::default()
+    })
 }
 
 impl Group {
@@ -249,44 +287,13 @@ impl Peeks {
     }
 }
 
-/// Canvases that are kept.
-const CANVASES: usize = 10_000;
-/// Tasks they may name together.
-const STEPS: usize = 200_000;
-
-/// What messages said of their workflows, the oldest forgotten first.
-#[derive(Default)]
-pub(super) struct Canvases {
-    by_id: HashMap<TaskId, Canvas>,
-    order: VecDeque<TaskId>,
-    steps: usize,
-}
-
-impl Canvases {
-    pub fn put(&mut self, id: &TaskId, canvas: &Canvas) {
-        match self.by_id.insert(id.clone(), canvas.clone()) {
-            Some(before) => self.steps -= before.len(),
-            None => self.order.push_back(id.clone()),
-        }
-        self.steps += canvas.len();
-        while self.by_id.len() > CANVASES || (self.steps > STEPS && self.by_id.len() > 1) {
-            let Some(oldest) = self.order.pop_front() else { break };
-            self.steps -= self.by_id.remove(&oldest).map_or(0, |c| c.len());
-        }
-    }
-
-    pub fn get(&self, id: &TaskId) -> Option<&Canvas> {
-        self.by_id.get(id)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::celery::message::Outgoing;
 
-    fn message(place: usize, name: &str, origin: &str, priority: u8) -> Waiting {
-        let sent = Outgoing {
+    fn outgoing(name: &str, origin: &str, priority: u8) -> Outgoing {
+        Outgoing {
             id: TaskId::random(),
             name: name.into(),
             args: "[]".into(),
@@ -299,15 +306,18 @@ mod tests {
             root_id: None,
             parent_id: None,
             origin: origin.into(),
-        };
-        Waiting::read(place, priority, sent.encode_redis().as_bytes())
+        }
+    }
+
+    fn message(place: usize, name: &str, origin: &str, priority: u8) -> Waiting {
+        Waiting::read(place, priority, outgoing(name, origin, priority).encode_redis().as_bytes())
     }
 
     fn at(secs: i64) -> Stamp {
         Stamp::from_micros(1_000_000_000 + secs * 1_000_000)
     }
 
-    fn counts(sample: &Sample, by: By) -> Vec<(&str, u64)> {
+    fn counts<'s>(sample: &'s Sample, by: &By) -> Vec<(&'s str, u64)> {
         sample.groups(by).into_iter().map(|g| (g.key.as_str(), g.count)).collect()
     }
 
@@ -326,15 +336,43 @@ mod tests {
             sample.add(&message(i, name, origin, priority), sent, at(100));
         }
         sample.add(&Waiting::read(4, 0, b"garbage"), None, at(100));
-        assert_eq!(counts(&sample, By::Task)[..2], [("charge", 3), ("mail", 1)]);
-        assert!(counts(&sample, By::Task)[2].0.starts_with("can't be read: not JSON"));
-        assert_eq!(counts(&sample, By::Priority), [("0", 3), ("3", 2)]);
-        assert_eq!(counts(&sample, By::Age)[..2], [("below 10 s", 1), ("1 to 10 min", 2)]);
-        let groups = sample.groups(By::Task);
+        assert_eq!(counts(&sample, &By::Task)[..2], [("charge", 3), ("mail", 1)]);
+        assert!(counts(&sample, &By::Task)[2].0.starts_with("can't be read: not JSON"));
+        assert_eq!(counts(&sample, &By::Priority), [("0", 3), ("3", 2)]);
+        assert_eq!(counts(&sample, &By::Age)[..2], [("below 10 s", 1), ("1 to 10 min", 2)]);
+        let groups = sample.groups(&By::Task);
         let charge = groups.first().expect("the greatest");
         assert_eq!((charge.oldest, charge.place), (Some(at(10)), 1));
         assert_eq!(charge.main_origin(), Some(("gen2@b", 1)));
         assert_eq!((sample.looked, sample.of), (5, 5));
+    }
+
+    #[test]
+    fn messages_are_grouped_by_each_of_their_arguments() {
+        let mut sample = Sample::default();
+        for (i, (args, kwargs)) in
+            [("[1, \"a\"]", "{\"tenant\": \"acme\"}"), ("[2]", "{\"tenant\": \"acme\"}"), ("[2]", "{}")]
+                .iter()
+                .enumerate()
+        {
+            let sent = Outgoing { args: (*args).into(), kwargs: (*kwargs).into(), ..outgoing("t", "gen1@a", 0) };
+            sample.add(&Waiting::read(i, 0, sent.encode_redis().as_bytes()), None, at(0));
+        }
+        let by = |name: &str| By::Argument(name.into());
+        assert_eq!(counts(&sample, &by("args[0]")), [("2", 2), ("1", 1)]);
+        assert_eq!(counts(&sample, &by("args[1]")), [("'a'", 1)]);
+        assert_eq!(counts(&sample, &by("kwargs.tenant")), [("'acme'", 2)]);
+        let mut seen = vec![By::Task];
+        while seen.len() < 8 {
+            seen.push(seen[seen.len() - 1].next(Some(&sample)));
+        }
+        let words: Vec<&str> = seen.iter().map(By::word).collect();
+        assert_eq!(
+            words,
+            ["task", "origin", "priority", "age", "args[0]", "args[1]", "kwargs.tenant", "task"],
+            "round and round"
+        );
+        assert_eq!(by("kwargs.gone").next(Some(&sample)), By::Task);
     }
 
     #[test]
@@ -343,8 +381,8 @@ mod tests {
         for n in 0..GROUPS + 20 {
             sample.add(&message(n, "t", &format!("gen{n}@h"), 0), None, at(0));
         }
-        assert_eq!(sample.groups(By::Origin).len(), GROUPS + 1);
-        assert_eq!(counts(&sample, By::Origin)[0], ("(others)", 20));
+        assert_eq!(sample.groups(&By::Origin).len(), GROUPS + 1);
+        assert_eq!(counts(&sample, &By::Origin).last(), Some(&(OTHERS, 20)), "it comes last, however many they are");
     }
 
     fn look(queue: &str, found: Result<Found, String>) -> Arc<Peeked> {
@@ -363,15 +401,5 @@ mod tests {
             peeks.put(look(&n.to_string(), Err("no".into())));
         }
         assert!(peeks.get("q", Look::Waiting).is_none() && peeks.get("0", Look::Waiting).is_some());
-    }
-
-    #[test]
-    fn canvases_are_bounded_and_the_oldest_goes_first() {
-        let mut canvases = Canvases::default();
-        let id = |n: usize| TaskId::new(&n.to_string());
-        for n in 0..=CANVASES {
-            canvases.put(&id(n), &Canvas::default());
-        }
-        assert!(canvases.get(&id(0)).is_none() && canvases.get(&id(CANVASES)).is_some());
     }
 }

@@ -97,23 +97,6 @@ impl Queue {
         self.at = Some(at);
     }
 
-    /// Messages a second into and out of it, as the broker counts them; else over the last minute by events, or `None`
-    /// if no sender announces its tasks.
-    pub fn rates(&self, now: Stamp) -> Option<(f64, f64)> {
-        if self.depth.rates.is_some() {
-            return self.depth.rates;
-        }
-        if !self.flow_known {
-            return None;
-        }
-        let (mut into, mut out) = (0, 0);
-        for flow in self.flow.last(6, now) {
-            into += flow.into;
-            out += flow.out;
-        }
-        Some((f64::from(into) / 60.0, f64::from(out) / 60.0))
-    }
-
     /// Change of its depth by the second over the last five minutes, from its own history.
     pub fn slope(&self, now: Stamp) -> Option<f64> {
         self.change(now).map(|(slope, _)| slope)

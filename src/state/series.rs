@@ -71,6 +71,11 @@ impl<T: Clone + Default> Ring<T> {
         Some(&mut self.buckets[place])
     }
 
+    /// When the bucket of a time begins.
+    pub fn begin(&self, at: Stamp) -> Stamp {
+        Stamp::from_micros(self.number(at) * self.step)
+    }
+
     /// The last `n` buckets up to and without the one of `now`, oldest first; what was never filled is the default.
     pub fn last(&self, n: usize, now: Stamp) -> impl Iterator<Item = T> + '_ {
         self.span(n, self.number(now) - 1)

@@ -4,6 +4,7 @@ use hdrhistogram::Histogram;
 
 use crate::clock::Stamp;
 
+use super::model::Model;
 use super::series::Ring;
 use super::task::State;
 
@@ -318,6 +319,12 @@ impl NameStats {
 
     pub(super) fn tick(&mut self, now: Stamp) {
         self.runtimes.tick(now);
+    }
+
+    /// Tasks that ended by the second over the last `secs` seconds; see [`Model::rate`].
+    pub fn rate(&self, secs: u32, model: &Model, now: Stamp) -> Option<f64> {
+        let ring = if secs <= 900 { &self.buckets } else { &self.minutes };
+        model.rate(ring, secs, now, |bucket| f64::from(bucket.done + bucket.failed))
     }
 
     /// The last `secs` seconds as one bucket: to ten seconds up to a quarter of an hour, else to the minute.

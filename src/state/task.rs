@@ -379,6 +379,14 @@ impl<'m> Task<'m> {
     pub fn group(&self) -> Option<GroupId> {
         self.rare()?.group
     }
+    /// The task it was sent in place of, from here.
+    pub fn retry_of(&self) -> Option<&'m TaskId> {
+        self.model.retry_of.get(&self.cold.id)
+    }
+    /// When it was asked to be revoked from here, as long as no event says what became of it.
+    pub fn revoke_asked(&self) -> Option<Stamp> {
+        self.model.revoke_asked.get(&self.cold.id).copied()
+    }
     /// The task that a person sent in its place.
     pub fn retried_as(&self) -> Option<&'m TaskId> {
         self.rare()?.retried_as.as_ref()

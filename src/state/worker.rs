@@ -1,5 +1,6 @@
 //! One worker: what it announced, and whether it is alive.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use serde_json::Value;
@@ -44,8 +45,8 @@ pub struct Worker {
     pub failed: u64,
     /// Finished tasks by ten seconds.
     pub done: Ring<u32>,
-    /// The most tasks that ran at once plus one, by ten seconds; 0 is unknown.
-    pub busy: Ring<u16>,
+    /// How many tasks ran at once, by ten seconds.
+    pub busy: Ring<Busy>,
 }
 
 impl Worker {
@@ -145,20 +146,24 @@ impl Worker {
     pub(super) fn note_busy(&mut self, running: Option<u64>, at: Stamp) {
         let Some(running) = running else { return };
         if let Some(slot) = self.busy.at(at) {
-            *slot = (*slot).max(u16::try_from(running).unwrap_or(u16::MAX - 1) + 1);
+            slot.sum = slot.sum.saturating_add(u32::try_from(running).unwrap_or(u32::MAX));
+            slot.told = slot.told.saturating_add(1);
         }
     }
 
-    /// Share of the pool that was busy at most in each stretch of time. Without the pool's size the most that ever ran
-    /// at once stands in for it.
+    /// Share of the pool that was busy in each stretch of time, on the average. Without the pool's size the most that
+    /// ran at once stands in for it.
     pub fn shares(&self, stretches: impl Iterator<Item = (Stamp, Stamp)>) -> Vec<Option<f64>> {
-        let busiest = |begin, end| self.busy.between(begin, end).max().filter(|running| *running > 0);
+        let mean = |begin, end| {
+            let told: Vec<f64> = self.busy.between(begin, end).filter_map(Busy::mean).collect();
+            (!told.is_empty()).then(|| told.iter().sum::<f64>() / told.len() as f64)
+        };
         // Nothing is known yet of the newest ten seconds when they have just begun: what was before them still holds.
-        let running = stretches.map(|(begin, end)| busiest(begin, end).or(busiest(begin, begin)).unwrap_or(0));
-        let running: Vec<u16> = running.collect();
-        let most = running.iter().max().map_or(0, |m| u64::from(m.saturating_sub(1)));
-        let size = self.pool_size().unwrap_or(most).max(1) as f64;
-        running.into_iter().map(|r| (r > 0).then(|| (f64::from(r - 1) / size).min(1.0))).collect()
+        let running: Vec<Option<f64>> =
+            stretches.map(|(begin, end)| mean(begin, end).or_else(|| mean(begin, begin))).collect();
+        let most = running.iter().flatten().fold(0.0, |a: f64, b| a.max(*b));
+        let size = self.pool_size().map_or(most, |size| size as f64).max(1.0);
+        running.into_iter().map(|running| running.map(|r| (r / size).min(1.0))).collect()
     }
 
     /// Whether it is there, and if not, how it left.
@@ -195,18 +200,57 @@ impl Worker {
         self.inspected.miss(method, at);
     }
 
-    /// Takes in an answer to an inspect method.
-    pub(super) fn inspected(&mut self, method: &'static str, value: &Value, at: Stamp) {
+    /// Takes in an answer to an inspect method. Says what is not as it was the last time, of what changes with a new
+    /// version of the application only.
+    pub(super) fn inspected(&mut self, method: &'static str, value: &Value, at: Stamp) -> Option<String> {
         if value.get("error").is_some() {
-            return;
+            return None;
         }
+        let before = match method {
+            "registered" | "conf" => Some((self.inspected.registered.clone(), self.inspected.conf.clone())),
+            _ => None,
+        };
         self.inspected.take(method, value, self.pid, at);
+        let changed = before.and_then(|(registered, conf)| self.changed(method, registered, conf.as_ref()));
         if method == "stats" {
             self.pid = value["pid"].as_i64().or(self.pid);
         }
         if method == "active" {
             self.note_busy(self.inspected.total(method).map(|n| n as u64), at);
         }
+        changed
+    }
+
+    fn changed(&self, method: &str, registered: Option<Vec<Registered>>, conf: Option<&Value>) -> Option<String> {
+        if method == "conf" {
+            return (conf.is_some() && conf != self.inspected.conf.as_ref())
+                .then(|| "its configuration changed".into());
+        }
+        let names = |list: &[Registered]| list.iter().map(|task| task.name.clone()).collect::<BTreeSet<String>>();
+        let (before, now) = (names(&registered?), names(self.inspected.registered.as_deref()?));
+        let more = crate::human::plural(now.difference(&before).count(), "task");
+        let fewer = crate::human::plural(before.difference(&now).count(), "task");
+        match (before.is_subset(&now), now.is_subset(&before)) {
+            (true, true) => None,
+            (true, false) => Some(format!("registers {more} more")),
+            (false, true) => Some(format!("registers {fewer} fewer")),
+            (false, false) => Some(format!("registers {more} more and {fewer} fewer")),
+        }
+    }
+}
+
+/// How many tasks a worker ran at once, as it told in a stretch of time.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Busy {
+    sum: u32,
+    /// How often it told.
+    told: u16,
+}
+
+impl Busy {
+    /// The mean of what was told, if something was.
+    fn mean(self) -> Option<f64> {
+        (self.told > 0).then(|| f64::from(self.sum) / f64::from(self.told))
     }
 }
 
@@ -249,8 +293,23 @@ mod tests {
         let mut worker = Worker::new(at(10));
         worker.inspected("active", &serde_json::json!([]), at(100));
         worker.note_busy(Some(5), at(50));
-        let noted: Vec<u16> = worker.busy.last_with_open(6, at(100)).collect();
-        assert_eq!(noted, [6, 0, 0, 0, 0, 1]);
+        let noted: Vec<Option<f64>> = worker.busy.last_with_open(6, at(100)).map(Busy::mean).collect();
+        assert_eq!(noted, [Some(5.0), None, None, None, None, Some(0.0)]);
+    }
+
+    #[test]
+    fn the_share_of_a_busy_pool_is_the_mean_of_what_was_told() {
+        let at = |secs: i64| Stamp::from_micros(secs * 1_000_000);
+        let mut worker = Worker::new(at(10));
+        worker.inspected("stats", &serde_json::json!({"pool": {"max-concurrency": 8}}), at(10));
+        for (secs, running) in [(20, 8), (22, 0), (31, 4), (33, 4)] {
+            worker.note_busy(Some(running), at(secs));
+        }
+        let shares = worker.shares([(at(20), at(30)), (at(30), at(40)), (at(20), at(40))].into_iter());
+        assert_eq!(shares, [Some(0.5), Some(0.5), Some(0.5)]);
+        worker.note_busy(Some(8), at(25));
+        worker.note_busy(Some(8), at(27));
+        assert_eq!(worker.shares(std::iter::once((at(20), at(30)))), [Some(0.75)]);
     }
 
     #[test]
@@ -276,6 +335,19 @@ mod tests {
         assert_eq!(worker.inspected.silent("revoked"), None);
         worker.was_silent("revoked", Stamp::from_micros(9));
         assert_eq!(worker.inspected.silent("revoked"), Some(Stamp::from_micros(9)));
+    }
+
+    #[test]
+    fn what_a_new_version_of_the_application_changes_is_told_once() {
+        let mut worker = Worker::new(Stamp::EPOCH);
+        let mut tell = |method, value| worker.inspected(method, &value, Stamp::EPOCH);
+        assert_eq!(tell("registered", serde_json::json!(["a", "b"])), None, "there was nothing to compare with");
+        assert_eq!(tell("registered", serde_json::json!(["b", "a"])), None);
+        let told = tell("registered", serde_json::json!(["a", "c", "d"]));
+        assert_eq!(told.as_deref(), Some("registers 2 tasks more and 1 task fewer"));
+        assert_eq!(tell("conf", serde_json::json!({"x": 1})), None);
+        assert_eq!(tell("conf", serde_json::json!({"x": 2})).as_deref(), Some("its configuration changed"));
+        assert_eq!(tell("conf", serde_json::json!({"x": 2})), None);
     }
 
     #[test]

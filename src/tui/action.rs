@@ -7,6 +7,10 @@ use crate::ops::Risk;
 pub enum Scope {
     Global,
     List,
+    /// Rows that have tasks of their own.
+    HasTasks,
+    /// Lists that can be written to a file.
+    Exports,
     /// Lists that can be filtered.
     Filters,
     /// Lists whose rows can be marked.
@@ -48,6 +52,8 @@ impl Scope {
         match self {
             Scope::Global => "everywhere",
             Scope::List => "lists",
+            Scope::HasTasks => "their tasks",
+            Scope::Exports => "to a file",
             Scope::Filters => "filter",
             Scope::Marks => "marks",
             Scope::Opens => "rows",
@@ -137,6 +143,8 @@ actions! {
     Top           List    ["g g" "Home"]             Looks    ""         "first row"
     Bottom        List    ["G" "End"]                Looks    ""         "last row"
     Open          Opens   ["Enter"]                  Looks    "open"     "open"
+    TheirTasks    HasTasks ["t"]                    Looks    "tasks"    "its tasks, in the list of tasks"
+    Export        Exports ["e"]                      Looks    "export"   "write what is listed to a file: CSV or JSON lines"
     Filter        Filters ["/"]                      Looks    "filter"   "filter the list"
     Mark          Marks   ["Space"]                  Looks    "mark"     "mark the row and go on"
     MarkRange     Marks   ["v"]                      Looks    ""         "mark from the last mark to here"
@@ -216,6 +224,7 @@ actions! {
 pub const TOGETHER: &[&[Scope]] = &[
     &[
         Scope::Opens,
+        Scope::Exports,
         Scope::Tasks,
         Scope::TaskList,
         Scope::Panes,
@@ -227,6 +236,7 @@ pub const TOGETHER: &[&[Scope]] = &[
     ],
     &[
         Scope::Opens,
+        Scope::Exports,
         Scope::Failures,
         Scope::Panes,
         Scope::Sorts,
@@ -237,6 +247,8 @@ pub const TOGETHER: &[&[Scope]] = &[
     ],
     &[
         Scope::Opens,
+        Scope::HasTasks,
+        Scope::Exports,
         Scope::Workers,
         Scope::Panes,
         Scope::Sorts,
@@ -245,10 +257,12 @@ pub const TOGETHER: &[&[Scope]] = &[
         Scope::List,
         Scope::Global,
     ],
-    &[Scope::Opens, Scope::Tasks, Scope::Panes, Scope::Filters, Scope::List, Scope::Global],
+    &[Scope::Opens, Scope::HasTasks, Scope::Tasks, Scope::Panes, Scope::Filters, Scope::List, Scope::Global],
     &[Scope::Form, Scope::Field],
     &[
         Scope::Opens,
+        Scope::HasTasks,
+        Scope::Exports,
         Scope::Broker,
         Scope::Panes,
         Scope::Sorts,

@@ -1,5 +1,8 @@
 //! The whole screen: tabs, layers on top of them, and what keys do to both. Knows no tab by name and does no I/O.
 
+mod told;
+mod ways;
+
 use std::time::Duration;
 
 use ratatui::buffer::Buffer;
@@ -8,7 +11,7 @@ use ratatui::layout::{Rect, Size};
 use super::action::{Action, Scope};
 use super::header::{self, Header};
 use super::hints::Hints;
-use super::keymap::{self, Key, Keymap, Resolved};
+use super::keymap::{Key, Keymap, Resolved};
 use super::keys::ALWAYS_QUITS;
 use super::layers::{Choose, Confirm, Help, Palette, log};
 use super::options::Times;
@@ -21,6 +24,7 @@ use super::views::welcome::Welcome;
 use super::views::workflow::WorkflowScreen;
 use crate::broker::{Health, LinkState, Right};
 use crate::clock::Stamp;
+use crate::export::Export;
 use crate::feed::Interest;
 use crate::ops::{Command, Receipt, Risk};
 use crate::state::{Model, Scan, ScanRequest};
@@ -28,6 +32,8 @@ use crate::text::{Clean, clean};
 
 pub use super::header::Profile;
 pub use super::options::Options;
+pub use told::Told;
+use ways::Return;
 
 /// The world as it is at the moment a key or frame is handled.
 pub struct World<'a> {
@@ -45,15 +51,12 @@ pub enum Do {
     Redraw,
     /// Put a text into the terminal's clipboard.
     Copy(String),
+    /// Write a file.
+    Export(Export),
+    /// Keep the broker one is on as a profile of this name.
+    Keep(String),
     Suspend,
     Leave(Leave),
-}
-
-/// Where one was when something opened its tasks.
-struct Return {
-    tab: usize,
-    layers: Vec<Box<dyn View>>,
-    filter: String,
 }
 
 /// See the module.
@@ -172,6 +175,7 @@ impl App {
         if key.name() == ALWAYS_QUITS {
             return self.quit();
         }
+        self.heed_rights(world.health);
         if self.unsynced {
             self.sync(model, world);
         }
@@ -258,14 +262,6 @@ impl App {
         (0..3).flat_map(|_| self.perform(action, model, world)).collect()
     }
 
-    fn go_to_tab(&mut self, tab: usize) {
-        self.returns.clear();
-        self.layers.clear();
-        self.keymap.reset();
-        self.tab = tab;
-        self.unsynced = true;
-    }
-
     fn with_cx<R>(&mut self, model: &Model, world: &World<'_>, act: impl FnOnce(&mut dyn View, &mut Cx<'_>) -> R) -> R {
         let receipts = std::mem::take(&mut self.receipts);
         let options = std::mem::take(&mut self.options);
@@ -321,31 +317,6 @@ impl App {
         self.outcome(outcome, Some(action), model, world)
     }
 
-    /// Back to where tasks were opened from, if they were.
-    fn step_back(&mut self) -> bool {
-        if !self.layers.is_empty() {
-            return false;
-        }
-        let Some(back) = self.returns.pop() else { return false };
-        self.tabs[TASKS].filter_by(&back.filter);
-        self.tab = back.tab;
-        self.layers = back.layers;
-        self.unsynced = true;
-        true
-    }
-
-    /// Shows the tasks a filter selects, and remembers the way back.
-    fn open_tasks(&mut self, filter: &str) {
-        let before = self.tabs[TASKS].filtered_by();
-        let mut layers = std::mem::take(&mut self.layers);
-        // Menus and fields are done with; what was read stays.
-        layers.retain(|layer| !layer.is_overlay());
-        self.returns.push(Return { tab: self.tab, layers, filter: before });
-        self.tab = TASKS;
-        self.tabs[TASKS].filter_by(filter);
-        self.unsynced = true;
-    }
-
     fn copy(&mut self, model: &Model, world: &World<'_>) -> Vec<Do> {
         let copies = self.with_cx(model, world, |view, cx| view.copies(cx));
         match copies.len() {
@@ -399,6 +370,15 @@ impl App {
                 let size = crate::human::bytes(text.len() as u64);
                 self.say(&format!("copied {what} ({size})"), Role::Muted, world.now);
                 return vec![Do::Copy(text)];
+            }
+            Effect::Export(export) => {
+                self.running += 1;
+                self.say(&format!("writing {} …", export.path), Role::Muted, world.now);
+                return vec![Do::Export(export)];
+            }
+            Effect::Keep(name) => {
+                self.layers.pop();
+                return vec![Do::Keep(name)];
             }
             Effect::Close => {
                 self.layers.pop();
@@ -497,39 +477,6 @@ impl App {
         }
     }
 
-    /// Shows a message in the last line for a while.
-    pub fn say(&mut self, text: &str, role: Role, now: Stamp) {
-        self.toast = Some((clean(text), role, now));
-    }
-
-    /// A command came back.
-    pub fn done(&mut self, receipt: Receipt, now: Stamp) {
-        self.running = self.running.saturating_sub(1);
-        self.quitting = false;
-        let text = match receipt.outcome.why() {
-            Some(why) => format!("{} {}: {why}", receipt.verb, receipt.outcome.word()),
-            None => {
-                let first =
-                    receipt.replies.first().map(|(who, value)| format!(": {who} {}", Receipt::reply_text(value)));
-                let more = match receipt.replies.len() {
-                    0 | 1 => String::new(),
-                    n => {
-                        let what = if receipt.verb == "retry" { "task" } else { "worker" };
-                        let more = crate::human::thousands(n as u64 - 1);
-                        format!(" and {more} more {what}{}", if n == 2 { "" } else { "s" })
-                    }
-                };
-                format!("{} confirmed{}{more}", receipt.verb, first.unwrap_or_default())
-            }
-        };
-        let all = self.options.keys.first(Action::Log).map(|key| format!("   ({} shows all)", keymap::shown(key)));
-        self.say(&format!("{text}{}", all.unwrap_or_default()), log::role(&receipt.outcome), now);
-        self.receipts.push(receipt);
-        if self.receipts.len() > LOGGED {
-            self.receipts.remove(0);
-        }
-    }
-
     /// Copies everything that will be seen out of the model.
     pub fn sync(&mut self, model: &Model, world: &World<'_>) {
         self.unsynced = false;
@@ -537,6 +484,7 @@ impl App {
         if self.welcome.as_ref().is_some_and(Welcome::is_over) {
             self.welcome = None;
         }
+        self.offer(world.link);
         let receipts = std::mem::take(&mut self.receipts);
         let options = std::mem::take(&mut self.options);
         let now = self.paused.map_or(world.now, |(at, _)| at);
@@ -568,20 +516,6 @@ impl App {
         self.sync_hints(model, world);
     }
 
-    /// The way that led here: where tasks were opened from, and the screens that lie on each other.
-    fn sync_crumbs(&mut self) {
-        let mut way: Vec<String> = Vec::new();
-        for back in &self.returns {
-            way.push(TABS.get(back.tab).map_or("", |tab| tab.title).to_owned());
-            way.extend(back.layers.iter().filter_map(|layer| layer.crumb()));
-        }
-        if !way.is_empty() {
-            way.push(TABS.get(self.tab).map_or("", |tab| tab.title).to_owned());
-        }
-        way.extend(self.layers.iter().filter_map(|layer| layer.crumb()));
-        self.crumbs = if way.is_empty() { Clean::default() } else { crate::clean!("› {}", way.join(" › ")) };
-    }
-
     fn sync_notes(&mut self, model: &Model, world: &World<'_>) {
         self.notes.clear();
         if let Some((since, seen)) = self.paused {
@@ -608,11 +542,6 @@ impl App {
                 self.toast = None;
             }
         }
-    }
-
-    /// Until when the message in the last line stays, if there is one.
-    pub fn toast_ends(&self) -> Option<Stamp> {
-        self.toast.as_ref().map(|(_, _, at)| *at + TOAST)
     }
 
     /// Paints the copy. Returns where the text cursor stands, if a field is open.

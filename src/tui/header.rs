@@ -68,6 +68,11 @@ impl Header {
             }
         }
         parts.push(url);
+        // What speaks Redis and is another server.
+        let kind = cx.health.map(|health| health.kind.as_str());
+        if let Some(kind) = kind.filter(|kind| ["valkey", "keydb", "dragonfly"].contains(kind)) {
+            parts.push(Part::new(clean(kind), Role::Muted, 8));
+        }
         parts.push(link(cx));
         if let Some(slow) = round_trip.filter(|rtt| rtt.as_millis() >= 150) {
             parts.push(Part::new(crate::clean!("link {} ms", slow.as_millis()), Role::Muted, 4));
@@ -78,13 +83,15 @@ impl Header {
     }
 
     fn numbers(&self, parts: &mut Vec<Part>, cx: &Cx<'_>) {
+        // Who is silent because the link is down is not said to be gone.
+        let heard = cx.last_heard().now;
         let series = cx.model.series();
-        let five = series.recent(5, cx.now);
-        let events =
-            five.sent + five.received + five.started + five.succeeded + five.failed + five.retried + five.revoked;
-        parts.push(Part::new(crate::clean!("{} ev/s", human::rate(f64::from(events) / 5.0)), Role::Muted, 6));
-        let (online, known) = cx.model.online(cx.now);
-        let gone = cx.model.workers().iter().filter(|(_, w)| !w.is_online(cx.now) && !w.said_offline).count();
+        let events = cx.model.rate(&series.seconds, 5, cx.now, |n| {
+            f64::from(n.sent + n.received + n.started + n.succeeded + n.failed + n.retried + n.revoked)
+        });
+        parts.push(Part::new(crate::clean!("{} ev/s", human::rate(events.unwrap_or(0.0))), Role::Muted, 6));
+        let (online, known) = cx.model.online(heard);
+        let gone = cx.model.workers().iter().filter(|(_, w)| !w.is_online(heard) && !w.said_offline).count();
         let text = crate::clean!("{online}/{known} workers");
         parts.push(Part::new(text, if gone > 0 { Role::Warn } else { Role::Text }, 2));
         let queued: u64 = cx.model.queues().iter().map(|(_, q)| q.depth.ready).sum();
@@ -148,7 +155,8 @@ fn link(cx: &Cx<'_>) -> Part {
             let down = human::span(cx.now.since(*since).as_secs());
             let next = retry.since(cx.now).as_secs();
             let next = if next == 0 { "now".into() } else { format!("in {next}s") };
-            Part::new(crate::clean!("○ down {down}, trying again {next}"), Role::Fail, 0)
+            let short = Some(crate::clean!("○ down {down}"));
+            Part { short, ..Part::new(crate::clean!("○ down {down}, trying again {next}"), Role::Fail, 0) }
         }
     }
 }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use jiff::tz::TimeZone;
+use regex_lite::Regex;
 
 use super::header::Profile;
 use super::keys::Keys;
@@ -23,6 +24,10 @@ pub struct Options {
     /// Columns of the list of tasks, in their order, where they were chosen.
     pub columns: Option<Vec<String>>,
     pub filters: Vec<SavedFilter>,
+    /// What a person calls the changing part of a worker's name.
+    pub worker_groups: Vec<Regex>,
+    /// What to offer to be kept in the settings: the broker that was typed, and where it would be kept.
+    pub offer: Option<Offer>,
     /// Rows of the pane below a list, where they were chosen.
     pub split: Option<u16>,
     /// Frames a second at most.
@@ -45,6 +50,15 @@ pub struct Cluster {
     pub broker: Result<String, String>,
     pub color: Option<Role>,
     pub read_only: bool,
+}
+
+/// A broker that was typed, and could be kept.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Offer {
+    /// Without its password.
+    pub url: String,
+    /// The file of the settings.
+    pub file: String,
 }
 
 /// How times are written.
@@ -80,6 +94,8 @@ impl Default for Options {
             keys: Keys::default(),
             columns: None,
             filters: Vec::new(),
+            worker_groups: Vec::new(),
+            offer: None,
             split: None,
             fps: 30,
             refresh: None,

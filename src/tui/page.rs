@@ -7,6 +7,7 @@ use ratatui::layout::Rect;
 use super::action::Action;
 use super::keys::Keys;
 use super::theme::{Role, Theme};
+use super::widgets::literal::wrap;
 use crate::clock::Stamp;
 use crate::text::{Clean, cut_end, cut_middle};
 
@@ -21,6 +22,8 @@ pub enum Target {
     Action(Action),
     /// A point of a chart: thousandths of its time.
     Share(u16),
+    /// A cell of a line of heat: its row, and thousandths of its time.
+    Heat(usize, u16),
     /// The edge between a list and its details.
     Split,
 }
@@ -96,11 +99,35 @@ impl Page<'_> {
         }
     }
 
-    /// What an empty list says instead of rows.
+    /// What an empty list says instead of rows. A sentence that is too long goes on in the next line.
     pub fn instead_of_rows(&mut self, list: Rect, lines: &[Vec<(Clean, Role)>]) {
-        for (line, y) in lines.iter().zip(list.y + 2..list.y + list.height) {
-            self.pieces(list.x + 3, y, list.width.saturating_sub(6), line);
+        let width = list.width.saturating_sub(6);
+        let wrapped = lines.iter().flat_map(|line| match line.as_slice() {
+            [(text, role)] if text.width() > usize::from(width) => {
+                wrap(text, usize::from(width).max(1)).into_iter().map(|text| vec![(text, *role)]).collect()
+            }
+            line => vec![line.to_vec()],
+        });
+        let wrapped: Vec<Vec<(Clean, Role)>> = wrapped.collect();
+        // Where there are few lines, none of them is spent on air.
+        let roomy = wrapped.len() + 2 <= usize::from(list.height);
+        let first = list.y + if roomy { 2 } else { 1 };
+        for (line, y) in wrapped.iter().zip(first..list.y + list.height) {
+            self.pieces(list.x + 3, y, width, line);
         }
+    }
+
+    /// Writes the pieces that fit whole, from the first on.
+    pub fn whole_pieces(&mut self, x: u16, y: u16, width: u16, pieces: &[(Clean, Role)]) {
+        let mut used = 0;
+        let fits = |(text, _): &&(Clean, Role)| {
+            // The blanks at the end of a piece only keep it from the next one.
+            let blanks = text.as_str().len() - text.as_str().trim_end_matches(' ').len();
+            used += text.width();
+            used <= usize::from(width) + blanks
+        };
+        let fitting = pieces.iter().take_while(fits).count().max(1);
+        self.pieces(x, y, width, pieces.get(..fitting).unwrap_or(pieces));
     }
 
     /// Blanks an area and draws a frame around it: for what lies on top.

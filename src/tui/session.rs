@@ -2,6 +2,7 @@
 //! process.
 
 use std::io::{self, Write};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use ratatui::layout::Size;
@@ -14,13 +15,15 @@ use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
 use super::Key;
-use super::app::{App, Do, Options, World};
+use super::app::{App, Do, Options, Told, World};
 use super::pace::Pace;
 use super::paint::Painter;
 use super::term::{self, ASK_CURSOR, BEGIN_FRAME, END_FRAME, Multiplexer, READ};
 use super::theme::{Role, Theme};
 use super::view::Leave;
+use crate::export::{self, Export};
 use crate::feed::Feed;
+use crate::human;
 use crate::ops::{Ops, Receipt};
 use crate::state::Scan;
 
@@ -41,7 +44,12 @@ pub struct Wiring {
     pub auto_theme: bool,
     /// The process's own terminal: the session can be suspended with it.
     pub terminal: Option<Own>,
+    /// Keeps the broker one is on under a name, and says what came of it. Slow: it writes a file.
+    pub keep: Option<Keeper>,
 }
+
+/// See [`Wiring::keep`].
+pub type Keeper = Arc<dyn Fn(&str) -> Result<String, String> + Send + Sync>;
 
 /// How the process's own terminal was set up.
 #[derive(Clone, Copy, Debug)]
@@ -61,6 +69,8 @@ pub struct Session<W: Write> {
     receipts: Channel<Receipt>,
     /// Finished scans, with the tab that wanted them.
     scans: Channel<(usize, Scan)>,
+    /// What came of files that were written, and whether of an export.
+    told: Channel<(Told, bool)>,
     /// A key was pressed since the last frame.
     key_dirty: bool,
     /// Something else changed.
@@ -75,6 +85,8 @@ const AT_ONCE: usize = 256;
 const POOL_VERBS: [&str; 4] = ["grow", "shrink", "autoscale", "restart-pool"];
 /// How long a pool takes to have the size it was told.
 const SETTLES: Duration = Duration::from_secs(2);
+/// How often the progress of a file is told.
+const PROGRESS: Duration = Duration::from_millis(500);
 /// A second of the header's clock.
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -93,6 +105,7 @@ impl<W: Write> Session<W> {
             wiring,
             receipts: mpsc::channel(256),
             scans: mpsc::channel(16),
+            told: mpsc::channel(16),
             key_dirty: true,
             data_dirty: true,
             suspending: false,
@@ -132,6 +145,12 @@ impl<W: Write> Session<W> {
                 }
                 Some((tab, scan)) = self.scans.1.recv() => {
                     self.app.scanned(tab, scan);
+                    self.key_dirty = true;
+                    None
+                }
+                Some((told, export)) = self.told.1.recv() => {
+                    let now = self.wiring.ops.clock.now();
+                    if export { self.app.exported(&told, now) } else { self.app.told(&told, now) }
                     self.key_dirty = true;
                     None
                 }
@@ -292,7 +311,9 @@ impl<W: Write> Session<W> {
                 });
             }
             Do::Refresh => self.wiring.feed.refresh(),
-            Do::Copy(text) => self.copy(&text),
+            Do::Copy(text) => self.copy(text),
+            Do::Export(export) => self.export(export),
+            Do::Keep(name) => self.keep(name),
             Do::Redraw => {
                 self.painter.forget();
                 self.key_dirty = true;
@@ -308,12 +329,60 @@ impl<W: Write> Session<W> {
     }
 
     /// Over SSH the clipboard is the one of the terminal at the person's end: it is told by an escape sequence.
-    fn copy(&mut self, text: &str) {
-        let sequence = term::to_clipboard(text, self.wiring.multiplexer);
+    fn copy(&mut self, text: String) {
+        let sequence = match term::to_clipboard(&text, self.wiring.multiplexer) {
+            Ok(sequence) => sequence,
+            Err(why) => return self.app.show_text(text, why),
+        };
         let sent = self.out.write_all(sequence.as_bytes()).and_then(|()| self.out.flush());
         if let Err(error) = sent {
             self.app.say(&format!("can't copy: {error}"), Role::Fail, self.wiring.ops.clock.now());
         }
+    }
+
+    /// Writes a file beside the screen, which stays as quick as it was.
+    fn export(&mut self, export: Export) {
+        let sender = self.told.0.clone();
+        if self.wiring.terminal.is_none() {
+            // Whoever looks through a browser has no files here.
+            let told = Told::Failed("files are written only where flower-tui runs in a terminal".into());
+            self.app.exported(&told, self.wiring.ops.clock.now());
+            return;
+        }
+        let store = self.wiring.ops.store.clone();
+        tokio::task::spawn_blocking(move || {
+            let mut said = Instant::now();
+            let written = export::run(&store, &export, |done, all| {
+                if said.elapsed() >= PROGRESS {
+                    said = Instant::now();
+                    let [done, all] = [done, all].map(human::thousands);
+                    // Where the screen is slow, this progress is not worth waiting for.
+                    let _ = sender.try_send((Told::Going(format!("written {done} of {all} …")), true));
+                }
+            });
+            let told = match written {
+                Ok(written) => Told::Done(format!(
+                    "wrote {} rows ({}) to {}",
+                    human::thousands(written.rows),
+                    human::bytes(written.bytes),
+                    written.path.display()
+                )),
+                Err(why) => Told::Failed(why),
+            };
+            // Nobody is there to be told when the session has ended.
+            let _ = sender.blocking_send((told, true));
+        });
+    }
+
+    fn keep(&mut self, name: String) {
+        let (Some(keep), sender) = (self.wiring.keep.clone(), self.told.0.clone()) else { return };
+        tokio::task::spawn_blocking(move || {
+            let told = match keep(&name) {
+                Ok(text) => Told::Done(text),
+                Err(why) => Told::Failed(why),
+            };
+            let _ = sender.blocking_send((told, false));
+        });
     }
 
     fn draw(&mut self, data_only: bool) -> io::Result<()> {

@@ -84,6 +84,8 @@ pub enum Multiplexer {
     None,
     Tmux,
     Screen,
+    /// One that lets nothing through to a clipboard, or a terminal that has none.
+    Closed,
 }
 
 impl Multiplexer {
@@ -92,20 +94,49 @@ impl Multiplexer {
         match (tmux, term) {
             (Some(socket), _) if !socket.is_empty() => Multiplexer::Tmux,
             (_, Some(term)) if term.starts_with("screen") => Multiplexer::Screen,
+            (_, Some("linux" | "vt100" | "vt220")) => Multiplexer::Closed,
             _ => Multiplexer::None,
         }
     }
 }
 
-/// The sequence (OSC 52) that puts a text into the terminal's clipboard, wrapped so that it passes a multiplexer.
-pub fn to_clipboard(text: &str, through: Multiplexer) -> String {
+/// Whether tmux lets a text through to the clipboard, by the values of its options `set-clipboard` and
+/// `allow-passthrough`. Before version 3.3 it had no second one and let everything through.
+pub fn tmux_lets_through(options: &str) -> bool {
+    let mut options = options.split_whitespace();
+    options.next() == Some("on") || options.next().is_none_or(|allow| matches!(allow, "on" | "all" | "1" | "2"))
+}
+
+/// Bytes of a sequence that terminals take: xterm, and others after it, drop what is longer.
+const LONGEST: usize = 74_994;
+/// Bytes of a string that GNU screen passes on in one piece.
+const PIECE: usize = 512;
+
+/// The sequence (OSC 52) that puts a text into the terminal's clipboard, wrapped so that it passes a multiplexer; or why
+/// there is none.
+pub fn to_clipboard(text: &str, through: Multiplexer) -> Result<String, &'static str> {
     use base64::Engine;
-    let sequence = format!("\x1b]52;c;{}\x07", base64::engine::general_purpose::STANDARD.encode(text));
-    match through {
-        Multiplexer::None => sequence,
-        Multiplexer::Tmux => format!("\x1bPtmux;{}\x1b\\", sequence.replace('\x1b', "\x1b\x1b")),
-        Multiplexer::Screen => format!("\x1bP{sequence}\x1b\\"),
+    let encoded = base64::engine::general_purpose::STANDARD.encode(text);
+    if encoded.len() > LONGEST {
+        return Err("it is too long for a terminal's clipboard");
     }
+    let sequence = format!("\x1b]52;c;{encoded}\x07");
+    Ok(match through {
+        Multiplexer::Closed => return Err("the clipboard can't be reached from here"),
+        Multiplexer::None => sequence,
+        // Which of both it takes depends on its options; twice the same text does no harm.
+        Multiplexer::Tmux => format!("{sequence}\x1bPtmux;{}\x1b\\", sequence.replace('\x1b', "\x1b\x1b")),
+        Multiplexer::Screen => {
+            let mut pieces = String::new();
+            let mut rest = sequence.as_str();
+            while !rest.is_empty() {
+                let (piece, more) = rest.split_at(rest.len().min(PIECE));
+                pieces += &format!("\x1bP{piece}\x1b\\");
+                rest = more;
+            }
+            pieces
+        }
+    })
 }
 
 /// Bytes typed at the terminal, read by a thread of their own that lives as long as the process.
@@ -145,10 +176,27 @@ mod tests {
 
     #[test]
     fn the_clipboard_is_reached_through_a_multiplexer_too() {
-        assert_eq!(to_clipboard("hi", Multiplexer::None), "\x1b]52;c;aGk=\x07");
-        assert_eq!(to_clipboard("hi", Multiplexer::Tmux), "\x1bPtmux;\x1b\x1b]52;c;aGk=\x07\x1b\\");
+        let plain = "\x1b]52;c;aGk=\x07";
+        assert_eq!(to_clipboard("hi", Multiplexer::None).as_deref(), Ok(plain));
+        let tmux = format!("{plain}\x1bPtmux;\x1b{plain}\x1b\\");
+        assert_eq!(to_clipboard("hi", Multiplexer::Tmux), Ok(tmux));
+        let screen = to_clipboard(&"x".repeat(1_000), Multiplexer::Screen).unwrap();
+        let pieces: Vec<&str> = screen.split_terminator("\x1b\\").map(|p| p.strip_prefix("\x1bP").unwrap()).collect();
+        assert_eq!(pieces.len(), 3);
+        assert!(pieces.iter().all(|piece| piece.len() <= PIECE));
+        assert_eq!(Ok(pieces.concat()), to_clipboard(&"x".repeat(1_000), Multiplexer::None));
         assert_eq!(Multiplexer::from_environment(Some("/tmp/tmux-0/default,1,0"), Some("screen")), Multiplexer::Tmux);
         assert_eq!(Multiplexer::from_environment(None, Some("screen.xterm")), Multiplexer::Screen);
         assert_eq!(Multiplexer::from_environment(None, Some("xterm")), Multiplexer::None);
+    }
+
+    #[test]
+    fn where_no_clipboard_can_be_reached_that_is_said() {
+        assert_eq!(Multiplexer::from_environment(None, Some("linux")), Multiplexer::Closed);
+        assert!(to_clipboard("hi", Multiplexer::Closed).is_err());
+        assert!(to_clipboard(&"x".repeat(60_000), Multiplexer::None).is_err(), "terminals would drop it");
+        assert!(tmux_lets_through("on 0\n") && tmux_lets_through("external 1\n"));
+        assert!(tmux_lets_through("external \n"), "an old one");
+        assert!(!tmux_lets_through("external 0\n") && !tmux_lets_through("off 0\n"));
     }
 }

@@ -158,7 +158,8 @@ pub fn role(state: State) -> Role {
 }
 
 /// What our own signs become where only ASCII is shown.
-const ASCII: [(&str, &str); 45] = [
+const ASCII: [(&str, &str); 46] = [
+    ("■", "#"),
     ("○", "o"),
     ("◔", "("),
     ("●", "*"),

@@ -10,6 +10,7 @@ use super::page::{Page, Target};
 use crate::broker::{Health, LinkState};
 use crate::celery::TaskId;
 use crate::clock::Stamp;
+use crate::export::Export;
 use crate::feed::Interest;
 use crate::ops::{Command, Receipt};
 use crate::state::{Model, Scan, ScanRequest};
@@ -91,6 +92,10 @@ pub enum Effect {
         what: String,
         text: String,
     },
+    /// Write to a file what a list shows.
+    Export(Export),
+    /// Keep the broker one is on in the settings, under a name.
+    Keep(String),
     /// Put another screen in the place of the topmost one.
     Replace(Box<dyn View>),
     /// Close the topmost layer.

@@ -9,15 +9,20 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("clock", &[]),
     ("celery", &[]),
     ("filter", &[]),
-    ("config", &["broker"]),
+    ("config", &["broker", "results"]),
     ("broker", &["celery"]),
     ("sim", &["broker", "celery"]),
     ("state", &["celery", "filter"]),
+    ("export", &["celery", "filter", "state"]),
     ("history", &[]),
     ("ops", &["broker", "celery", "history", "state"]),
-    ("feed", &["broker", "celery", "state"]),
-    ("tui", &["broker", "celery", "feed", "filter", "ops", "state"]),
-    ("cli", &["broker", "celery", "config", "feed", "filter", "history", "ops", "sim", "state", "tui"]),
+    ("results", &["broker", "celery"]),
+    ("feed", &["broker", "celery", "results", "state"]),
+    ("tui", &["broker", "celery", "export", "feed", "filter", "ops", "state"]),
+    (
+        "cli",
+        &["broker", "celery", "config", "export", "feed", "filter", "history", "ops", "results", "sim", "state", "tui"],
+    ),
 ];
 const LEAVES: [&str; 4] = ["text", "human", "clock", "clean"];
 

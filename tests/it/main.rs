@@ -2,9 +2,11 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod broker_tab;
+mod clusters;
 mod contract;
 mod fixtures;
 mod layers;
+mod lists;
 mod ops;
 mod palette;
 mod paths;

@@ -104,6 +104,72 @@ fn a_workflow_is_a_tree_that_follows_live() {
 }
 
 #[test]
+fn results_tell_who_forms_a_group_and_what_waited_for_it() {
+    use flower_tui::celery::TaskId;
+    use flower_tui::celery::result::Stored;
+    let mut stage = stage(120, 36);
+    let at = stage.now().secs() - 50.0;
+    let id = |n: usize| format!("{n:08x}-1111-4000-8000-000000000000");
+    let mut batch = Batch::default();
+    // Three tasks that a client sent, each the root of its own; and one that the last of them led to.
+    for n in 0..4 {
+        let (sent, done) = (at + if n == 3 { 5.0 } else { 0.0 }, at + 4.0 + n as f64 * 0.5);
+        let (root, parent) = if n == 3 { (id(2), format!("\"{}\"", id(2))) } else { (id(n), "null".into()) };
+        let body = format!(
+            r#"[{{"type": "task-sent", "uuid": "{0}", "hostname": "gen1@web", "clock": 1, "timestamp": {sent}, "name": "flow.part",
+                 "root_id": "{root}", "parent_id": {parent}, "queue": "q"}},
+                {{"type": "task-started", "uuid": "{0}", "hostname": "celery@app-1", "pid": 7, "clock": 2, "timestamp": {sent}}},
+                {{"type": "task-succeeded", "uuid": "{0}", "hostname": "celery@app-1", "pid": 7, "clock": 3, "timestamp": {done},
+                  "result": "1", "runtime": 1.0}}]"#,
+            id(n)
+        );
+        batch.push_body(Format::Json, body.as_bytes(), stage.now()).expect("readable");
+    }
+    stage.store.apply(&[Update::Events(Arc::new(batch))]);
+    stage.keys(&format!("/id:{}<Enter>", id(0)));
+    stage.draw();
+    stage.keys("W");
+    assert!(stage.text().contains("1 task "), "events say nothing of groups: {}", stage.text());
+    let near = stage.store.read(|m| m.may_be_grouped_with(&TaskId::new(&id(3)), 100));
+    assert!((0..4).all(|n| near.contains(&TaskId::new(&id(n)))), "{near:?}");
+    let stored = |n: usize| {
+        let doc = format!(r#"{{"status": "SUCCESS", "result": 1, "group_id": "g1", "task_id": "{}"}}"#, id(n));
+        (TaskId::new(&id(n)), Stored::read(doc.as_bytes()))
+    };
+    stage.store.apply(&[Update::Results { found: (0..3).map(stored).collect(), keep: false }]);
+    stage.draw();
+    let text = stage.text();
+    assert!(text.contains("chord  flow.part   4 tasks"), "{text}");
+    let body = text.lines().find(|line| line.contains("ran after the group")).expect("the body's row");
+    assert!(body.contains(&id(3)[..8]) && !body.contains("└─"), "beside the group, not below a member: {body}");
+}
+
+#[test]
+fn a_result_that_an_event_cut_short_is_shown_whole() {
+    use flower_tui::celery::result::Stored;
+    let mut stage = stage(120, 36);
+    stage.keys("/state:success task:mail<Enter><Enter>");
+    let text = stage.text();
+    let id = stage.store.read(|m| {
+        let mut done = m.all_tasks().map(|t| t.id().clone());
+        done.find(|id| text.contains(&id.to_string())).expect("the task on the screen")
+    });
+    assert!(!stage.text().contains("from the result backend"), "{}", stage.text());
+    let mut cut = Batch::default();
+    let now = stage.now().secs();
+    let body = format!(
+        r#"{{"type": "task-succeeded", "uuid": "{id}", "hostname": "celery@app-1", "pid": 7, "clock": 9, "timestamp": {now},
+            "result": "'the beginning...'", "runtime": 1.0}}"#
+    );
+    cut.push_body(Format::Json, body.as_bytes(), stage.now()).expect("readable");
+    let whole = Stored::read(br#"{"status": "SUCCESS", "result": "the beginning and the end"}"#);
+    stage.store.apply(&[Update::Events(Arc::new(cut)), Update::Results { found: vec![(id, whole)], keep: true }]);
+    stage.draw();
+    let text = stage.text();
+    assert!(text.contains("from the result backend") && text.contains("'the beginning and the end'"), "{text}");
+}
+
+#[test]
 fn ten_thousand_calls_in_a_row_are_a_tree_too() {
     let mut stage = stage(120, 36);
     workflow(&stage, 10_000, |i| i.checked_sub(1));

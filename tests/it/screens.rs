@@ -90,6 +90,13 @@ impl Stage {
         self.catch_up();
     }
 
+    /// Lets time pass in which only events come: nobody is asked.
+    pub fn hear(&mut self, secs: u64) {
+        self.clock.set(self.now() + Duration::from_secs(secs));
+        let messages = self.sim.advance(self.now());
+        apply_messages(&self.store, &messages);
+    }
+
     /// Lets time pass in which nothing is heard.
     pub fn wait(&mut self, secs: u64) {
         self.clock.set(self.now() + Duration::from_secs(secs));

@@ -245,7 +245,7 @@ async fn a_worker_is_asked_for_what_is_looked_at_and_for_nothing_else() {
     let sim = SimBroker::new(&Options { tasks: 0, rate: 0.0, ..Options::default() }, clock.clone());
     let store = Store::new(Limits::default());
     let stop = tokio_util::sync::CancellationToken::new();
-    let context = Context { broker: Arc::new(sim), store: store.clone(), clock, stop: stop.clone() };
+    let context = Context { broker: Arc::new(sim), store: store.clone(), clock, stop: stop.clone(), results: None };
     let feed = Feed::start(&context, &tokio_util::task::TaskTracker::new());
     let inspect = Some(("celery@app-2".to_owned(), Method::Conf));
     feed.set_interest(Interest { inspect, ..Interest::default() });

@@ -238,7 +238,7 @@ fn depth(queue: &Queue) -> Depth {
         policy: queue.policy.clone().filter(|policy| !policy.is_empty()),
         memory: queue.memory,
         rates,
-        next: None,
+        next: Vec::new(),
     }
 }
 

@@ -15,7 +15,7 @@ use super::fault::{self, CONNECT};
 use super::sentinel::{self, Sentinels};
 use crate::broker::tls::{self, Tls};
 use crate::broker::url::{Address, RedisUrl, place};
-use crate::broker::wire::{Server, Stream, of_system, tcp};
+use crate::broker::wire::{Server, Stream, of_system, reach};
 use crate::broker::{Error, Result, TransportOptions};
 
 /// How long connecting may take where nothing else is said.
@@ -175,12 +175,14 @@ impl Dialer {
     }
 
     async fn stream_to(&self, server: &Server) -> Result<Stream> {
-        match self.in_time(tcp(server, self.tls.as_ref())).await? {
-            Ok(stream) => Ok(stream),
-            Err(error) => Err(match tls::explain(&error) {
-                Some(why) => Error::Tls { url: self.url.clone(), why },
-                None => self.unreachable(&error),
-            }),
+        let stream = self.in_time(reach(server)).await?.map_err(|e| self.unreachable(&e))?;
+        let Some(tls) = &self.tls else { return Ok(Box::new(stream)) };
+        let failed = |why| Error::Tls { url: self.url.clone(), why };
+        match tokio::time::timeout(self.connect, tls.connect(&server.0, stream)).await {
+            Ok(Ok(stream)) => Ok(Box::new(stream)),
+            Ok(Err(error)) => Err(failed(tls::explain(&error).unwrap_or_else(|| of_system(&error)))),
+            // Redis without TLS waits for what it takes to be the rest of a command.
+            Err(_) => Err(failed("it does not answer to a handshake; does it speak TLS?".into())),
         }
     }
 

@@ -4,6 +4,8 @@
 use std::collections::HashMap;
 use std::ops::Range;
 
+use redis::RedisResult;
+
 use super::RedisBroker;
 use super::queues::Unacked;
 use crate::broker::Result;
@@ -18,7 +20,12 @@ pub(super) async fn waiting(broker: &RedisBroker, queue: &str, range: Range<usiz
     for (_, list) in &lists {
         lengths.llen(list);
     }
-    let lengths: Vec<usize> = broker.run("LLEN", &lengths).await?;
+    let lengths: Vec<RedisResult<usize>> = broker.run("LLEN", lengths.ignore_errors()).await?;
+    if let (Some(Err(error)), true) = (lengths.first(), lengths.iter().all(RedisResult::is_err)) {
+        return Err(broker.error("LLEN", error));
+    }
+    // Of several lists, those that we may not read are passed over.
+    let lengths: Vec<usize> = lengths.into_iter().map(|length| length.unwrap_or(0)).collect();
     let parts = parts(&lengths, &range);
     if parts.is_empty() {
         return Ok(Vec::new());

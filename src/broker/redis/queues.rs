@@ -1,6 +1,8 @@
-//! Which queues there are and how much waits in them.
+//! Which queues there are and how much waits in them, at few commands: a list that does not exist is empty, and one EXISTS
+//! tells that of all lists that nothing lay in lately. So a poll of a broker where nothing waits costs two commands,
+//! however many queues there are, and one more for each list that something waits in.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::time::{Duration, Instant};
 
 use redis::RedisResult;
@@ -19,12 +21,16 @@ pub(super) struct Discovery {
     cursor: u64,
     complete_at: Option<Instant>,
     unacked: Option<(Instant, BTreeMap<String, u64>)>,
+    /// Lists that something lay in lately, and when: they are asked for their lengths at once.
+    filled: HashMap<String, Instant>,
 }
 
 /// How often bindings are looked for again.
 const REDISCOVER: Duration = Duration::from_secs(60);
 /// Steps of SCAN in one poll: a database full of results must not be walked in one go.
 const SCAN_STEPS: usize = 20;
+/// How long a list that is empty again is still asked for its length: it may soon be filled again.
+const FILLED_AGE: Duration = Duration::from_secs(60);
 /// Up to how many unacknowledged messages are looked into to tell their queue.
 const UNACKED_LIMIT: u64 = 1_000;
 /// How long the answer is kept.
@@ -39,23 +45,18 @@ pub(super) async fn depths(broker: &RedisBroker, names: &[String]) -> Result<Vec
         return Ok(Vec::new());
     }
     let steps = broker.keys.steps().to_vec();
-    let mut pipe = redis::pipe();
-    for name in &all {
-        for step in &steps {
-            pipe.llen(broker.keys.list(name, *step));
-        }
-    }
-    pipe.hlen(broker.keys.unacked());
-    let mut lengths: Vec<RedisResult<u64>> = broker.run("LLEN", pipe.ignore_errors()).await?;
-    let total_unacked = lengths.pop().and_then(RedisResult::ok);
+    let lists: Vec<String> =
+        all.iter().flat_map(|name| steps.iter().map(|step| broker.keys.list(name, *step))).collect();
+    let (lengths, total_unacked) = lengths(broker, &mut discovery, &lists).await?;
     unacked(broker, &mut discovery, total_unacked).await?;
-    let mut depths: Vec<Depth> = all
+    let depths = all
         .iter()
-        .zip(lengths.chunks(steps.len().max(1)))
+        .zip(lists.chunks(steps.len().max(1)))
+        .map(|(name, lists)| (name, lists.iter().map(|list| lengths.get(list)).collect::<Vec<_>>()))
         // What we may not read is not empty: it is left out.
-        .filter(|(_, lengths)| lengths.iter().any(RedisResult::is_ok))
+        .filter(|(_, lengths)| lengths.iter().any(|n| n.is_some_and(RedisResult::is_ok)))
         .map(|(name, lengths)| {
-            let length = |n: &RedisResult<u64>| n.as_ref().copied().unwrap_or(0);
+            let length = |n: &Option<&RedisResult<u64>>| n.and_then(|n| n.as_ref().ok()).copied().unwrap_or(0);
             let by_priority: Vec<(u8, u64)> = steps.iter().copied().zip(lengths.iter().map(length)).collect();
             Depth {
                 name: name.clone(),
@@ -63,25 +64,64 @@ pub(super) async fn depths(broker: &RedisBroker, names: &[String]) -> Result<Vec
                 by_priority,
                 unacked: discovery.unacked.as_ref().map(|(_, by_queue)| by_queue.get(name).copied().unwrap_or(0)),
                 consumers: None,
+                next: Vec::new(),
                 ..Depth::default()
             }
         })
         .collect();
-    note_unreadable(broker, &all, &lengths, steps.len().max(1));
-    next_in_line(broker, &mut depths).await?;
+    note_unreadable(broker, &lists, &lengths);
     Ok(depths)
 }
 
-/// The first queue of which nothing could be read for want of permission stands for all.
-fn note_unreadable(broker: &RedisBroker, all: &BTreeSet<String>, lengths: &[RedisResult<u64>], steps: usize) {
-    let denied = all.iter().zip(lengths.chunks(steps)).find_map(|(name, lengths)| {
-        let why = lengths.iter().find_map(|n| super::fault::no_permission(n.as_ref().err()?))?;
-        Some(Error::Denied { url: String::new(), what: format!("LLEN {}", crate::text::clean(name)), why })
+/// The first list that could not be read for want of permission stands for all.
+fn note_unreadable(broker: &RedisBroker, lists: &[String], lengths: &HashMap<String, RedisResult<u64>>) {
+    let denied = lists.iter().find_map(|list| {
+        let why = super::fault::no_permission(lengths.get(list)?.as_ref().err()?)?;
+        Some(Error::Denied { url: String::new(), what: format!("LLEN {}", crate::text::clean(list)), why })
     });
     match denied {
         Some(denied) => broker.rights.note::<()>(Right::Queues, &Err(denied)),
         None => broker.rights.note(Right::Queues, &Ok(())),
     }
+}
+
+/// The length of each list, or why it can't be told; and how many messages are not acknowledged.
+async fn lengths(
+    broker: &RedisBroker,
+    discovery: &mut Discovery,
+    lists: &[String],
+) -> Result<(HashMap<String, RedisResult<u64>>, Option<u64>)> {
+    let known: HashSet<&String> = lists.iter().collect();
+    discovery.filled.retain(|list, at| at.elapsed() < FILLED_AGE && known.contains(list));
+    let (filled, empty): (Vec<&String>, Vec<&String>) =
+        lists.iter().partition(|list| discovery.filled.contains_key(*list));
+    let mut pipe = redis::pipe();
+    pipe.hlen(broker.keys.unacked());
+    for list in &filled {
+        pipe.llen(*list);
+    }
+    if !empty.is_empty() {
+        pipe.cmd("EXISTS").arg(&empty);
+    }
+    let mut answers: Vec<RedisResult<u64>> = broker.run("LLEN", pipe.ignore_errors()).await?;
+    // Who may not ask whether a list exists is told its length.
+    let exist = if empty.is_empty() { Some(0) } else { answers.pop().and_then(RedisResult::ok) };
+    let mut answers = answers.into_iter();
+    let unacked = answers.next().and_then(RedisResult::ok);
+    let mut found: HashMap<String, RedisResult<u64>> = filled.into_iter().cloned().zip(answers).collect();
+    if exist == Some(0) {
+        found.extend(empty.into_iter().map(|list| (list.clone(), Ok(0))));
+    } else {
+        let mut pipe = redis::pipe();
+        for list in &empty {
+            pipe.llen(*list);
+        }
+        let answers: Vec<RedisResult<u64>> = broker.run("LLEN", pipe.ignore_errors()).await?;
+        found.extend(empty.into_iter().cloned().zip(answers));
+    }
+    let full = found.iter().filter(|(_, n)| n.as_ref().is_ok_and(|n| *n > 0));
+    discovery.filled.extend(full.map(|(list, _)| (list.clone(), Instant::now())));
+    Ok((found, unacked))
 }
 
 impl Discovery {
@@ -160,14 +200,14 @@ async fn unacked(broker: &RedisBroker, discovery: &mut Discovery, total: Option<
     Ok(())
 }
 
-/// Looks at the message each queue gives out next: the right end of its most urgent list.
-async fn next_in_line(broker: &RedisBroker, depths: &mut [Depth]) -> Result<()> {
+/// Looks at the message each queue gives out next at each priority: the right end of that list.
+pub(super) async fn next_in_line(broker: &RedisBroker, depths: &mut [Depth]) -> Result<()> {
     let waiting: Vec<(usize, String)> = depths
         .iter()
         .enumerate()
-        .filter_map(|(i, depth)| {
-            let (step, _) = depth.by_priority.iter().find(|(_, n)| *n > 0)?;
-            Some((i, broker.keys.list(&depth.name, *step)))
+        .flat_map(|(i, depth)| {
+            let steps = depth.by_priority.iter().filter(|(_, n)| *n > 0);
+            steps.map(move |(step, _)| (i, broker.keys.list(&depth.name, *step)))
         })
         .collect();
     if waiting.is_empty() {
@@ -179,7 +219,7 @@ async fn next_in_line(broker: &RedisBroker, depths: &mut [Depth]) -> Result<()> 
     }
     let next: Vec<RedisResult<Option<Vec<u8>>>> = broker.run("LINDEX", pipe.ignore_errors()).await?;
     for ((i, _), bytes) in waiting.iter().zip(next) {
-        depths[*i].next = bytes.ok().flatten().and_then(|b| Message::decode(&b).ok()).map(|m| m.id);
+        depths[*i].next.extend(bytes.ok().flatten().and_then(|b| Message::decode(&b).ok()).map(|m| m.id));
     }
     Ok(())
 }
@@ -212,6 +252,11 @@ pub(super) fn read_info(info: &str) -> Health {
     }
 }
 
+/// Commands of all clients since the server started, from the answer to INFO.
+pub(super) fn commands(info: &str) -> Option<u64> {
+    info.lines().find_map(|line| line.strip_prefix("total_commands_processed:")?.trim().parse().ok())
+}
+
 /// Bytes held back for slow subscribers, from the answer to CLIENT LIST.
 pub(super) fn backlog(clients: &str) -> u64 {
     let held = |word: &str| word.strip_prefix("omem=")?.parse::<u64>().ok();
@@ -229,6 +274,7 @@ mod tests {
         );
         assert_eq!((health.kind.as_str(), health.version.as_str()), ("redis", "7.0.15"));
         assert_eq!((health.uptime, health.memory_used, health.memory_max), (Some(99), Some(1024), None));
+        assert_eq!(commands("a:1\r\ntotal_commands_processed:54\r\n"), Some(54));
         assert_eq!(backlog("id=3 addr=1.2.3.4:5 obl=0 oll=2 omem=20504 cmd=psubscribe\nid=4 omem=0 cmd=x\n"), 20_504);
         for (info, kind, version) in [
             ("redis_version:7.2.4\r\nvalkey_version:8.0.1\r\n", "valkey", "8.0.1"),

@@ -36,6 +36,9 @@ fn certificate(why: &CertificateError) -> String {
             format!("its certificate is valid from {} only; is the clock right?", day(*not_before))
         }
         CertificateError::NotValidYet => "its certificate is not valid yet; is the clock right?".into(),
+        CertificateError::BadSignature => {
+            "its certificate is signed by another CA than the one we know by that name (ssl_ca_certs)".into()
+        }
         CertificateError::Revoked => "its certificate was revoked".into(),
         CertificateError::Other(other) if other.to_string().contains("CaUsedAsEndEntity") => {
             "its certificate is that of a CA, and a server needs one of its own; ssl_cert_reqs = none takes it unverified"

@@ -9,8 +9,11 @@ mod table;
 
 use ratatui::layout::Rect;
 
+use crate::export::What;
 use crate::feed::Interest;
+use crate::filter::{Filter, Word};
 use crate::human;
+use crate::state::doc::QueueDoc;
 use crate::state::queue::Queue;
 use crate::text::Clean;
 use crate::tui::action::{Action, Scope};
@@ -20,7 +23,9 @@ use crate::tui::theme::Role;
 use crate::tui::view::{Answer, Cx, Effect, Outcome, View};
 use crate::tui::widgets::table::{Row, Table};
 
+use super::exporting::Exporting;
 use super::list::{Cursor, Split};
+use super::report;
 use super::task::Line;
 use panes::Panes;
 use queue::QueueScreen;
@@ -31,10 +36,11 @@ pub struct BrokerView {
     cursor: Cursor<String>,
     names: Vec<String>,
     table: Table,
-    /// Title of the column it is sorted by, and whether downwards; else it is by name.
+    /// Title of the column it is sorted by, and whether downwards; else the longest queue comes first.
     sort: Option<(&'static str, bool)>,
     /// The menu of orders is open.
     sorting: bool,
+    exporting: Exporting,
     filter: String,
     health: Line,
     note: Line,
@@ -59,6 +65,33 @@ fn below(height: u16, queues: usize) -> u16 {
     left.max(height / 2)
 }
 
+/// The tasks of some queues.
+fn their_tasks<'a>(queues: impl IntoIterator<Item = &'a str>) -> Outcome {
+    Outcome::Effect(Effect::OpenTasks { filter: Filter::exactly(Word::Queue, queues).to_string() })
+}
+
+/// A queue as text to send to others.
+fn report(name: &str, queue: &Queue, cx: &Cx<'_>) -> String {
+    let flow = cx
+        .model
+        .flow(queue, cx.now)
+        .map(|(into, out)| format!("in {}/s, out {}/s", human::rate(into), human::rate(out)));
+    let priorities = Some(table::by_priority(&queue.depth.by_priority, 80)).filter(|text| text.contains(' '));
+    report::text(
+        &format!("queue {name}"),
+        &[
+            ("waiting", Some(human::thousands(queue.depth.ready))),
+            ("priorities", priorities),
+            ("unacked", queue.depth.unacked.map(human::thousands)),
+            ("consumers", table::consumers(name, queue, cx).map(|n| n.to_string())),
+            ("flow", flow),
+            ("oldest", table::oldest(queue, cx)),
+            ("drains in", table::drains(name, queue, cx).map(|(time, _)| time)),
+        ],
+        cx,
+    )
+}
+
 impl BrokerView {
     fn open(&self) -> Outcome {
         match &self.cursor.at {
@@ -71,7 +104,10 @@ impl BrokerView {
         let pattern = crate::filter::Pattern::new(&self.filter);
         let mut queues: Vec<(&str, &Queue)> =
             cx.model.queues().into_iter().filter(|(name, _)| pattern.matches(name)).collect();
-        let Some((title, down)) = self.sort else { return queues };
+        let Some((title, down)) = self.sort else {
+            table::usual(&mut queues, &self.names);
+            return queues;
+        };
         // By name they are sorted already; the sort is stable, and names break ties.
         let value = |(name, queue): &(&str, &Queue)| table::measure(title, name, queue, cx).unwrap_or(0.0);
         queues.sort_by(|a, b| value(a).total_cmp(&value(b)));
@@ -85,6 +121,8 @@ impl BrokerView {
         self.sort = match self.sort {
             Some((sorted, true)) if sorted == title => Some((title, false)),
             Some((sorted, false)) if sorted == title => None,
+            // So it stands already.
+            None if title == "READY" => Some((title, false)),
             _ => Some((title, title != "QUEUE")),
         };
     }
@@ -114,12 +152,14 @@ impl View for BrokerView {
     fn scopes(&self) -> &'static [Scope] {
         &[
             Scope::Opens,
+            Scope::HasTasks,
             Scope::Broker,
             Scope::Panes,
             Scope::Sorts,
             Scope::Filters,
             Scope::Marks,
             Scope::List,
+            Scope::Exports,
             Scope::Global,
         ]
     }
@@ -128,12 +168,19 @@ impl View for BrokerView {
         if self.cursor.perform(action, &self.names, self.height) {
             return Outcome::Done;
         }
-        if self.panes.perform(action) {
+        if self.panes.perform(action, self.cursor.at.as_deref(), cx) {
             // Without room below the table they open instead of it.
             return if self.below == 0 { self.open() } else { Outcome::Done };
         }
         match action {
             Action::Open => self.open(),
+            Action::TheirTasks => their_tasks(self.cursor.chosen().iter().map(String::as_str)),
+            Action::Export => {
+                let names = if self.cursor.marks.is_empty() { self.names.clone() } else { self.cursor.chosen() };
+                let doc = |name: &String| Some(QueueDoc::new(name, cx.model.queue(name)?, cx.model, cx.now));
+                let docs = names.iter().filter_map(doc).filter_map(|doc| serde_json::to_value(doc).ok());
+                self.exporting.ask("queues", What::Documents(docs.collect()), cx)
+            }
             Action::LookInside if cx.options.read_only => Outcome::Effect(Effect::Say(READ_ONLY.into())),
             Action::LookInside => {
                 if let Some(name) = &self.cursor.at {
@@ -146,13 +193,13 @@ impl View for BrokerView {
             }
             Action::Sort => {
                 self.sorting = true;
-                let sorted = self.sort.map_or("QUEUE", |(title, _)| title);
+                let sorted = self.sort.map_or("READY", |(title, _)| title);
                 let at = table::ORDERS.iter().position(|(title, _)| *title == sorted).unwrap_or(0);
                 let lines = table::ORDERS.iter().map(|(_, words)| (*words).to_owned());
                 Outcome::Effect(Effect::Open(Box::new(Choose::lines("sort queues by", lines, at))))
             }
             Action::Reverse => {
-                let (title, down) = self.sort.unwrap_or(("QUEUE", false));
+                let (title, down) = self.sort.unwrap_or(("READY", true));
                 self.sort = Some((title, !down));
                 Outcome::Done
             }
@@ -169,7 +216,11 @@ impl View for BrokerView {
     }
 
     fn refuse(&self, action: Action, _cx: &Cx<'_>) -> Option<String> {
-        let needs_queue = matches!(action, Action::Open | Action::GroupBy | Action::LookInside | Action::Mark);
+        if action == Action::Export && self.names.is_empty() {
+            return Some("nothing is listed".into());
+        }
+        let needs_queue =
+            matches!(action, Action::Open | Action::GroupBy | Action::LookInside | Action::Mark | Action::TheirTasks);
         (needs_queue && self.cursor.at.is_none()).then(|| "no queue is chosen".into())
     }
 
@@ -178,6 +229,9 @@ impl View for BrokerView {
     }
 
     fn answer(&mut self, answer: &Answer, _cx: &mut Cx<'_>) -> Outcome {
+        if let Some(outcome) = self.exporting.answer(answer) {
+            return outcome;
+        }
         match (std::mem::take(&mut self.sorting), answer) {
             (true, Answer::Choice(i)) => {
                 self.sort = table::ORDERS.get(*i).map(|(title, _)| (*title, *title != "QUEUE"));
@@ -210,6 +264,8 @@ impl View for BrokerView {
     }
 
     fn sync(&mut self, cx: &Cx<'_>) {
+        // Behind a broken link all stays as it was: nothing stops flowing because we hear nothing.
+        let cx = &cx.last_heard();
         let queues = self.sorted(cx);
         self.names = queues.iter().map(|(name, _)| (*name).to_owned()).collect();
         let usual = cx.options.split.unwrap_or_else(|| below(cx.size.height, self.names.len()));
@@ -221,7 +277,8 @@ impl View for BrokerView {
         }
         let typed = queues.iter().any(|(_, queue)| queue.depth.kind.is_some());
         self.table.columns = table::columns(cx.size.width, typed);
-        self.table.sorted = self.sort.and_then(|(title, down)| {
+        self.table.tight = table::tight(cx.size.width);
+        self.table.sorted = self.sort.or(Some(("READY", true))).and_then(|(title, down)| {
             Some((self.table.columns.iter().position(|c| c.title == title && !title.is_empty())?, down))
         });
         self.table.selected = selected.map(|s| s - self.cursor.top);
@@ -266,6 +323,13 @@ impl View for BrokerView {
         }
     }
 
+    fn copies(&self, cx: &Cx<'_>) -> Vec<(String, String)> {
+        let Some(name) = &self.cursor.at else { return Vec::new() };
+        let mut copies = vec![("name".to_owned(), self.cursor.chosen().join(" "))];
+        copies.extend(cx.model.queue(name).map(|queue| ("report".to_owned(), report(name, queue, cx))));
+        copies
+    }
+
     fn resize_details(&mut self, rows: u16) {
         self.split.set(rows);
     }
@@ -273,7 +337,7 @@ impl View for BrokerView {
     fn interest(&self) -> Interest {
         match self.cursor.at.as_ref().filter(|_| self.below > 0) {
             Some(name) => self.panes.interest(name),
-            None => Interest { consumers: true, ..Interest::default() },
+            None => Interest { consumers: true, broker: true, ..Interest::default() },
         }
     }
 

@@ -3,7 +3,8 @@
 use ratatui::layout::Rect;
 
 use crate::celery::TaskId;
-use crate::filter::{self, Pattern};
+use crate::export::What;
+use crate::filter::{self, Filter, Pattern, Word};
 use crate::human;
 use crate::state::failure::{Group, GroupId, Trend};
 use crate::state::{Model, Sort};
@@ -16,7 +17,9 @@ use crate::tui::view::{Answer, Cx, Effect, Outcome, View};
 use crate::tui::widgets::spark;
 use crate::tui::widgets::table::{Cell, Column, Row, Table};
 
+use super::exporting::Exporting;
 use super::list::{Cursor, Split};
+use super::report;
 use super::task::Line;
 use super::tasks::act;
 
@@ -57,6 +60,7 @@ pub struct Failures {
     reversed: bool,
     filter: String,
     asking: Asking,
+    exporting: Exporting,
     split: Split,
     status: Line,
     details: Option<(Line, Vec<Line>)>,
@@ -65,15 +69,17 @@ pub struct Failures {
 }
 
 fn columns(width: u16) -> Vec<Column> {
-    let (sign, count) = (Column::left("", 1), Column::right("COUNT", 7));
-    let (open, trend) = (Column::right("OPEN", 6), Column::left("LAST HOUR", 12));
-    let (last, task) = (Column::right("LAST", 8), Column::left("TASK", 0));
-    let (exception, raised) = (Column::left("EXCEPTION", 0), Column::left("RAISED AT", 24));
+    let (sign, count, open) = (Column::left("", 1), Column::right("COUNT", 6), Column::right("OPEN", 5));
+    let (trend, last) = (Column::left("1h", if width < 160 { 8 } else { 15 }), Column::right("LAST", 5));
+    let (exception, raised) = (Column::left("EXCEPTION", 0), Column::left("RAISED AT", (width / 5).clamp(23, 40)));
+    // What went wrong gets the room that is left: its text is the longest.
+    let task = Column::left("TASK", if width < 60 { 0 } else { (width / 6).clamp(19, 40) });
     match width {
         0..60 => vec![sign, count, task, exception],
-        60..100 => vec![sign, count, last, task, exception],
-        100..132 => vec![sign, count, open, trend, last, Column::left("", 7), task, exception],
-        _ => vec![sign, count, open, trend, last, Column::left("", 8), task, exception, raised],
+        60..80 => vec![sign, count, last, task, exception],
+        80..96 => vec![sign, count, open, last, task, exception],
+        96..112 => vec![sign, count, open, trend, last, task, exception],
+        _ => vec![sign, count, open, trend, last, task, exception, raised],
     }
 }
 
@@ -106,22 +112,24 @@ fn badge(group: &Group, cx: &Cx<'_>) -> Option<(&'static str, Role)> {
     })
 }
 
-fn cell(column: &Column, place: usize, group: &Group, cx: &Cx<'_>) -> Cell {
+fn cell(column: &Column, group: &Group, cx: &Cx<'_>) -> Cell {
     let muted = |t: String| Cell::new(clean(&t), Role::Muted);
-    match (column.title, place) {
-        ("", 0) => Cell::new(Clean::own("✖"), if group.open > 0 { Role::Fail } else { Role::Faint }),
-        ("", _) => badge(group, cx).map_or(Cell::default(), |(word, role)| Cell::new(Clean::own(word), role)),
-        ("COUNT", _) => Cell::plain(clean(&human::count(group.count))),
-        ("OPEN", _) if group.open == 0 => Cell::new(Clean::own("-"), Role::Faint),
-        ("OPEN", _) => muted(human::count(group.open)),
-        ("LAST HOUR", _) => {
+    match column.title {
+        "" => Cell::new(Clean::own("✖"), if group.open > 0 { Role::Fail } else { Role::Faint }),
+        "COUNT" => Cell::plain(clean(&human::count(group.count))),
+        "OPEN" if group.open == 0 => Cell::new(Clean::own("-"), Role::Faint),
+        "OPEN" => muted(human::count(group.open)),
+        "1h" => {
             let minutes: Vec<Option<f64>> =
                 group.minutes.last_with_open(60, cx.now).map(|n| Some(f64::from(n))).collect();
-            Cell::new(spark::bars(&spark::squeeze(&minutes, 12), None), Role::Fail)
+            Cell::new(spark::bars(&spark::squeeze(&minutes, usize::from(column.width)), None), Role::Fail)
         }
-        ("LAST", _) => muted(human::span(cx.now.since(group.last).as_secs())),
-        ("TASK", _) => Cell::plain(clean(&name(cx.model, group.task))),
-        ("EXCEPTION", _) => Cell::new(exception(group, cx.model), Role::Text),
+        "LAST" => muted(human::age(cx.now.since(group.last).as_secs())),
+        "TASK" => Cell::plain(clean(&name(cx.model, group.task))),
+        "EXCEPTION" => {
+            let badge = badge(group, cx).map(|(word, role)| (Clean::own(word), role));
+            Cell { badge, ..Cell::new(exception(group, cx.model), Role::Text) }
+        }
         _ => muted(group.raised_at.to_string()),
     }
 }
@@ -151,6 +159,28 @@ fn details(group: &Group, cx: &Cx<'_>) -> (Line, Vec<Line>) {
         }));
     }
     (title, lines)
+}
+
+/// A group as text to send to others. Messages have placeholders where values stood.
+fn report(group: &Group, cx: &Cx<'_>) -> String {
+    let minutes: Vec<Option<f64>> = group.minutes.last_with_open(60, cx.now).map(|n| Some(f64::from(n))).collect();
+    let example = cx.model.task(&group.example);
+    let worker = example.and_then(|task| task.worker()).map(|worker| format!(" on {worker}"));
+    let queue = example.and_then(|task| task.queue()).map(|queue| format!(", queue {queue}"));
+    report::text(
+        &format!("{}: {}", name(cx.model, group.task), exception(group, cx.model)),
+        &[
+            ("failures", Some(format!("{}, {} open", human::thousands(group.count), human::thousands(group.open)))),
+            ("lately", badge(group, cx).map(|(word, _)| word.to_owned())),
+            ("first", Some(report::time(group.first, cx))),
+            ("last", Some(report::time(group.last, cx))),
+            ("raised at", Some(group.raised_at.to_string()).filter(|at| !at.is_empty())),
+            ("last hour", Some(spark::bars(&spark::squeeze(&minutes, 30), None).to_string())),
+            ("example", Some(format!("{}{}{}", group.example, worker.unwrap_or_default(), queue.unwrap_or_default()))),
+            ("filter", Some(format!("group:{}", group.id))),
+        ],
+        cx,
+    )
 }
 
 impl Failures {
@@ -183,7 +213,7 @@ impl Failures {
             .skip(self.cursor.top)
             .take(self.height)
             .map(|group| Row {
-                cells: self.table.columns.iter().enumerate().map(|(i, c)| cell(c, i, group, cx)).collect(),
+                cells: self.table.columns.iter().map(|c| cell(c, group, cx)).collect(),
                 marked: self.cursor.marks.contains(&group.id),
                 role: Some(if group.open == 0 { Role::Muted } else { Role::Text }),
             })
@@ -192,13 +222,14 @@ impl Failures {
         let since = cx.model.watching_since().map_or(String::new(), |at| format!(" since {}", cx.time(at)));
         self.status = vec![(
             crate::clean!(
-                "{} of {} · {} failures{since}",
+                "{} of {} · {} failures",
                 self.ids.len(),
                 crate::ops::command::plural(total, "group"),
                 human::thousands(failures)
             ),
             Role::Text,
         )];
+        self.status.push((clean(&since), Role::Faint));
         if !self.cursor.marks.is_empty() {
             self.status.insert(0, (crate::clean!("{} marked · ", self.cursor.marks.len()), Role::Accent));
         }
@@ -207,7 +238,16 @@ impl Failures {
 
 impl View for Failures {
     fn scopes(&self) -> &'static [Scope] {
-        &[Scope::Opens, Scope::Failures, Scope::Sorts, Scope::Filters, Scope::Marks, Scope::List, Scope::Global]
+        &[
+            Scope::Opens,
+            Scope::Failures,
+            Scope::Sorts,
+            Scope::Filters,
+            Scope::Marks,
+            Scope::List,
+            Scope::Exports,
+            Scope::Global,
+        ]
     }
 
     fn perform(&mut self, action: Action, cx: &mut Cx<'_>) -> Outcome {
@@ -226,6 +266,14 @@ impl View for Failures {
                 let ids: Vec<TaskId> =
                     self.cursor.chosen().into_iter().flat_map(|id| open_tasks(cx.model, id)).collect();
                 return act::perform(Action::TaskRetry, &ids, cx.model);
+            }
+            Action::Export => {
+                // What is marked, else all that is listed.
+                let chosen = if self.cursor.marks.is_empty() { self.ids.clone() } else { self.cursor.chosen() };
+                let groups: Vec<String> = chosen.iter().map(ToString::to_string).collect();
+                let what =
+                    What::Selected(Filter::exactly(Word::Group, groups.iter().map(String::as_str)), Sort::default());
+                return self.exporting.ask("failures", what, cx);
             }
             Action::GroupTrace => {
                 return group.map_or(Outcome::Done, |g| Outcome::Effect(Effect::OpenTask(g.example.clone())));
@@ -250,7 +298,8 @@ impl View for Failures {
     }
 
     fn refuse(&self, action: Action, cx: &Cx<'_>) -> Option<String> {
-        let needs_group = matches!(action, Action::Open | Action::Mark | Action::GroupTrace | Action::GroupRetry);
+        let needs_group =
+            matches!(action, Action::Open | Action::Mark | Action::GroupTrace | Action::GroupRetry | Action::Export);
         if needs_group && self.cursor.at.is_none() {
             return Some("no group is chosen".into());
         }
@@ -265,6 +314,9 @@ impl View for Failures {
     }
 
     fn answer(&mut self, answer: &Answer, _cx: &mut Cx<'_>) -> Outcome {
+        if let Some(outcome) = self.exporting.answer(answer) {
+            return outcome;
+        }
         match (std::mem::take(&mut self.asking), answer) {
             (Asking::Filter, Answer::Text { text, done }) => {
                 self.filter = text.clone();
@@ -325,10 +377,12 @@ impl View for Failures {
         });
         let say = |text: &'static str| vec![(Clean::own(text), Role::Muted)];
         self.empty = match (self.ids.is_empty(), self.filter.is_empty()) {
-            (true, true) => vec![
-                say("Nothing has failed since we watch."),
-                say("Failures appear here grouped by task, exception and where it was raised."),
-            ],
+            (true, true) => super::list::unseen(cx).unwrap_or_else(|| {
+                vec![
+                    say("Nothing has failed since we watch."),
+                    say("Failures appear here grouped by task, exception and where it was raised."),
+                ]
+            }),
             (true, false) => vec![say("No group matches. Esc shows all.")],
             _ => Vec::new(),
         };
@@ -360,6 +414,7 @@ impl View for Failures {
                 ),
             ),
             ("filter".to_owned(), format!("group:{}", group.id)),
+            ("report".to_owned(), report(group, cx)),
         ];
         copies.extend(example.and_then(|t| t.traceback()).map(|t| ("traceback".to_owned(), t.to_owned())));
         copies

@@ -6,10 +6,12 @@ use std::collections::BTreeSet;
 use ratatui::layout::Rect;
 
 use super::task::Line;
+use crate::broker::LinkState;
 use crate::text::{Clean, clean};
 use crate::tui::action::Action;
 use crate::tui::page::Page;
 use crate::tui::theme::Role;
+use crate::tui::view::Cx;
 
 /// See the module. `K` names a row.
 pub struct Cursor<K> {
@@ -135,12 +137,40 @@ impl Split {
     }
 }
 
+/// Why a list may be empty though there would be something in it: nobody told us.
+pub fn unseen(cx: &Cx<'_>) -> Option<Vec<Line>> {
+    let say = |text: String| vec![(clean(&text), Role::Warn)];
+    if cx.model.watching_since().is_none() && !cx.link.is_live() {
+        let text = match cx.link {
+            LinkState::Down { .. } => "The broker was not reached yet: nothing is known.",
+            _ => "Connecting to the broker: nothing is known yet.",
+        };
+        return Some(vec![vec![(Clean::own(text), Role::Muted)]]);
+    }
+    let whose = match (cx.model.mute(cx.now), cx.model.online(cx.now).0) {
+        (0, _) => return None,
+        (mute, online) if mute >= online => "Workers".to_owned(),
+        (mute, online) => format!("{mute} of {online} workers"),
+    };
+    let key = cx.options.keys.first(Action::EventsOn).map(crate::tui::keymap::shown);
+    let on = key.map_or(String::new(), |key| format!(" {key} on the first tab turns them on."));
+    Some(vec![say(format!("{whose} send no task events: what becomes of their tasks is not told.{on}"))])
+}
+
 /// Below this width the line above a list has no room for a word that explains it.
 const NARROW: u16 = 60;
 
 /// The line above a list: what it is filtered by, and how much of it there is. A filter in force is never left out.
 pub fn head(page: &mut Page<'_>, area: Rect, all: &'static str, filter: &str, status: &Line) {
-    let wanted: u16 = status.iter().map(|(t, _)| t.width() as u16).sum();
+    let width = |status: &[(Clean, Role)]| status.iter().map(|(t, _)| t.width() as u16).sum::<u16>();
+    // What only explains goes before anything is cut.
+    let mut status = status.as_slice();
+    while let [rest @ .., (_, Role::Faint)] = status
+        && width(status) + 4 > area.width
+    {
+        status = rest;
+    }
+    let wanted = width(status);
     let (text, role) = if filter.is_empty() { (Clean::own(all), Role::Faint) } else { (clean(filter), Role::Text) };
     let narrow = area.width < NARROW;
     let label = Clean::own(if narrow { "" } else { "filter  " });

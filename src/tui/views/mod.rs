@@ -1,9 +1,11 @@
 //! One file for each tab and full screen.
 
 pub mod broker;
+mod exporting;
 pub mod failures;
 pub mod list;
 pub mod monitor;
+mod report;
 pub mod task;
 pub mod tasks;
 pub mod welcome;

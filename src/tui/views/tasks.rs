@@ -3,16 +3,18 @@
 pub mod act;
 mod columns;
 mod empty;
+mod rules;
 
 use std::collections::BTreeSet;
 
 use ratatui::layout::Rect;
 
 use crate::celery::TaskId;
+use crate::export::What;
 use crate::filter::{self, Filter, Word};
 use crate::human;
 use crate::state::live::Place;
-use crate::state::{LiveQuery, Scan, ScanRequest, Sort, State};
+use crate::state::{LiveQuery, Scan, ScanRequest, Sort, State, Task};
 use crate::text::Clean;
 use crate::tui::action::{Action, Scope};
 use crate::tui::keymap;
@@ -23,6 +25,7 @@ use crate::tui::theme::Role;
 use crate::tui::view::{Answer, Cx, Effect, Outcome, View};
 use crate::tui::widgets::table::Table;
 
+use super::exporting::Exporting;
 use super::list::Split;
 use super::task::{self, Line};
 
@@ -48,13 +51,15 @@ pub struct Tasks {
     left_at: Option<Place>,
     /// Row of the cursor on the screen.
     row: usize,
-    ids: Vec<TaskId>,
+    /// The task of each row on the screen; none where a moment's name stands between two.
+    ids: Vec<Option<TaskId>>,
     table: Table,
     marks: BTreeSet<TaskId>,
     last_mark: Option<TaskId>,
     filter: String,
     history: Vec<String>,
     asking: Asking,
+    exporting: Exporting,
     status: Line,
     details: Option<(Line, Vec<Line>)>,
     empty: Vec<Line>,
@@ -84,6 +89,7 @@ impl Default for Tasks {
             filter: String::new(),
             history: Vec::new(),
             asking: Asking::Nothing,
+            exporting: Exporting::default(),
             status: Vec::new(),
             details: None,
             empty: Vec::new(),
@@ -232,6 +238,47 @@ impl Tasks {
         Pick::new("columns", chosen.chain(others.map(|kind| choice(kind, false))).collect())
     }
 
+    /// Copies a screen of tasks, and the moments with a name that lie between them.
+    fn sync_rows(&mut self, place: Option<Place>, cx: &Cx<'_>) {
+        self.ids.clear();
+        self.table.rows.clear();
+        self.table.rules.clear();
+        self.table.selected = None;
+        let Some(place) = place else { return };
+        let above: Vec<Place> = self.query.above(place).take(self.row).collect();
+        self.row = above.len();
+        let top = above.last().copied().unwrap_or(place);
+        let mut places: Vec<Place> = self.query.from(top).take(self.height).collect();
+        if places.len() < self.height {
+            // Near the end the screen is filled from above.
+            let missing: Vec<Place> = self.query.above(top).take(self.height - places.len()).collect();
+            self.row += missing.len();
+            places.splice(0..0, missing.into_iter().rev());
+        }
+        let mut tasks: Vec<_> = places.into_iter().filter_map(|p| self.query.task(p, cx.model)).collect();
+        let mut rules = rules::between(&tasks, self.query.sort(), cx);
+        // What stands between the rows takes rows: those furthest from the cursor go.
+        let over = (self.row + 1 + rules.iter().filter(|rule| rule.before <= self.row).count())
+            .saturating_sub(self.height.max(1))
+            .min(self.row);
+        tasks.drain(..over);
+        self.row -= over;
+        rules.retain(|rule| rule.before > over);
+        let mut rules = rules.into_iter().peekable();
+        for (i, task) in tasks.iter().enumerate() {
+            while let Some(rule) = rules.next_if(|rule| rule.before == i + over) {
+                self.table.rules.push((self.table.rows.len(), rule.text));
+                self.table.rows.push(Default::default());
+                self.ids.push(None);
+            }
+            if i == self.row {
+                self.table.selected = Some(self.table.rows.len());
+            }
+            self.table.rows.push(columns::row(task, &self.table.columns, self.marks.contains(task.id()), cx));
+            self.ids.push(Some(task.id().clone()));
+        }
+    }
+
     fn sync_status(&mut self, cx: &Cx<'_>) {
         let total = cx.model.task_count();
         let mut line: Line = Vec::new();
@@ -284,6 +331,21 @@ impl Tasks {
     }
 }
 
+/// What a task is, and what was asked of it from here.
+fn details_title(task: &Task<'_>, cx: &Cx<'_>) -> Line {
+    let mut title = task::title(task);
+    if let Some(at) = task.revoke_asked() {
+        title.push((crate::clean!("  ⊘ revoke asked {}", cx.time(at)), Role::Warn));
+    }
+    if let Some(id) = task.retried_as() {
+        title.push((crate::clean!("  sent again as {}", id.short()), Role::Retry));
+    }
+    if let Some(id) = task.retry_of() {
+        title.push((crate::clean!("  in place of {}", id.short()), Role::Retry));
+    }
+    title
+}
+
 /// That workers send no events of the tasks they run, and what helps.
 fn silence(cx: &Cx<'_>) -> Option<(String, Role)> {
     let whose = match (cx.model.mute(cx.now), cx.model.online(cx.now).0) {
@@ -330,8 +392,14 @@ fn known(cx: &Cx<'_>) -> crate::tui::layers::prompt::Complete {
     exceptions.sort_unstable();
     exceptions.dedup();
     let groups: Vec<String> = groups.iter().map(|g| g.id.to_string()).take(KNOWN).collect();
+    let mut marks: Vec<String> = Vec::new();
+    for mark in cx.model.marks().all().rev() {
+        if !marks.contains(&mark.text) && marks.len() < MARKS {
+            marks.push(mark.text.clone());
+        }
+    }
     Box::new(move |line| {
-        filter::complete(line, |word| match word {
+        let values = |word| match word {
             Word::State => State::NAMED.iter().map(|s| s.name().to_lowercase()).collect(),
             Word::Task => tasks.clone(),
             Word::Worker => workers.clone(),
@@ -339,12 +407,15 @@ fn known(cx: &Cx<'_>) -> crate::tui::layers::prompt::Complete {
             Word::Exception => exceptions.clone(),
             Word::Group => groups.clone(),
             _ => Vec::new(),
-        })
+        };
+        filter::complete(line, values, &marks)
     })
 }
 
 /// Names of a kind that are offered: a field has to open at once in a cluster of any size.
 const KNOWN: usize = 2_000;
+/// Names of moments that are offered, the latest first.
+const MARKS: usize = 30;
 
 impl View for Tasks {
     fn scopes(&self) -> &'static [Scope] {
@@ -357,6 +428,7 @@ impl View for Tasks {
             Scope::Marks,
             Scope::TaskList,
             Scope::Panes,
+            Scope::Exports,
             Scope::Global,
         ]
     }
@@ -415,6 +487,13 @@ impl View for Tasks {
                 self.marks.clear();
                 Outcome::Done
             }
+            Action::Export => {
+                let what = match self.marks.is_empty() {
+                    true => What::Selected(self.query.filter().clone(), self.query.sort()),
+                    false => What::Tasks(self.marks.iter().cloned().collect()),
+                };
+                self.exporting.ask("tasks", what, cx)
+            }
             Action::EventsOn => {
                 let what = crate::ops::Control::Events(true);
                 Outcome::Effect(Effect::Ask(crate::ops::Command::Control { workers: Vec::new(), what }))
@@ -430,6 +509,7 @@ impl View for Tasks {
     fn refuse(&self, action: Action, cx: &Cx<'_>) -> Option<String> {
         match action {
             Action::Open | Action::Mark if self.cursor.is_none() => Some("no task is chosen".into()),
+            Action::Export if self.query.is_empty() => Some("nothing is listed".into()),
             // Of so many, the question says what can't be done.
             _ if !act::needs_task(action) || self.marks.len() > JUDGED => None,
             _ => act::refuse(action, &self.commanded(), cx.model),
@@ -445,6 +525,9 @@ impl View for Tasks {
     }
 
     fn answer(&mut self, answer: &Answer, _cx: &mut Cx<'_>) -> Outcome {
+        if let Some(outcome) = self.exporting.answer(answer) {
+            return outcome;
+        }
         match (std::mem::take(&mut self.asking), answer) {
             (Asking::Filter, Answer::Text { text, done }) => {
                 // What may become `task:` is not looked for as a word while it is typed: the list would flash empty.
@@ -476,12 +559,12 @@ impl View for Tasks {
     fn click(&mut self, target: Target, cx: &mut Cx<'_>) -> Outcome {
         match target {
             Target::Row(row) => {
-                let Some(id) = self.ids.get(row).cloned() else { return Outcome::Done };
+                let Some(id) = self.ids.get(row).cloned().flatten() else { return Outcome::Done };
                 if self.cursor.as_ref().is_some_and(|(at, _)| *at == id) {
                     return Outcome::Effect(Effect::OpenTask(id));
                 }
                 let place = self.query.place_of(&id, cx.model);
-                self.row = row;
+                self.row = self.ids.iter().take(row).flatten().count();
                 self.set_cursor(place, cx);
             }
             Target::Column(i) => {
@@ -509,30 +592,10 @@ impl View for Tasks {
         self.row = if self.following { 0 } else { self.row.min(self.height.saturating_sub(1)) };
         self.table.columns = columns::for_width(cx.size.width, self.chosen(cx), self.sideways);
         self.table.sorted = columns::sorted(&self.table.columns, self.query.sort());
-        self.ids.clear();
-        self.table.rows.clear();
-        self.table.selected = None;
-        if let Some(place) = place {
-            let above: Vec<Place> = self.query.above(place).take(self.row).collect();
-            self.row = above.len();
-            let top = above.last().copied().unwrap_or(place);
-            let mut places: Vec<Place> = self.query.from(top).take(self.height).collect();
-            if places.len() < self.height {
-                // Near the end the screen is filled from above.
-                let missing: Vec<Place> = self.query.above(top).take(self.height - places.len()).collect();
-                self.row += missing.len();
-                places.splice(0..0, missing.into_iter().rev());
-            }
-            for place in places {
-                let Some(task) = self.query.task(place, cx.model) else { continue };
-                self.table.rows.push(columns::row(&task, &self.table.columns, self.marks.contains(task.id()), cx));
-                self.ids.push(task.id().clone());
-            }
-            self.table.selected = Some(self.row);
-        }
+        self.sync_rows(place, cx);
         self.details = self.cursor.as_ref().filter(|_| details).and_then(|(id, _)| {
             let task = cx.model.task(id)?;
-            Some((task::title(&task), task::brief(&task, cx, usize::from(cx.size.width.saturating_sub(4)))))
+            Some((details_title(&task, cx), task::brief(&task, cx, usize::from(cx.size.width.saturating_sub(4)))))
         });
         self.mute = cx.model.mute(cx.now) > 0;
         self.arrivals = f64::from(cx.model.series().recent(5, cx.now).received) / 5.0;

@@ -12,6 +12,10 @@ use crate::tui::theme::Role;
 use crate::tui::view::{Answer, Cx, Effect, Leave, Outcome, View};
 
 use super::task::Line;
+use crate::tui::widgets::literal;
+
+/// Columns of what stands before a line.
+const LABEL: usize = 8;
 
 /// See the module.
 #[derive(Default)]
@@ -45,7 +49,7 @@ impl View for Welcome {
         match action {
             Action::WelcomeDemo => Outcome::Effect(Effect::Leave(Leave::Demo)),
             Action::WelcomeBroker => {
-                let help = "redis://:password@host:6379/0   rediss:// for TLS   unix:///path for a socket";
+                let help = "redis://:password@host:6379/0   rediss:// for TLS   sentinel://h1;h2   unix:///path";
                 let prompt = Prompt::framed("broker URL", "redis://localhost:6379/0", help, check_url);
                 Outcome::Effect(Effect::Open(Box::new(prompt)))
             }
@@ -73,21 +77,34 @@ impl View for Welcome {
         self.connected = cx.link.is_live();
         let text = |t: &'static str, role| (Clean::own(t), role);
         let mut lines = vec![vec![text("No broker could be reached.", Role::Text)], Vec::new()];
-        lines.push(vec![text("tried   ", Role::Muted), (clean(&self.broker), Role::Text)]);
+        let room = usize::from(cx.size.width).saturating_sub(LABEL + 2).max(20);
+        let mut told = |label: &'static str, what: &Clean, role| {
+            for (i, part) in literal::wrap(what, room).into_iter().enumerate() {
+                let label = if i == 0 { Clean::own(label) } else { Clean::default() };
+                let gap = Clean::repeated(' ', LABEL - label.width());
+                lines.push(vec![(label, Role::Muted), (gap, Role::Muted), (part, role)]);
+            }
+        };
+        told("tried", &clean(&self.broker), Role::Text);
         if let LinkState::Down { why, hint, retry, .. } = cx.link {
-            lines.push(vec![text("because ", Role::Muted), (clean(why), Role::Fail)]);
+            told("because", &clean(why), Role::Fail);
             if !hint.is_empty() {
-                lines.push(vec![text("        ", Role::Muted), text(hint, Role::Text)]);
+                told("", &Clean::own(hint), Role::Text);
             }
             let next = retry.since(cx.now).as_secs();
             let next = if next == 0 { "now".to_owned() } else { format!("in {}", human::span(next)) };
-            lines.push(vec![text("again   ", Role::Muted), (clean(&next), Role::Muted)]);
+            told("again", &clean(&next), Role::Muted);
         }
         lines.push(Vec::new());
-        for (key, what) in
-            [("b", "type a broker URL"), ("d", "look around in a simulated cluster first"), ("q", "quit")]
-        {
-            lines.push(vec![(crate::clean!("{key}       "), Role::Accent), (Clean::own(what), Role::Text)]);
+        let other = cx.options.keys.first(Action::Clusters).filter(|_| !cx.options.clusters.is_empty());
+        let ways = [
+            (other, "another cluster of the config file"),
+            (Some("b"), "type a broker URL"),
+            (Some("d"), "look around in a simulated cluster first"),
+            (Some("q"), "quit"),
+        ];
+        for (key, what) in ways.into_iter().filter_map(|(key, what)| Some((key?, what))) {
+            lines.push(vec![(crate::clean!("{key:<LABEL$}"), Role::Accent), (Clean::own(what), Role::Text)]);
         }
         lines.push(Vec::new());
         lines.push(vec![text(

@@ -9,7 +9,12 @@ mod table;
 
 use ratatui::layout::Rect;
 
+use crate::export::What;
 use crate::feed::Interest;
+use crate::filter::{Filter, Word};
+use crate::human;
+use crate::state::doc::WorkerDoc;
+use crate::state::worker::Worker;
 use crate::text::{Clean, clean};
 use crate::tui::action::{Action, Scope};
 use crate::tui::layers::{Choose, Prompt};
@@ -18,7 +23,9 @@ use crate::tui::theme::Role;
 use crate::tui::view::{Answer, Cx, Effect, Outcome, View};
 use crate::tui::widgets::table::{Row, Table};
 
+use super::exporting::Exporting;
 use super::list::{self, Cursor, Split};
+use super::report;
 use super::task::Line;
 
 use forms::{Forms, Meant};
@@ -49,6 +56,7 @@ pub struct Workers {
     inner: Inner,
     pane: Option<Content>,
     forms: Forms,
+    exporting: Exporting,
     asking: Asking,
     height: usize,
     split: Split,
@@ -61,6 +69,33 @@ const TALL: u16 = 24;
 /// Rows of the pane below the table, unless a person gave it others.
 fn usual_pane(height: u16) -> u16 {
     (height * 2 / 5).clamp(9, 20)
+}
+
+/// The tasks of some workers.
+fn their_tasks<'a>(workers: impl IntoIterator<Item = &'a str>) -> Outcome {
+    Outcome::Effect(Effect::OpenTasks { filter: Filter::exactly(Word::Worker, workers).to_string() })
+}
+
+/// A worker as text to send to others.
+fn report(name: &str, worker: &Worker, cx: &Cx<'_>) -> String {
+    let found = &worker.inspected;
+    let stats = found.stats.as_ref();
+    let size = |n: Option<u64>| n.map_or(String::new(), |n| format!(" of {n}"));
+    report::text(
+        name,
+        &[
+            ("status", Some(columns::status(worker, cx).0.to_string())),
+            ("pool", stats.map(|s| s.pool.kind.clone())),
+            ("running", worker.running().map(|n| format!("{n}{}", size(worker.pool_size())))),
+            ("reserved", found.total("reserved").map(|n| n.to_string())),
+            ("done", worker.processed.map(|n| human::thousands(n.max(0) as u64))),
+            ("failed", Some(format!("{} since it was watched", human::thousands(worker.failed)))),
+            ("load", worker.loadavg.map(|load| load.map(|v| format!("{v:.1}")).join(" "))),
+            ("queues", found.queues.as_ref().map(|queues| queues.join(" "))),
+            ("software", worker.sw_ver.as_ref().map(|version| format!("celery {version}"))),
+        ],
+        cx,
+    )
 }
 
 impl Workers {
@@ -96,6 +131,7 @@ impl Workers {
 
     fn sync_table(&mut self, cx: &Cx<'_>) {
         self.table.columns = columns::fitting(cx.size.width);
+        self.table.tight = columns::tight(cx.size.width);
         let sorted = self.table.columns.iter().position(|c| c.title == self.order.column);
         self.table.sorted = sorted.map(|place| (place, self.order.descending));
         self.table.rows.clear();
@@ -145,8 +181,8 @@ impl Workers {
         let say = |text: &'static str| vec![(Clean::own(text), Role::Muted)];
         self.empty = match known {
             0 => vec![
-                say("No worker has been heard of yet. Workers appear with their first heartbeat,"),
-                say("or when they answer; ctrl-r asks them again."),
+                say("No worker has been heard of yet. Workers appear with their first heartbeat, or when they answer."),
+                say("ctrl-r asks them again."),
             ],
             _ if self.list.items.is_empty() => vec![say("No worker matches. Esc shows all.")],
             _ => Vec::new(),
@@ -189,12 +225,14 @@ impl View for Workers {
     fn scopes(&self) -> &'static [Scope] {
         &[
             Scope::Opens,
+            Scope::HasTasks,
             Scope::Filters,
             Scope::List,
             Scope::Workers,
             Scope::Panes,
             Scope::Marks,
             Scope::Sorts,
+            Scope::Exports,
             Scope::Global,
         ]
     }
@@ -219,6 +257,16 @@ impl View for Workers {
             Action::NextPane => self.inner = self.inner.step(1),
             Action::PreviousPane => self.inner = self.inner.step(Inner::ALL.len() - 1),
             Action::Open => return self.open(),
+            Action::TheirTasks => return their_tasks(self.commanded().iter().map(String::as_str)),
+            Action::Export => {
+                let names = match self.cursor.marks.is_empty() {
+                    true => self.list.names().to_vec(),
+                    false => self.commanded(),
+                };
+                let doc = |name: &String| Some(WorkerDoc::new(name, cx.model.worker(name)?, cx.now));
+                let docs = names.iter().filter_map(doc).filter_map(|doc| serde_json::to_value(doc).ok());
+                return self.exporting.ask("workers", What::Documents(docs.collect()), cx);
+            }
             Action::Back if !self.filter.is_empty() => self.filter.clear(),
             Action::Back if !self.cursor.marks.is_empty() => self.cursor.marks.clear(),
             _ => {
@@ -233,10 +281,19 @@ impl View for Workers {
         if matches!(action, Action::Open | Action::Mark) && self.cursor.at.is_none() {
             return Some("no worker is chosen".into());
         }
+        if action == Action::Export {
+            return self.list.names().is_empty().then(|| "nothing is listed".into());
+        }
+        if action == Action::TheirTasks {
+            return self.commanded().is_empty().then(|| "no worker is chosen".into());
+        }
         forms::refuse(action, &self.commanded(), cx)
     }
 
     fn answer(&mut self, answer: &Answer, _cx: &mut Cx<'_>) -> Outcome {
+        if let Some(outcome) = self.exporting.answer(answer) {
+            return outcome;
+        }
         match (std::mem::take(&mut self.asking), answer) {
             (Asking::Filter, Answer::Text { text, done }) => {
                 self.filter = text.clone();
@@ -307,9 +364,12 @@ impl View for Workers {
         self.split.set(rows);
     }
 
-    fn copies(&self, _cx: &Cx<'_>) -> Vec<(String, String)> {
+    fn copies(&self, cx: &Cx<'_>) -> Vec<(String, String)> {
         let names = self.commanded();
-        if names.is_empty() { Vec::new() } else { vec![("name".into(), names.join(" "))] }
+        let mut copies = if names.is_empty() { Vec::new() } else { vec![("name".to_owned(), names.join(" "))] };
+        let about = self.worker_at().and_then(|name| Some((name, cx.model.worker(name)?)));
+        copies.extend(about.map(|(name, worker)| ("report".to_owned(), report(name, worker, cx))));
+        copies
     }
 
     fn interest(&self) -> Interest {

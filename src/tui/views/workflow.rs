@@ -1,5 +1,7 @@
 //! The workflow a task belongs to, as a tree: who called whom, on one axis of time. Follows live.
 
+mod shape;
+
 use std::collections::{HashMap, HashSet};
 
 use ratatui::layout::Rect;
@@ -7,6 +9,7 @@ use ratatui::layout::Rect;
 use crate::celery::TaskId;
 use crate::celery::canvas::CanvasStep;
 use crate::clock::Stamp;
+use crate::feed::{Interest, ResultLook};
 use crate::filter;
 use crate::human;
 use crate::state::{LiveQuery, Model, Scan, ScanRequest, Sort, State, Task};
@@ -20,14 +23,20 @@ use crate::tui::widgets::table::{Cell, Column, Row, Table};
 use super::list::Cursor;
 use super::task::{self, Line};
 use super::tasks::act;
+use shape::Kind;
 
 /// See the module.
 pub struct WorkflowScreen {
     /// The task it was opened on.
     id: TaskId,
     root: Option<TaskId>,
+    kind: Kind,
+    /// What was known of groups when its tasks were last selected.
+    learnt: Option<u64>,
     query: LiveQuery,
     tree: Tree,
+    /// Tasks that waited for a whole group.
+    bodies: HashSet<TaskId>,
     built: u64,
     folded: HashSet<TaskId>,
     cursor: Cursor<TaskId>,
@@ -72,13 +81,19 @@ const DEEPEST: u16 = 24;
 
 impl Tree {
     /// Orders tasks, which come by time, below those that called them.
-    fn build(tasks: &[Task<'_>], folded: &HashSet<TaskId>) -> Self {
+    /// Bodies of chords stand beside the group they waited for.
+    fn build(tasks: &[Task<'_>], bodies: &HashSet<TaskId>, folded: &HashSet<TaskId>) -> Self {
         let places: HashMap<&TaskId, usize> = tasks.iter().enumerate().map(|(i, task)| (task.id(), i)).collect();
         let mut children: Vec<Vec<usize>> = vec![Vec::new(); tasks.len()];
         let mut tops = Vec::new();
         for (i, task) in tasks.iter().enumerate() {
-            match task.parent().and_then(|parent| places.get(parent)).filter(|parent| **parent != i) {
-                Some(&parent) => children[parent].push(i),
+            let caller = |task: &Task<'_>| task.parent().and_then(|parent| places.get(parent)).copied();
+            let parent = match caller(task) {
+                Some(member) if bodies.contains(task.id()) => caller(&tasks[member]),
+                parent => parent,
+            };
+            match parent.filter(|parent| *parent != i) {
+                Some(parent) => children[parent].push(i),
                 None => tops.push(i),
             }
         }
@@ -206,8 +221,11 @@ impl WorkflowScreen {
         Self {
             id,
             root: None,
+            kind: Kind::default(),
+            learnt: None,
             query: LiveQuery::new(filter, Sort { descending: false, ..Sort::default() }),
             tree: Tree::default(),
+            bodies: HashSet::new(),
             built: 0,
             folded: HashSet::new(),
             cursor: Cursor::default(),
@@ -221,14 +239,17 @@ impl WorkflowScreen {
 
     /// The root becomes known with the task; its workflow is what shares it.
     fn find_root(&mut self, model: &Model) {
+        // The task itself may know no root, as those of old senders.
         let root = model.task(&self.id).map(|task| task.root().unwrap_or_else(|| self.id.clone()));
-        if root.is_some() && root != self.root {
-            let text = root.as_ref().map_or(String::new(), |root| filter::quoted(&root.to_string()));
-            // The task itself may know no root, as those of old senders.
-            let line = format!("root:={text}");
-            self.query.set_filter(filter::parse(&line).unwrap_or_default());
-            self.cursor.at = Some(self.id.clone());
-            self.root = root;
+        let Some(root) = root.or_else(|| self.root.clone()) else { return };
+        let learnt = Some(model.canvas_version());
+        if self.root.as_ref() != Some(&root) || self.learnt != learnt {
+            self.query.set_filter(shape::filter(&self.id, &root, &self.rows, model));
+            if self.learnt.is_none() {
+                self.cursor.at = Some(self.id.clone());
+            }
+            (self.root, self.learnt) = (Some(root), learnt);
+            self.built = 0;
         }
     }
 
@@ -244,7 +265,7 @@ impl WorkflowScreen {
     fn sync_head(&mut self, name: &str, cx: &Cx<'_>) {
         let total: usize = self.tree.states.iter().sum();
         let mut head: Line = vec![
-            (Clean::own("workflow  "), Role::Heading),
+            (Clean::own(self.kind.word()), Role::Heading),
             (clean(name), Role::Text),
             (crate::clean!("   {}   ", crate::ops::command::plural(total, "task")), Role::Text),
         ];
@@ -286,26 +307,39 @@ fn columns(width: u16) -> Vec<Column> {
     }
 }
 
-fn row(node: &Node, task: &Task<'_>, columns: &[Column], span: (Stamp, Stamp), folded: bool, cx: &Cx<'_>) -> Row {
+/// How a node is shown.
+struct Look {
+    folded: bool,
+    /// It waited for a whole group.
+    body: bool,
+    span: (Stamp, Stamp),
+}
+
+fn row(node: &Node, task: &Task<'_>, columns: &[Column], look: &Look, cx: &Cx<'_>) -> Row {
     let role = theme::role(task.state());
     let cells = columns
         .iter()
         .map(|column| match column.title {
             "" => Cell::new(Clean::own(theme::glyph(task.state())), role),
             "TASK" => {
-                let more = if folded && node.below > 0 { format!("  ▸ {} more", node.below) } else { String::new() };
+                let more =
+                    if look.folded && node.below > 0 { format!("  ▸ {} more", node.below) } else { String::new() };
                 Cell::plain(crate::clean!("{}{}{more}", node.branch, task.name().unwrap_or("(name not known)")))
             }
             "ID" => Cell::new(clean(&task.id().short()), Role::Faint),
             "WORKER" => Cell::new(clean(task.worker().unwrap_or("")), Role::Muted),
             "TIMELINE" => {
                 let role = if task.state() == State::Success { Role::Ok } else { role };
-                Cell::new(bar(task, usize::from(column.width), span, cx.now), role)
+                Cell::new(bar(task, usize::from(column.width), look.span, cx.now), role)
             }
             "TIME" => {
                 Cell::new(took(task, cx), if task.state() == State::Started { Role::Running } else { Role::Muted })
             }
-            _ => note(task, cx),
+            _ => match note(task, cx) {
+                Some(note) => note,
+                None if look.body => Cell::new(Clean::own("ran after the group"), Role::Faint),
+                None => Cell::default(),
+            },
         })
         .collect();
     Row { cells, marked: false, role: None }
@@ -335,10 +369,10 @@ fn took(task: &Task<'_>, cx: &Cx<'_>) -> Clean {
 }
 
 /// What it failed with, or what it waits for.
-fn note(task: &Task<'_>, cx: &Cx<'_>) -> Cell {
+fn note(task: &Task<'_>, cx: &Cx<'_>) -> Option<Cell> {
     match task.state() {
         State::Failure | State::Retry => {
-            Cell::new(clean(task.exception_type().unwrap_or_default()), theme::role(task.state()))
+            Some(Cell::new(clean(task.exception_type().unwrap_or_default()), theme::role(task.state())))
         }
         State::Pending | State::Received => {
             let waits = match (task.due(cx.now).filter(|secs| *secs > 0.0), task.state(), task.queue()) {
@@ -347,9 +381,9 @@ fn note(task: &Task<'_>, cx: &Cx<'_>) -> Cell {
                 (None, _, Some(queue)) => format!("waits in {queue}"),
                 (None, _, None) => "waits in its queue".into(),
             };
-            Cell::new(clean(&waits), Role::Muted)
+            Some(Cell::new(clean(&waits), Role::Muted))
         }
-        _ => Cell::default(),
+        _ => None,
     }
 }
 
@@ -428,7 +462,11 @@ impl View for WorkflowScreen {
         }
         let version = self.query.version();
         if self.built != version || self.tree.nodes.is_empty() {
-            self.tree = Tree::build(&self.tasks(cx.model), &self.folded);
+            let tasks = self.tasks(cx.model);
+            let bodies = shape::bodies(&tasks, cx.model);
+            self.kind = shape::kind(&tasks, &bodies, cx.model);
+            self.tree = Tree::build(&tasks, &bodies, &self.folded);
+            self.bodies = bodies;
             self.tree.add_ghosts(cx.model);
             self.built = version;
             self.rows = self.tree.nodes.iter().map(|node| node.id.clone()).collect();
@@ -445,7 +483,10 @@ impl View for WorkflowScreen {
         self.table.rows = shown
             .map(|node| match (cx.model.task(&node.id), &node.ghost) {
                 (_, Some(ghost)) => ghost_row(node, ghost, &self.table.columns),
-                (Some(task), None) => row(node, &task, &self.table.columns, span, self.folded.contains(&node.id), cx),
+                (Some(task), None) => {
+                    let (folded, body) = (self.folded.contains(&node.id), self.bodies.contains(&node.id));
+                    row(node, &task, &self.table.columns, &Look { folded, body, span }, cx)
+                }
                 (None, None) => Row {
                     cells: vec![Cell::default(), Cell::new(clean(&node.id.to_string()), Role::Faint)],
                     ..Row::default()
@@ -465,6 +506,10 @@ impl View for WorkflowScreen {
 
     fn copies(&self, cx: &Cx<'_>) -> Vec<(String, String)> {
         self.cursor.at.as_ref().and_then(|id| cx.model.task(id)).map(|t| task::copies(&t)).unwrap_or_default()
+    }
+
+    fn interest(&self) -> Interest {
+        Interest { result: Some(ResultLook::Workflow(self.id.clone())), ..Interest::default() }
     }
 
     fn crumb(&self) -> Option<String> {

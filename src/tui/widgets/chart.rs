@@ -63,7 +63,8 @@ impl Chart {
                 page.put_right(area.x, y, LABELS - 1, label, Role::Faint);
             }
         }
-        self.draw_times(page, plot);
+        let axis = Rect { y: plot.y + plot.height, height: 1, ..plot };
+        time_axis(page, axis, &self.times, &self.marks);
         self.draw_target(page, plot);
         if let Some(share) = self.cursor {
             let x = plot.x + column(share, plot.width);
@@ -72,31 +73,6 @@ impl Chart {
             }
         }
         self.draw_lines(page, plot);
-    }
-
-    fn draw_times(&self, page: &mut Page<'_>, plot: Rect) {
-        let y = plot.y + plot.height;
-        let left = page.put(plot.x, y, plot.width, &self.times.0, Role::Faint);
-        page.put_right(plot.x, y, plot.width, &self.times.1, Role::Faint);
-        let (mut free, end) = (left + 1, plot.width.saturating_sub(self.times.1.width() as u16 + 1));
-        for (share, text) in &self.marks {
-            let x = column(*share, plot.width);
-            if x < free {
-                continue;
-            }
-            // What has just happened stands where "now" does: its name goes to the left of it.
-            if x >= end {
-                let room = x.saturating_sub(free + 1).min(18);
-                page.put(plot.x + x, y, plot.width - x, Clean::repeated(' ', usize::from(plot.width - x)), Role::Text);
-                page.put_right(plot.x + x - room, y, room, text, Role::Muted);
-                page.put(plot.x + x, y, 1, Clean::own("▾"), Role::Accent);
-                break;
-            }
-            let room = (end - x - 1).min(18);
-            page.put(plot.x + x, y, 1, Clean::own("▾"), Role::Accent);
-            let used = if room >= 6 { page.put(plot.x + x + 1, y, room, text, Role::Muted) } else { 0 };
-            free = x + used + 2;
-        }
     }
 
     fn draw_target(&self, page: &mut Page<'_>, plot: Rect) {
@@ -141,6 +117,32 @@ impl Chart {
             }
             before = Some(level);
         }
+    }
+}
+
+/// A line of time: where it begins and ends, and moments with a name, by the share of time that has passed until then.
+pub fn time_axis(page: &mut Page<'_>, line: Rect, times: &(Clean, Clean), marks: &[(f64, Clean)]) {
+    let Rect { x: begin, y, width, .. } = line;
+    let left = page.put(begin, y, width, &times.0, Role::Faint);
+    page.put_right(begin, y, width, &times.1, Role::Faint);
+    let (mut free, end) = (left + 1, width.saturating_sub(times.1.width() as u16 + 1));
+    for (share, text) in marks {
+        let x = column(*share, width);
+        if x < free {
+            continue;
+        }
+        // What has just happened stands where "now" does: its name goes to the left of it.
+        if x >= end {
+            let room = x.saturating_sub(free + 1).min(18);
+            page.put(begin + x, y, width - x, Clean::repeated(' ', usize::from(width - x)), Role::Text);
+            page.put_right(begin + x - room, y, room, text, Role::Muted);
+            page.put(begin + x, y, 1, Clean::own("▾"), Role::Accent);
+            break;
+        }
+        let room = (end - x - 1).min(18);
+        page.put(begin + x, y, 1, Clean::own("▾"), Role::Accent);
+        let used = if room >= 6 { page.put(begin + x + 1, y, room, text, Role::Muted) } else { 0 };
+        free = x + used + 2;
     }
 }
 

@@ -143,7 +143,7 @@ impl Pki {
         };
         let mut authority = params(&[]);
         authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        authority.distinguished_name.push(DnType::CommonName, "a CA of our own");
+        authority.distinguished_name.push(DnType::CommonName, folder.display().to_string());
         let ca_key = KeyPair::generate().expect("key");
         let ca = authority.self_signed(&ca_key).expect("signed");
         let mut server = params(names);
@@ -240,6 +240,22 @@ impl Sentinels {
         said.lines().collect::<Vec<_>>().join(":")
     }
 
+    /// The master is told to become a replica.
+    pub fn swap(&self) {
+        let before = self.master();
+        let said = self.cli(self.ports[0], SENTINEL, &["SENTINEL", "FAILOVER", "mymaster"]);
+        assert!(said.contains("OK"), "{said}");
+        wait_for("another master", || (self.agreed().is_some_and(|now| now != before)).then_some(()));
+    }
+
+    /// The one master that all sentinels name.
+    fn agreed(&self) -> Option<String> {
+        let ask = |port: &u16| self.cli(*port, SENTINEL, &["SENTINEL", "get-master-addr-by-name", "mymaster"]);
+        let said: std::collections::BTreeSet<String> = self.ports.iter().map(ask).collect();
+        let said: Vec<String> = said.into_iter().collect();
+        (said.len() == 1).then(|| said[0].lines().collect::<Vec<_>>().join(":"))
+    }
+
     /// The master ends without a word. Returns when the other one has taken over.
     pub fn fail_over(&mut self) {
         let before = self.master();
@@ -255,7 +271,7 @@ fn sentinel(folder: &Path, port: u16, master: u16) -> Child {
     let text = format!(
         "port {port}\nbind 127.0.0.1\ndir {}\nrequirepass {SENTINEL}\nsentinel sentinel-pass {SENTINEL}\n\
          sentinel monitor mymaster 127.0.0.1 {master} 2\nsentinel auth-pass mymaster {NODE}\n\
-         sentinel down-after-milliseconds mymaster 700\nsentinel failover-timeout mymaster 3000\n",
+         sentinel down-after-milliseconds mymaster 700\nsentinel failover-timeout mymaster 1000\n",
         folder.display()
     );
     std::fs::write(&conf, text).expect("written");

@@ -77,3 +77,19 @@ fn events_are_recorded_and_replayed() {
     assert_eq!((task["state"].as_str(), task["result"].as_str()), (Some("SUCCESS"), Some("3")), "{task}");
     assert_eq!(state["events"]["undecodable"], 0);
 }
+
+#[test]
+fn the_result_backend_is_asked_about_tasks_no_event_tells_of() {
+    let cluster = Cluster::start();
+    let ids = cluster.python("[r.id for r in app.app.GroupResult('x', [app.add.delay(1, n) for n in range(3)])]");
+    let id = ids[0].as_str().expect("an id").to_owned();
+    wait_for("the result", || (cluster.state(&id) == "SUCCESS").then_some(()));
+    let task = cluster.json(&["task", &id, "--json", "--for", "200ms"]);
+    assert_eq!(task["verdict"], "SUCCESS, by the result backend", "{task}");
+    assert_eq!((task["state"].as_str(), task["result"].as_str()), (Some("SUCCESS"), Some("1")), "{task}");
+    let elsewhere = ["--result-backend", "redis://127.0.0.1:1/0", "task", &id, "--for", "200ms"];
+    let output = cluster.flower(&elsewhere).output().expect("runs");
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(text.contains("the result backend was not asked: can't reach redis://127.0.0.1:1/0"), "{text}");
+    assert_eq!(output.status.code(), Some(1), "no trace of it");
+}

@@ -3,8 +3,10 @@
 
 pub mod cluster;
 mod command_line;
+mod connect;
 mod control;
 mod peek;
+mod profiles;
 pub mod pty;
 pub mod rabbit;
 mod rabbitmq;

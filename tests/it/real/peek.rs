@@ -155,6 +155,7 @@ fn groups(redis: &Redis, still: &(dyn Fn() -> bool + Send + Sync)) -> (bool, Vec
         store: Store::new(Limits::default()),
         clock: Clock::system(),
         stop: Default::default(),
+        results: None,
     };
     let wanted = QueueLook { name: "many".into(), what: Look::Groups, asked: 0 };
     let (sender, mut receiver) = tokio::sync::mpsc::channel(64);
@@ -184,7 +185,7 @@ fn of_a_long_queue_a_sample_is_folded_and_shown_while_it_is_made() {
     assert!(whole && told.len() > 10, "{}", told.len());
     let Ok(Found::Groups(sample)) = &told.last().expect("told").found else { panic!("no sample") };
     assert_eq!((sample.looked, sample.done), (10_000, true));
-    let groups = sample.groups(By::Task);
+    let groups = sample.groups(&By::Task);
     assert_eq!((groups.len(), groups[0].count, groups[0].key.as_str()), (1, 10_000, "capture.add"));
     assert!(told.iter().all(|peeked| peeked.canvases.len() <= 500 && !peeked.canvases.is_empty()));
     let (whole, told) = self::groups(&redis, &|| false);
@@ -221,4 +222,50 @@ fn by_keys_one_looks_into_a_queue() {
     assert!(text.contains("c89aea30-352a-4c4c-b842-3f2aef2f604f"), "{text}");
     screen.signal("-TERM");
     assert_eq!(screen.end(), (0, true));
+}
+
+#[test]
+fn queues_where_nothing_waits_cost_two_commands_and_a_message_at_any_priority_is_seen_at_once() {
+    let redis = Redis::start(&[]);
+    let mut connection = redis.connection();
+    let names: Vec<String> = (0..20).map(|n| format!("q{n}")).collect();
+    let broker = open(&redis);
+    run(async {
+        broker.queues(&names).await.expect("depths");
+        let _: () = redis::cmd("CONFIG").arg("RESETSTAT").query(&mut connection).expect("reset");
+        let depths = broker.queues(&names).await.expect("depths");
+        assert!(depths.len() == 20 && depths.iter().all(|depth| depth.ready == 0));
+        let stats: String = redis::cmd("INFO").arg("commandstats").query(&mut connection).expect("stats");
+        let asked: Vec<&str> = stats.lines().filter(|line| line.contains("calls=")).collect();
+        let ours = asked.iter().filter(|line| !line.contains("config"));
+        assert_eq!(ours.count(), 2, "{stats}");
+        assert!(stats.contains("cmdstat_exists:calls=1,") && stats.contains("cmdstat_hlen:calls=1,"), "{stats}");
+        for (n, list) in ["q3", "q7\u{6}\u{16}3", "q7\u{6}\u{16}9"].iter().enumerate() {
+            let _: i64 = connection.lpush(*list, "x").expect("pushed");
+            let depths = broker.queues(&names).await.expect("depths");
+            assert_eq!(depths.iter().map(|depth| depth.ready).sum::<u64>(), n as u64 + 1);
+        }
+        let depths = broker.queues(&names).await.expect("depths");
+        let q7 = depths.iter().find(|depth| depth.name == "q7").expect("known");
+        assert_eq!(q7.by_priority, [(0, 0), (3, 1), (6, 0), (9, 1)]);
+        let _: i64 = connection.del(&["q3", "q7\u{6}\u{16}3"]).expect("taken");
+        let depths = broker.queues(&names).await.expect("depths");
+        assert_eq!(depths.iter().map(|depth| depth.ready).sum::<u64>(), 1);
+    });
+}
+
+#[test]
+fn the_next_message_of_every_priority_is_looked_at_when_that_is_asked() {
+    let redis = Redis::start(&[]);
+    fill(&redis, "parked-prio");
+    let broker = open(&redis);
+    run(async {
+        let mut depths = broker.queues(&["parked-prio".into()]).await.expect("depths");
+        assert!(depths[0].ready == 10 && depths[0].next.is_empty(), "not looked at by itself: {depths:?}");
+        broker.next_in_line(&mut depths).await.expect("looked");
+        let waiting = broker.peek("parked-prio", 0..10).await.expect("peeked");
+        let firsts: Vec<_> = waiting.chunk_by(|a, b| a.priority == b.priority).map(|same| &same[0]).collect();
+        let firsts: Vec<_> = firsts.iter().map(|w| w.message.as_ref().expect("readable").id.clone()).collect();
+        assert!(firsts.len() == 4 && depths[0].next == firsts, "{depths:?}");
+    });
 }

@@ -44,6 +44,42 @@ fn count(screen: &str) -> usize {
 }
 
 #[test]
+fn a_broker_that_is_typed_can_be_kept_and_what_is_listed_written_to_a_file() {
+    let redis = Redis::start(&[]);
+    let home = tempfile::tempdir().expect("temp");
+    let nowhere = format!("redis://127.0.0.1:{}/0", super::cluster::free_port());
+    let mut screen = Screen::start(&flower(&["-b", &nowhere], home.path()), 110, 30);
+    screen.wait("connection refused");
+    screen.keys("b");
+    screen.wait("broker URL");
+    screen.keys(&format!("{}\r", redis.url()));
+    screen.wait("keep redis://");
+    screen.keys("mine\r");
+    let text = screen.wait("kept in ");
+    assert!(text.contains("opens it"), "{text}");
+    let config = home.path().join(".config/flower-tui/config.toml");
+    let kept = std::fs::read_to_string(&config).expect("kept");
+    assert!(kept.contains("[profiles.mine]") && kept.contains(&redis.url()), "{kept}");
+    publish(&redis, 0, 40);
+    screen.wait("capture.");
+    screen.keys("e");
+    screen.wait("write tasks to");
+    let file = home.path().join("out.jsonl");
+    screen.keys(&format!("{}\r", file.display()));
+    screen.wait("wrote ");
+    let rows = std::fs::read_to_string(&file).expect("written");
+    assert!(rows.lines().count() > 2 && rows.lines().all(|row| row.starts_with("{\"id\":")), "{rows}");
+    screen.keys("q");
+    assert_eq!(screen.end(), (0, true));
+    // The next start needs no URL.
+    let mut screen = Screen::start(&flower(&[], home.path()), 110, 30);
+    screen.wait("mine");
+    screen.wait("● live");
+    screen.keys("q");
+    assert_eq!(screen.end(), (0, true));
+}
+
+#[test]
 fn without_a_broker_the_screen_says_what_was_tried_and_offers_the_demo() {
     let home = tempfile::tempdir().expect("temp");
     let url = format!("redis://:hunter2@127.0.0.1:{}/0", super::cluster::free_port());

@@ -6,7 +6,7 @@ use ratatui::layout::Rect;
 
 use crate::feed::{Interest, QueueLook};
 use crate::filter::Pattern;
-use crate::state::peek::{By, Look};
+use crate::state::peek::{By, Found, Look};
 use crate::text::{Clean, clean, cut_middle};
 use crate::tui::action::Action;
 use crate::tui::page::{Page, Target};
@@ -94,7 +94,7 @@ pub struct Panes {
 impl Panes {
     /// The same pane in the same order, for another screen.
     pub fn like(other: &Panes) -> Self {
-        Self { pane: other.pane, by: other.by, asked: other.asked.clone(), ..Self::default() }
+        Self { pane: other.pane, by: other.by.clone(), asked: other.asked.clone(), ..Self::default() }
     }
 
     /// Shows a pane by its number.
@@ -105,13 +105,18 @@ impl Panes {
     }
 
     /// Takes an action that chooses what is seen; false if it is none.
-    pub fn perform(&mut self, action: Action) -> bool {
+    pub fn perform(&mut self, action: Action, queue: Option<&str>, cx: &Cx<'_>) -> bool {
         let (at, n) = (self.pane as usize, Pane::ALL.len());
         match action {
             Action::NextPane => self.go((at + 1) % n),
             Action::PreviousPane => self.go((at + n - 1) % n),
             Action::GroupBy if self.pane == Pane::Groups => {
-                let by = self.by.next();
+                let found = queue.and_then(|queue| cx.model.peeked(queue, Look::Groups)).map(|peeked| &peeked.found);
+                let sample = match found {
+                    Some(Ok(Found::Groups(sample))) => Some(sample),
+                    _ => None,
+                };
+                let by = self.by.next(sample);
                 *self = Self { by, ..Self::like(self) };
             }
             Action::GroupBy => self.go(Pane::Groups as usize),
@@ -156,6 +161,7 @@ impl Panes {
         Interest {
             workers: self.pane == Pane::Consumers,
             consumers: true,
+            broker: true,
             queue: self.pane.look().map(|what| {
                 let name = queue.to_owned();
                 let asked = self.asked.get(&(name.clone(), what)).copied().unwrap_or(0);
@@ -167,7 +173,7 @@ impl Panes {
 
     /// Copies what fits into `height` lines, its header of columns included.
     pub fn sync(&mut self, queue: &str, cx: &Cx<'_>, height: u16, with_cursor: bool) {
-        let mut rows: Rows = rows::of(self.pane, self.by, queue, cx);
+        let mut rows: Rows = rows::of(self.pane, &self.by, queue, cx);
         self.on_request = self.pane.look().is_some_and(|look| rows::on_request(queue, look, cx));
         if !self.filter.is_empty() {
             let pattern = Pattern::new(&self.filter);

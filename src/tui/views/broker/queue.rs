@@ -55,6 +55,13 @@ impl QueueScreen {
             Opens::Group(By::Task, name) => {
                 tasks(&[(Word::State, "pending"), (Word::Task, name), (Word::Queue, &self.name)])
             }
+            Opens::Group(By::Argument(name), value) => {
+                let (word, text) = match name.strip_prefix("kwargs.") {
+                    Some(key) => (Word::Kwargs, format!("'{key}': {value}")),
+                    None => (Word::Args, value.clone()),
+                };
+                tasks(&[(Word::State, "pending"), (Word::Queue, &self.name), (word, &text)])
+            }
             Opens::Group(..) => tasks(&[(Word::State, "pending"), (Word::Queue, &self.name)]),
             Opens::Worker(name) => tasks(&[(Word::Worker, name), (Word::Queue, &self.name)]),
             Opens::Nothing => Outcome::Done,
@@ -65,7 +72,7 @@ impl QueueScreen {
 /// A filter that selects exactly these.
 fn filter(words: &[(Word, &str)]) -> String {
     let whole = |word: Word, value: &str| match word {
-        Word::State => Pattern::new(value),
+        Word::State | Word::Args | Word::Kwargs => Pattern::new(value),
         _ => Pattern::new(&format!("={value}")),
     };
     let term =
@@ -115,7 +122,7 @@ fn facts(name: &str, queue: &Queue, cx: &Cx<'_>) -> Line {
     if let Some(oldest) = table::oldest(queue, cx) {
         fact(format!("oldest {oldest}"), Role::Muted);
     }
-    if let Some((into, out)) = queue.rates(cx.now) {
+    if let Some((into, out)) = cx.model.flow(queue, cx.now) {
         fact(format!("in {}/s  out {}/s", human::rate(into), human::rate(out)), Role::Muted);
     }
     if let Some(kind) = &queue.depth.kind {
@@ -132,15 +139,16 @@ fn facts(name: &str, queue: &Queue, cx: &Cx<'_>) -> Line {
 
 impl View for QueueScreen {
     fn scopes(&self) -> &'static [Scope] {
-        &[Scope::Opens, Scope::Broker, Scope::Panes, Scope::Filters, Scope::List, Scope::Global]
+        &[Scope::Opens, Scope::HasTasks, Scope::Broker, Scope::Panes, Scope::Filters, Scope::List, Scope::Global]
     }
 
     fn perform(&mut self, action: Action, cx: &mut Cx<'_>) -> Outcome {
-        if self.panes.go_in_rows(action) || self.panes.perform(action) {
+        if self.panes.go_in_rows(action) || self.panes.perform(action, Some(&self.name), cx) {
             return Outcome::Done;
         }
         match action {
             Action::Open => self.open(cx),
+            Action::TheirTasks => super::their_tasks([self.name.as_str()]),
             Action::LookInside if cx.options.read_only => Outcome::Effect(Effect::Say(super::READ_ONLY.into())),
             Action::LookInside => {
                 self.panes.ask(&self.name);
@@ -186,6 +194,7 @@ impl View for QueueScreen {
     }
 
     fn sync(&mut self, cx: &Cx<'_>) {
+        let cx = &cx.last_heard();
         self.title = title(&self.name, &self.panes.filter, cx);
         self.panes.sync(&self.name, cx, cx.size.height.saturating_sub(ABOVE), true);
     }
@@ -198,6 +207,13 @@ impl View for QueueScreen {
         self.panes.draw_titles(page, Rect { y: area.y + 1, height: 1, ..area }, &Vec::new());
         let rows = Rect { y: area.y + ABOVE, height: area.height.saturating_sub(ABOVE), ..area };
         self.panes.draw_rows(page, rows);
+    }
+
+    fn copies(&self, cx: &Cx<'_>) -> Vec<(String, String)> {
+        let mut copies = vec![("name".to_owned(), self.name.clone())];
+        let queue = cx.model.queue(&self.name);
+        copies.extend(queue.map(|queue| ("report".to_owned(), super::report(&self.name, queue, cx))));
+        copies
     }
 
     fn interest(&self) -> Interest {

@@ -53,7 +53,7 @@ const RABBITMQ: &str = "rabbitmq";
 const STALE: u64 = 45;
 
 /// The contents of a pane.
-pub fn of(pane: Pane, by: By, queue: &str, cx: &Cx<'_>) -> Rows {
+pub fn of(pane: Pane, by: &By, queue: &str, cx: &Cx<'_>) -> Rows {
     match pane {
         Pane::Waiting => messages::waiting(queue, cx),
         Pane::Groups => groups::groups(by, queue, cx),
@@ -114,7 +114,7 @@ fn seen<'m>(queue: &str, look: Look, cx: &Cx<'m>) -> Result<&'m Peeked, Vec<Line
 /// When it was seen.
 fn as_of(at: Stamp, cx: &Cx<'_>) -> (Clean, Role) {
     let time = human::clock(at, cx.zone);
-    match cx.now.since(at).as_secs() > STALE {
+    match cx.now.since(at).as_secs() > STALE || matches!(cx.link, LinkState::Down { .. }) {
         true => (crate::clean!("stale: as of {time}"), Role::Warn),
         false => (crate::clean!("as of {time}"), Role::Faint),
     }

@@ -24,6 +24,14 @@ pub const ORDERS: [(&str, &str); 9] = [
     ("MEMORY", "memory in the broker"),
 ];
 
+/// Below this width one blank has to do between two columns.
+const TIGHT: u16 = 140;
+
+/// Whether columns stand closer together than elsewhere.
+pub fn tight(width: u16) -> bool {
+    (118..TIGHT).contains(&width)
+}
+
 /// Columns that fit, the least important gone first. Where queues have a type they have no priorities that are counted.
 pub fn columns(width: u16, typed: bool) -> Vec<Column> {
     let mut columns = of_width(width);
@@ -40,22 +48,34 @@ fn of_width(width: u16) -> Vec<Column> {
     let (unacked, consumers) = (Column::right("UNACKED", 8), Column::right("CONSUMERS", 10));
     let (into, out) = (Column::right("IN/s", 6), Column::right("OUT/s", 6));
     let (oldest, drains) = (Column::right("OLDEST", 8), Column::right("DRAINS IN", 10));
-    let priorities = Column::left("BY PRIORITY", if width < 140 { 16 } else { 24 });
+    let priorities = Column::left("BY PRIORITY", if width < TIGHT { 24 } else { 32 });
     let small = |trend: Column, width| Column { width, title: "TREND", ..trend };
+    let narrow = |column: Column, width| Column { width, ..column };
     match width {
         0..60 => vec![sign, name, ready, unacked],
         60..80 => vec![sign, name, ready, unacked, consumers, oldest],
         80..100 => vec![sign, name, ready, small(trend, 5), unacked, consumers, oldest, drains],
         100..112 => vec![sign, name, ready, small(trend, 7), unacked, consumers, into, out, oldest, drains],
         112..118 => vec![sign, name, ready, trend, unacked, consumers, into, out, oldest, drains],
-        118..128 => {
-            vec![sign, name, ready, small(trend, 7), unacked, consumers, into, out, oldest, drains, priorities]
-        }
+        118..TIGHT => vec![
+            sign,
+            name,
+            narrow(ready, 6),
+            narrow(trend, 10),
+            narrow(unacked, 7),
+            narrow(consumers, 9),
+            narrow(into, 5),
+            narrow(out, 5),
+            narrow(oldest, 7),
+            narrow(drains, 9),
+            priorities,
+        ],
         _ => vec![sign, name, ready, trend, unacked, consumers, into, out, oldest, drains, priorities],
     }
 }
 
-fn consumers(name: &str, queue: &Queue, cx: &Cx<'_>) -> Option<u64> {
+/// How many consume it: by the broker's own count, else by what workers say.
+pub fn consumers(name: &str, queue: &Queue, cx: &Cx<'_>) -> Option<u64> {
     queue.depth.consumers.or(cx.model.consumers(name, cx.now).map(|n| n as u64))
 }
 
@@ -86,11 +106,14 @@ pub fn cell(column: &Column, name: &str, queue: &Queue, cx: &Cx<'_>) -> Cell {
     let muted = |t: String| Cell::new(clean(&t), Role::Muted);
     let blank = Cell::new(Clean::own("-"), Role::Faint);
     let consumers = consumers(name, queue, cx);
-    let rates = queue.rates(cx.now);
+    let rates = cx.model.flow(queue, cx.now);
     // Without events only the change of the depth is known.
     let net = || queue.slope(cx.now).filter(|s| s.abs() >= 0.05);
     match column.title {
+        // What nobody takes, and what comes faster than it is taken.
+        "" if consumers == Some(0) && queue.depth.ready > 0 => Cell::new(Clean::own("○"), Role::Fail),
         "" if consumers == Some(0) => Cell::new(Clean::own("○"), Role::Faint),
+        "" if growing(queue, cx) => Cell::new(Clean::own("●"), Role::Warn),
         "" => Cell::new(Clean::own("●"), Role::Ok),
         "QUEUE" => Cell::plain(clean(name)),
         "READY" => Cell::plain(clean(&human::count(queue.depth.ready))),
@@ -124,16 +147,42 @@ pub fn cell(column: &Column, name: &str, queue: &Queue, cx: &Cx<'_>) -> Cell {
             Some((text, bad)) => Cell::new(clean(&text), if bad { Role::Warn } else { Role::Muted }),
             None => blank,
         },
-        _ => {
-            let parts = queue.depth.by_priority.iter().filter(|(_, n)| *n > 0);
-            muted(parts.map(|(p, n)| format!("{p}:{}", human::count(*n))).collect::<Vec<_>>().join(" "))
+        _ => muted(by_priority(&queue.depth.by_priority, usize::from(column.width))),
+    }
+}
+
+/// `0:3,190 3:11`; where not all of it fits, how many more there are.
+pub fn by_priority(counts: &[(u8, u64)], width: usize) -> String {
+    let counts: Vec<&(u8, u64)> = counts.iter().filter(|(_, n)| *n > 0).collect();
+    let text = |shown: usize| {
+        let mut parts: Vec<String> =
+            counts.iter().take(shown).map(|(p, n)| format!("{p}:{}", human::count(*n))).collect();
+        let more: u64 = counts.iter().skip(shown).map(|(_, n)| n).sum();
+        parts.extend((more > 0).then(|| format!("+{}", human::count(more))));
+        parts.join(" ")
+    };
+    (0..=counts.len()).rev().map(text).find(|text| text.len() <= width).unwrap_or_default()
+}
+
+/// Where each queue stands when nobody chose an order: the longest first. Two that are about as long stay as they were,
+/// so that a screen of short queues keeps still.
+pub fn usual(queues: &mut Vec<(&str, &Queue)>, before: &[String]) {
+    let longer = |a: &Queue, b: &Queue| a.depth.ready > b.depth.ready + (b.depth.ready / 4).max(10);
+    queues.sort_by_key(|(_, queue)| std::cmp::Reverse(queue.depth.ready));
+    let place = |name: &str| before.iter().position(|known| known == name).unwrap_or(usize::MAX);
+    queues.sort_by_cached_key(|(name, _)| place(name));
+    for i in 1..queues.len() {
+        let mut at = i;
+        while at > 0 && longer(queues[at].1, queues[at - 1].1) {
+            queues.swap(at, at - 1);
+            at -= 1;
         }
     }
 }
 
 /// What a column sorts by, the greatest first; `None` for the name, which sorts as text.
 pub fn measure(title: &str, name: &str, queue: &Queue, cx: &Cx<'_>) -> Option<f64> {
-    let rates = queue.rates(cx.now);
+    let rates = cx.model.flow(queue, cx.now);
     let value = match title {
         "READY" | "TREND 15m" | "TREND" | "BY PRIORITY" => Some(queue.depth.ready as f64),
         "UNACKED" => queue.depth.unacked.map(|n| n as f64),
@@ -147,4 +196,40 @@ pub fn measure(title: &str, name: &str, queue: &Queue, cx: &Cx<'_>) -> Option<f6
         _ => return None,
     };
     Some(value.unwrap_or(-1.0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::Stamp;
+    use crate::state::queue::Depth;
+    use crate::state::{Limits, Store, Update};
+
+    #[test]
+    fn what_does_not_fit_of_the_priorities_is_summed_up() {
+        let four = [(0, 3_190), (3, 11), (6, 120), (9, 45)];
+        assert_eq!(by_priority(&four, 24), "0:3,190 3:11 6:120 9:45");
+        assert_eq!(by_priority(&four, 20), "0:3,190 3:11 +165");
+        assert_eq!(by_priority(&[(0, 0), (9, 1)], 24), "9:1");
+    }
+
+    fn order(store: &Store, depths: &[(&str, u64)], before: &[String]) -> Vec<String> {
+        let depth = |(name, ready): &(&str, u64)| Depth { name: (*name).into(), ready: *ready, ..Depth::default() };
+        store.apply(&[Update::Queues(Stamp::from_micros(1), depths.iter().map(depth).collect())]);
+        store.read(|m| {
+            let mut queues = m.queues();
+            usual(&mut queues, before);
+            queues.into_iter().map(|(name, _)| name.to_owned()).collect()
+        })
+    }
+
+    #[test]
+    fn the_longest_queue_comes_first_and_about_equal_ones_keep_their_places() {
+        let store = Store::new(Limits::default());
+        let first = order(&store, &[("a", 1), ("b", 0), ("c", 500)], &[]);
+        assert_eq!(first, ["c", "a", "b"]);
+        let next = order(&store, &[("a", 1), ("b", 9), ("c", 500)], &first);
+        assert_eq!(next, first, "a few more are no reason to move");
+        assert_eq!(order(&store, &[("a", 1), ("b", 700), ("c", 500)], &next), ["b", "c", "a"]);
+    }
 }

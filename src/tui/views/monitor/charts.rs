@@ -105,16 +105,13 @@ impl Cutter<'_, '_> {
         label: fn(f64) -> String,
     ) -> (Line, Chart) {
         let now = self.cx.now;
-        let zone = self.cx.shown_zone();
-        let end = if self.window.is_held() { human::minute(self.window.end(now), zone) } else { "now".into() };
-        let marks = self.cx.model.marks().all();
         let chart = Chart {
             series: series.into_iter().map(|(values, role)| Series { values, role }).collect(),
             labels: [top, top / 2.0, 0.0].map(|v| if v == 0.0 { Clean::own("0") } else { clean(&label(v)) }),
             top,
             target: None,
-            times: (clean(&human::minute(self.window.begin(now), zone)), clean(&end)),
-            marks: marks.filter_map(|m| Some((self.window.share(m.at, now)?, clean(&m.text)))).collect(),
+            times: times(self.window, self.cx),
+            marks: marks(self.window, self.cx),
             cursor: self.window.cursor.and_then(|at| self.window.share(at, now)),
         };
         (title, chart)
@@ -142,19 +139,16 @@ impl Cutter<'_, '_> {
         let (ok, fail, retry) = (of(|p| p.ok), of(|p| p.fail), of(|p| p.retry));
         let now = |values: &[Option<f64>]| match (self.window.cursor, self.only) {
             // Without a cursor ten seconds speak better for the present than the last point alone.
-            (None, None) => {
-                let last = self.last(values);
-                human::rate(last)
-            }
+            (None, None) => self.last(values).map_or("-".into(), human::rate),
             _ => self.read(values, human::rate),
         };
-        let peak = ok.iter().flatten().fold(0.0, |a: f64, b| a.max(*b));
+        let peak = ok.iter().flatten().copied().reduce(f64::max).map_or("-".into(), human::rate);
         let title = vec![
             (Clean::own("tasks/s  "), Role::Heading),
             (crate::clean!("ok {}  ", now(&ok)), Role::Series1),
             (crate::clean!("fail {}  ", now(&fail)), Role::Series2),
             (crate::clean!("retry {}", now(&retry)), Role::Series3),
-            (crate::clean!("   peak {}", human::rate(peak)), Role::Faint),
+            (crate::clean!("   peak {peak}"), Role::Faint),
         ];
         let top = round_up(greatest(&[&ok, &fail, &retry]));
         let rates = self.frame(
@@ -181,12 +175,12 @@ impl Cutter<'_, '_> {
     }
 
     /// The mean of the last ten seconds' worth of points.
-    fn last(&self, values: &[Option<f64>]) -> f64 {
+    fn last(&self, values: &[Option<f64>]) -> Option<f64> {
         let per_point = f64::from(self.window.secs()) / values.len().max(1) as f64;
         let n = ((10.0 / per_point).round() as usize).clamp(1, values.len().max(1));
         let known = values.iter().rev().skip_while(|value| value.is_none());
         let last: Vec<f64> = known.skip(usize::from(values.len() > n)).take(n).flatten().copied().collect();
-        if last.is_empty() { 0.0 } else { last.iter().sum::<f64>() / last.len() as f64 }
+        (!last.is_empty()).then(|| last.iter().sum::<f64>() / last.len() as f64)
     }
 
     /// Percentiles over time.
@@ -256,7 +250,8 @@ impl Cutter<'_, '_> {
     /// Share of all pool processes that was busy.
     pub fn busy(&self) -> (Line, Chart) {
         let now = self.cx.now;
-        let online: Vec<_> = self.cx.model.workers().into_iter().filter(|(_, w)| w.is_online(now)).collect();
+        let heard = self.cx.last_heard().now;
+        let online: Vec<_> = self.cx.model.workers().into_iter().filter(|(_, w)| w.is_online(heard)).collect();
         let cells = self.window.stretches(1, now).count();
         let mut sums = vec![(0.0, 0.0); cells];
         for (_, worker) in &online {
@@ -282,6 +277,18 @@ impl Cutter<'_, '_> {
 
 fn greatest(lines: &[&Vec<Option<f64>>]) -> f64 {
     lines.iter().flat_map(|values| values.iter().flatten()).fold(0.0, |a: f64, b| a.max(*b))
+}
+
+/// Where a window begins and ends, in words.
+pub fn times(window: &Window, cx: &Cx<'_>) -> (Clean, Clean) {
+    let minute = |at: Stamp| human::minute(at, cx.shown_zone());
+    let end = if window.is_held() { minute(window.end(cx.now)) } else { "now".into() };
+    (clean(&minute(window.begin(cx.now))), clean(&end))
+}
+
+/// The moments with a name that lie in a window, by the share of it that has passed until then.
+pub fn marks(window: &Window, cx: &Cx<'_>) -> Vec<(f64, Clean)> {
+    cx.model.marks().all().filter_map(|m| Some((window.share(m.at, cx.now)?, clean(&m.text)))).collect()
 }
 
 /// How the pool of each worker was used, one line of bars each.

@@ -4,8 +4,11 @@ mod charts;
 mod top;
 mod window;
 
+use std::time::Duration;
+
 use ratatui::layout::Rect;
 
+use crate::filter::{Filter, Word};
 use crate::human;
 use crate::text::{Clean, clean};
 use crate::tui::action::{Action, Scope};
@@ -13,7 +16,7 @@ use crate::tui::layers::Choose;
 use crate::tui::page::{Page, Target};
 use crate::tui::theme::Role;
 use crate::tui::view::{Answer, Cx, Effect, Outcome, View};
-use crate::tui::widgets::chart::Chart;
+use crate::tui::widgets::chart::{Chart, time_axis};
 use crate::tui::widgets::spark;
 use crate::tui::widgets::table::Table;
 
@@ -34,15 +37,29 @@ pub struct Monitor {
     /// The first chart that is shown, where there is no room for all.
     first: usize,
     charts: Vec<(Line, Chart)>,
-    heat: Vec<(Clean, Clean, Line)>,
+    heat: Vec<Heat>,
+    /// Begin and end of the heat lines, and moments with a name between them.
+    heat_times: ((Clean, Clean), Vec<(f64, Clean)>),
     cursor: Cursor<String>,
+    /// The worker whose heat line the cursor is on; else it is on a task.
+    worker: Option<String>,
     names: Vec<String>,
+    /// Workers there are.
+    online: usize,
     top: Table,
     head: Line,
     empty: Vec<Line>,
     plan: Plan,
     /// Nothing ended lately: only the past moves on, and it can wait.
     quiet: bool,
+}
+
+/// How the pool of a worker was used.
+struct Heat {
+    name: String,
+    /// Running tasks and places.
+    now: Clean,
+    cells: Clean,
 }
 
 /// Where everything goes on a screen of some size.
@@ -110,7 +127,10 @@ impl Monitor {
 
     fn sync_heat(&mut self, cx: &Cx<'_>) {
         let cells = cx.size.width.saturating_sub(NAMES + 12);
-        let online = cx.model.workers().into_iter().filter(|(_, w)| w.is_online(cx.now));
+        let window = self.window.on(cells.max(1));
+        self.heat_times = (charts::times(&window, cx), charts::marks(&window, cx));
+        let heard = cx.last_heard().now;
+        let online = cx.model.workers().into_iter().filter(|(_, w)| w.is_online(heard));
         self.heat = online
             .map(|(name, worker)| {
                 let values = charts::shares(&self.window, worker, cells, cx.now);
@@ -119,9 +139,11 @@ impl Monitor {
                     (Some(n), None) => crate::clean!("{n}"),
                     _ => Clean::default(),
                 };
-                (clean(name), now, vec![(spark::bars(&values, Some(1.0)), Role::Series1)])
+                Heat { name: name.to_owned(), now, cells: spark::bars(&values, Some(1.0)) }
             })
+            .take(usize::from(self.plan.heat_rows.saturating_sub(2)))
             .collect();
+        self.worker = self.worker.take().filter(|worker| self.heat.iter().any(|heat| heat.name == *worker));
     }
 
     fn sync_head(&mut self, cx: &Cx<'_>) {
@@ -144,11 +166,29 @@ impl Monitor {
         self.head = head;
     }
 
+    /// Moves the cursor between the heat lines and the tasks below them; false where it stays among tasks.
+    fn go_among_workers(&mut self, action: Action) -> bool {
+        let at = self.worker.as_ref().and_then(|worker| self.heat.iter().position(|heat| heat.name == *worker));
+        let first_task = self.cursor.at.is_none() || self.names.first() == self.cursor.at.as_ref();
+        let to = match (action, at) {
+            (Action::Up, None) if first_task => self.heat.len().checked_sub(1),
+            (Action::Up, Some(at)) => Some(at.saturating_sub(1)),
+            (Action::Down, Some(at)) => Some(at + 1),
+            (Action::Top | Action::Bottom | Action::PageDown, Some(_)) => None,
+            _ => return false,
+        };
+        self.worker = to.and_then(|at| self.heat.get(at)).map(|heat| heat.name.clone());
+        // The last line above leads down to the first task; all else goes on among the tasks.
+        self.worker.is_some() || action == Action::Down
+    }
+
     /// Opens the tasks of the row under the cursor, within the stretch that is read.
     fn open(&self, cx: &Cx<'_>) -> Outcome {
         let (from, to) = self.window.span(cx.now);
         let time = |at: crate::clock::Stamp| human::iso(at, cx.zone);
+        let worker = self.worker.as_ref().map(|name| Filter::exactly(Word::Worker, [name.as_str()]).to_string());
         let mut filter = match (&self.only, self.window.cursor) {
+            (None, _) if worker.is_some() => String::new(),
             (Some(name), _) => format!("task:={}", crate::filter::quoted(name)),
             (None, Some(_)) => String::new(),
             (None, None) => match &self.cursor.at {
@@ -156,6 +196,7 @@ impl Monitor {
                 None => return Outcome::Done,
             },
         };
+        filter.extend(worker.map(|worker| format!(" {worker}")));
         if self.window.cursor.is_some() || self.window.is_held() {
             filter.push_str(&format!(" since:{} until:{}", time(from), time(to)));
         } else {
@@ -194,10 +235,16 @@ impl View for Monitor {
             Action::Back if self.window.back() || self.only.take().is_some() => {}
             // The greatest always comes first here.
             Action::Reverse => {}
+            _ if self.go_among_workers(action) => {}
             _ if self.cursor.perform(action, &self.names, usize::from(self.plan.top_rows)) => {}
             _ => return Outcome::Ignored,
         }
         Outcome::Done
+    }
+
+    fn refuse(&self, action: Action, _cx: &Cx<'_>) -> Option<String> {
+        let task = self.only.is_some() || (self.worker.is_none() && self.cursor.at.is_some());
+        (action == Action::OnlyThis && !task).then(|| "no task is chosen".into())
     }
 
     fn answer(&mut self, answer: &Answer, _cx: &mut Cx<'_>) -> Outcome {
@@ -211,7 +258,12 @@ impl View for Monitor {
 
     fn click(&mut self, target: Target, cx: &mut Cx<'_>) -> Outcome {
         match target {
+            Target::Heat(row, share) => {
+                self.window.cursor = Some(self.window.at(f64::from(share) / 1_000.0, cx.now));
+                self.worker = self.heat.get(row).map(|heat| heat.name.clone());
+            }
             Target::Row(row) => {
+                self.worker = None;
                 let at = self.cursor.at.clone();
                 self.cursor.go(self.cursor.top + row, &self.names);
                 if at == self.cursor.at {
@@ -231,23 +283,23 @@ impl View for Monitor {
     }
 
     fn sync(&mut self, cx: &Cx<'_>) {
-        let (online, _) = cx.model.online(cx.now);
+        let (online, _) = cx.model.online(cx.last_heard().now);
+        self.online = online;
         self.plan = Plan::new(cx.size.width, cx.size.height, online);
         let lately = cx.model.series().recent(10, cx.now);
         self.quiet = lately.succeeded + lately.failed + lately.retried == 0;
+        self.window.fit(cx.model.watching_since().map_or(Duration::MAX, |since| cx.now.since(since)));
         self.sync_head(cx);
         self.sync_charts(cx);
         self.sync_heat(cx);
         self.names = top::sync(&mut self.top, self.by, self.window.secs(), cx.size.width, cx);
         let rows = usize::from(self.plan.top_rows.saturating_sub(1));
         let selected = self.cursor.settle(&self.names, rows);
-        self.top.selected = selected.map(|s| s - self.cursor.top);
+        self.top.selected = selected.map(|s| s - self.cursor.top).filter(|_| self.worker.is_none());
         self.top.rows = self.top.rows.drain(..).skip(self.cursor.top).take(rows).collect();
         self.empty = if self.names.is_empty() {
-            vec![vec![(
-                Clean::own("No task ended in this window. Rates and runtimes appear as tasks end."),
-                Role::Muted,
-            )]]
+            let text = "No task ended in this window. Rates and runtimes appear as tasks end.";
+            super::list::unseen(cx).unwrap_or_else(|| vec![vec![(Clean::own(text), Role::Muted)]])
         } else {
             Vec::new()
         };
@@ -261,7 +313,7 @@ impl View for Monitor {
         for row in self.charts.chunks(usize::from(plan.columns.max(1))) {
             for (i, (title, chart)) in row.iter().enumerate() {
                 let x = area.x + 1 + i as u16 * width;
-                page.pieces(x, y, width.saturating_sub(2), title);
+                page.whole_pieces(x, y, width.saturating_sub(2), title);
                 let place =
                     Rect { x, y: y + 1, width: width.saturating_sub(2), height: plan.chart_height.saturating_sub(2) };
                 chart.draw(page, place);
@@ -280,7 +332,10 @@ impl View for Monitor {
     }
 
     fn copies(&self, _cx: &Cx<'_>) -> Vec<(String, String)> {
-        self.cursor.at.iter().map(|name| ("task".to_owned(), name.clone())).collect()
+        match &self.worker {
+            Some(worker) => vec![("worker".to_owned(), worker.clone())],
+            None => self.cursor.at.iter().map(|name| ("task".to_owned(), name.clone())).collect(),
+        }
     }
 
     fn pause_between(&self) -> u64 {
@@ -294,17 +349,27 @@ impl Monitor {
         if room < 3 {
             return y;
         }
-        page.put(area.x + 2, y, area.width, Clean::own("WORKERS  share of the pool that is busy"), Role::Heading);
-        let shown = usize::from(room - 2).min(self.heat.len());
-        for (i, (name, now, line)) in self.heat.iter().enumerate().take(shown) {
+        let width = area.width.saturating_sub(NAMES + 12);
+        page.put(area.x + 2, y, NAMES + 6, Clean::own("WORKERS  share of pool busy"), Role::Heading);
+        let (times, marks) = &self.heat_times;
+        time_axis(page, Rect { x: area.x + NAMES + 9, y, width, height: 1 }, times, marks);
+        for (i, heat) in self.heat.iter().enumerate() {
             let y = y + 1 + i as u16;
-            page.put_name(area.x + 2, y, NAMES - 2, name, Role::Text);
-            page.put_right(area.x + NAMES, y, 7, now, Role::Muted);
-            page.pieces(area.x + NAMES + 9, y, area.width.saturating_sub(NAMES + 11), line);
+            if self.worker.as_ref() == Some(&heat.name) {
+                page.select(Rect { x: area.x, y, width: area.width, height: 1 });
+                page.put(area.x, y, 1, Clean::own("▌"), Role::Accent);
+            }
+            page.put_name(area.x + 2, y, NAMES - 2, &clean(&heat.name), Role::Text);
+            page.put_right(area.x + NAMES, y, 7, &heat.now, Role::Muted);
+            page.put(area.x + NAMES + 9, y, width, &heat.cells, Role::Series1);
+            for column in 0..width {
+                let share = (u32::from(column) * 1_000 / u32::from(width)) as u16;
+                page.clickable(Rect { x: area.x + NAMES + 9 + column, y, width: 1, height: 1 }, Target::Heat(i, share));
+            }
         }
-        if shown < self.heat.len() {
-            let more = crate::clean!("and {} more", self.heat.len() - shown);
-            page.put_right(area.x, y, area.width.saturating_sub(2), &more, Role::Faint);
+        if self.heat.len() < self.online {
+            let more = crate::clean!("and {} more", self.online - self.heat.len());
+            page.put(area.x + 2, y + room - 1, area.width.saturating_sub(2), &more, Role::Faint);
         }
         y + room
     }

@@ -34,12 +34,13 @@ struct Entry<'m> {
     recent: NameBucket,
     runtimes: Percentiles,
     usual: Option<f32>,
+    rate: Option<f64>,
 }
 
 impl Entry<'_> {
     fn key(&self, by: By) -> f64 {
         match by {
-            By::Rate => f64::from(self.recent.done + self.recent.failed),
+            By::Rate => self.rate.unwrap_or(0.0),
             By::Share => f64::from(self.recent.busy),
             By::P95 => f64::from(self.runtimes.p95),
             By::Wait => self.recent.mean_wait().unwrap_or(0.0),
@@ -78,6 +79,7 @@ pub fn sync(table: &mut Table, by: By, secs: u32, width: u16, cx: &Cx<'_>) -> Ve
             recent,
             runtimes: stats.runtimes.recent.percentiles(),
             usual: stats.runtimes.usual_p95(cx.now),
+            rate: stats.rate(secs, cx.model, cx.now),
         })
     };
     let mut entries: Vec<Entry<'_>> = cx.model.by_name().filter_map(entry).collect();
@@ -89,7 +91,7 @@ pub fn sync(table: &mut Table, by: By, secs: u32, width: u16, cx: &Cx<'_>) -> Ve
     table.rows = entries
         .iter()
         .map(|entry| Row {
-            cells: table.columns.iter().map(|c| cell(c, entry, busy, f64::from(secs))).collect(),
+            cells: table.columns.iter().map(|c| cell(c, entry, busy)).collect(),
             marked: false,
             role: None,
         })
@@ -97,7 +99,7 @@ pub fn sync(table: &mut Table, by: By, secs: u32, width: u16, cx: &Cx<'_>) -> Ve
     entries.into_iter().map(|e| e.name.to_owned()).collect()
 }
 
-fn cell(column: &Column, entry: &Entry<'_>, busy: f64, secs: f64) -> Cell {
+fn cell(column: &Column, entry: &Entry<'_>, busy: f64) -> Cell {
     let (recent, runtimes) = (&entry.recent, &entry.runtimes);
     let muted = |text: String| Cell::new(clean(&text), Role::Muted);
     let blank = Cell::new(Clean::own("-"), Role::Faint);
@@ -106,7 +108,7 @@ fn cell(column: &Column, entry: &Entry<'_>, busy: f64, secs: f64) -> Cell {
     };
     match column.title {
         "TOP TASKS" => Cell::plain(clean(entry.name)),
-        "RATE/s" => Cell::plain(clean(&human::rate(f64::from(recent.done + recent.failed) / secs))),
+        "RATE/s" => entry.rate.map_or(blank, |rate| Cell::plain(clean(&human::rate(rate)))),
         "TIME SHARE" => {
             let share = if busy > 0.0 { f64::from(recent.busy) / busy } else { 0.0 };
             let (bar, _) = spark::gauge(share, 10);

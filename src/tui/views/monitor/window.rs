@@ -6,11 +6,15 @@ use crate::clock::Stamp;
 
 /// Lengths one steps through: seconds.
 const LENGTHS: [u32; 6] = [60, 300, 900, 3_600, 10_800, 21_600];
+/// The length it has where nobody asked for another.
+const USUAL: usize = 2;
 
 /// See the module.
 #[derive(Clone, Debug)]
 pub struct Window {
     length: usize,
+    /// Its length is what somebody asked for.
+    chosen: bool,
     /// Where it ends, when it doesn't follow the present.
     end: Option<Stamp>,
     /// How many columns it is drawn on; with none it is not drawn.
@@ -21,7 +25,7 @@ pub struct Window {
 
 impl Default for Window {
     fn default() -> Self {
-        Self { length: 2, end: None, columns: 0, cursor: None }
+        Self { length: USUAL, chosen: false, end: None, columns: 0, cursor: None }
     }
 }
 
@@ -75,11 +79,21 @@ impl Window {
         self.end.is_some()
     }
 
+    /// Grows to its usual length with what there is to show: an almost empty chart tells nothing.
+    pub fn fit(&mut self, watched: Duration) {
+        if !self.chosen && self.cursor.is_none() {
+            let enough = LENGTHS.iter().position(|secs| u64::from(*secs) > watched.as_secs());
+            self.length = enough.unwrap_or(USUAL).min(USUAL);
+        }
+    }
+
     pub fn shorter(&mut self) {
+        self.chosen = true;
         self.length = self.length.saturating_sub(1);
     }
 
     pub fn longer(&mut self) {
+        self.chosen = true;
         self.length = (self.length + 1).min(LENGTHS.len() - 1);
         self.end = None;
     }
@@ -102,6 +116,7 @@ impl Window {
         if self.length == 0 {
             return;
         }
+        self.chosen = true;
         let half = u64::from(LENGTHS[self.length - 1] / 2);
         let around = self.cursor.unwrap_or_else(|| self.end(now) - Duration::from_secs(half));
         self.length -= 1;
@@ -154,6 +169,19 @@ mod tests {
             }
         }
         assert_eq!(moves, 10, "one in seventeen seconds");
+    }
+
+    #[test]
+    fn a_window_grows_with_what_was_watched_until_somebody_chooses() {
+        let secs = |watched: u64, window: &mut Window| {
+            window.fit(Duration::from_secs(watched));
+            window.secs()
+        };
+        let mut window = Window::default();
+        assert_eq!([5, 59, 60, 299, 300, 5_000].map(|s| secs(s, &mut window)), [60, 60, 300, 300, 900, 900]);
+        assert_eq!(secs(5, &mut window), 60);
+        window.longer();
+        assert_eq!(secs(5, &mut window), 300, "as it was asked for");
     }
 
     #[test]

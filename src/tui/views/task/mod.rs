@@ -1,10 +1,12 @@
 //! One task on a whole screen, and the short form of it below the list.
 
 mod events;
+mod stored;
 
 use ratatui::layout::Rect;
 
 use crate::celery::{TaskId, traceback};
+use crate::feed::{Interest, ResultLook};
 use crate::human;
 use crate::state::{State, Task};
 use crate::text::{Clean, clean, clean_lines};
@@ -127,7 +129,11 @@ impl View for TaskScreen {
             None => {
                 self.title = vec![(clean(&self.id.to_string()), Role::Faint)];
                 let gone = "This task had to make room in memory: only its id is left.";
-                vec![Item::line(0, vec![(Clean::own(gone), Role::Muted)])]
+                let mut items = vec![Item::line(0, vec![(Clean::own(gone), Role::Muted)])];
+                if let Some(stored) = cx.model.result(&self.id) {
+                    stored::alone(stored, width, &mut items);
+                }
+                items
             }
         };
         self.outline.set(items, usize::from(cx.size.height.saturating_sub(2)));
@@ -142,6 +148,10 @@ impl View for TaskScreen {
 
     fn copies(&self, cx: &Cx<'_>) -> Vec<(String, String)> {
         cx.model.task(&self.id).map_or_else(|| vec![("id".to_owned(), self.id.to_string())], |task| copies(&task))
+    }
+
+    fn interest(&self) -> Interest {
+        Interest { result: Some(ResultLook::Task(self.id.clone())), ..Interest::default() }
     }
 
     fn crumb(&self) -> Option<String> {
@@ -201,18 +211,25 @@ fn whole(task: &Task<'_>, cx: &Cx<'_>, width: usize) -> Vec<Item> {
         let lines = clean_lines(exception).into_iter().flat_map(|line| literal::wrap(&line, width));
         section("exception", "", lines.map(|l| Item::line(1, vec![(l, Role::Fail)])).collect(), &mut items);
     }
-    if let Some(traceback) = task.traceback() {
-        section("traceback", "", trace(traceback, width), &mut items);
+    // Events cut a result short, and some say nothing of the traceback: the result backend has them whole.
+    let stored = cx.model.result(task.id());
+    let more = stored::Fuller::of(task, stored);
+    if let Some(traceback) = task.traceback().or(more.traceback) {
+        let note = if task.traceback().is_none() { stored::FROM } else { "" };
+        section("traceback", note, trace(traceback, width), &mut items);
     }
     for (label, text) in [("args", task.args()), ("kwargs", task.kwargs()), ("result", task.result())] {
-        let Some(text) = text.filter(|t| !t.is_empty()) else { continue };
+        let whole = more.text(label);
+        let Some(text) = whole.or(text).filter(|t| !t.is_empty()) else { continue };
         let (lines, kind) = literal::outline(text, label, 1, width);
         let note = match kind {
+            _ if whole.is_some() => stored::FROM,
             literal::Kind::Json => "   JSON in a text",
             _ => "",
         };
         section(label, note, lines, &mut items);
     }
+    stored::opaque(stored, &mut items);
     let bars = events::bars(task, cx, width);
     if bars.len() > 1 {
         section("runs", "", bars.into_iter().map(|line| Item::line(1, line)).collect(), &mut items);
@@ -248,7 +265,12 @@ fn facts(task: &Task<'_>, cx: &Cx<'_>, items: &mut Vec<Item>) {
         ("workflow", canvas),
         ("revoked", revoked(task).filter(|_| task.state() == State::Revoked)),
         ("group", task.group().map(|group| format!("{group}  (group:{group} lists its failures)"))),
+        (
+            "revoke",
+            task.revoke_asked().map(|at| format!("asked {}: no event has said yet what came of it", cx.time(at))),
+        ),
         ("sent again", task.retried_as().map(|id| format!("as {id}"))),
+        ("in place of", task.retry_of().map(ToString::to_string)),
     ];
     for (label, value) in facts {
         if let Some(value) = value {

@@ -29,13 +29,14 @@ const fn right(name: &'static str, title: &'static str, width: u16, sort: Option
 }
 
 /// Every column, in the order they have where nobody chose.
-pub const KINDS: [Kind; 19] = [
+pub const KINDS: [Kind; 20] = [
     left("state", "STATE", 11, Some(By::State), "its state"),
     left("task", "TASK", 0, Some(By::Name), "the task's name"),
     left("id", "ID", 8, None, "the beginning of its id"),
     left("worker", "WORKER", 16, Some(By::Worker), "who received it"),
     left("queue", "QUEUE", 12, Some(By::Queue), "the queue it was sent to"),
     left("received", "RECEIVED", 9, Some(By::Received), "when it was first heard of"),
+    right("age", "AGE", 5, Some(By::Received), "how long ago it was first heard of"),
     right("wait", "WAIT", 8, Some(By::Wait), "from sent (or its eta) to started"),
     right("runtime", "RUNTIME", 8, Some(By::Runtime), "how long it ran"),
     right("try", "TRY", 3, Some(By::Retries), "which try it is, where it was retried"),
@@ -110,7 +111,7 @@ pub fn usual(width: u16) -> &'static [&'static str] {
     match width {
         0..60 => &["state", "task", "runtime"],
         60..78 => &["state", "task", "id", "runtime"],
-        78..100 => &["state", "task", "id", "worker", "received", "runtime"],
+        78..100 => &["state", "task", "id", "worker", "age", "runtime"],
         100..118 => &["state", "task", "id", "worker", "received", "wait", "runtime", "try"],
         _ => &["state", "task", "id", "worker", "queue", "received", "wait", "runtime", "try"],
     }
@@ -137,7 +138,9 @@ pub fn sort_of(title: &str) -> Option<By> {
 
 /// Which header carries the arrow.
 pub fn sorted(columns: &[Column], sort: Sort) -> Option<(usize, bool)> {
-    columns.iter().position(|c| sort_of(c.title) == Some(sort.column)).map(|i| (i, sort.descending))
+    let (i, column) = columns.iter().enumerate().find(|(_, c)| sort_of(c.title) == Some(sort.column))?;
+    // The latest is the youngest.
+    Some((i, sort.descending != (column.title == "AGE")))
 }
 
 /// A task's row.
@@ -156,6 +159,12 @@ fn cell(task: &Task<'_>, column: Column, cx: &Cx<'_>) -> Cell {
         Cell::new(clean(&text.unwrap_or("").chars().take(usize::from(column.width) + 1).collect::<String>()), role)
     };
     match column.title {
+        // Asked to be revoked, and nobody has said yet that it is.
+        "STATE" if task.revoke_asked().is_some() => {
+            let name = if column.width == 1 { "" } else { task.state_name() };
+            let first = if column.width == 1 { "" } else { theme::glyph(task.state()) };
+            Cell::new(crate::clean!("{first}⊘ {name}"), Role::Warn)
+        }
         "STATE" if column.width == 1 => Cell::new(Clean::own(theme::glyph(task.state())), theme::role(task.state())),
         "STATE" => {
             let text = crate::clean!("{} {}", theme::glyph(task.state()), task.state_name());
@@ -170,6 +179,7 @@ fn cell(task: &Task<'_>, column: Column, cx: &Cx<'_>) -> Cell {
         "WORKER" => muted(task.worker()),
         "QUEUE" => muted(task.queue()),
         "RECEIVED" => time(task.seen()),
+        "AGE" => Cell::new(clean(&task.seen().map_or(String::new(), |at| age(at, cx))), Role::Muted),
         "SENT" => time(task.sent()),
         "STARTED" => time(task.started()),
         "FINISHED" => time(task.finished()),
@@ -200,6 +210,15 @@ fn cell(task: &Task<'_>, column: Column, cx: &Cx<'_>) -> Cell {
             let tries = task.retries().filter(|n| *n > 0).map(|n| (n + 1).to_string());
             Cell::new(clean(&tries.unwrap_or_default()), Role::Retry)
         }
+    }
+}
+
+/// In steps of five seconds at first: a list that nothing happens in stays as it is.
+fn age(at: crate::clock::Stamp, cx: &Cx<'_>) -> String {
+    match cx.now.since(at).as_secs() {
+        0..5 => "now".into(),
+        secs @ 5..60 => human::age(secs / 5 * 5),
+        secs => human::age(secs),
     }
 }
 
@@ -234,7 +253,7 @@ mod tests {
 
     #[test]
     fn columns_go_in_a_fixed_order_and_can_be_chosen() {
-        assert_eq!(titles(80, None, 0), ["STATE", "TASK", "ID", "WORKER", "RECEIVED", "RUNTIME"]);
+        assert_eq!(titles(80, None, 0), ["STATE", "TASK", "ID", "WORKER", "AGE", "RUNTIME"]);
         assert_eq!(titles(40, None, 0), ["STATE", "TASK", "RUNTIME"]);
         let chosen: Vec<String> = ["runtime", "task", "args"].map(str::to_owned).to_vec();
         assert_eq!(titles(120, Some(&chosen), 0), ["RUNTIME", "TASK", "ARGS"]);
@@ -243,6 +262,7 @@ mod tests {
 
     #[test]
     fn scrolling_sideways_keeps_state_and_task() {
+        assert_eq!(titles(80, None, 4)[2], "AGE");
         assert_eq!(titles(80, None, 3)[..3], ["STATE", "TASK", "RECEIVED"]);
         assert_eq!(titles(80, None, 99), ["STATE", "TASK", "ROOT"]);
     }

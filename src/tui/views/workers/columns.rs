@@ -12,7 +12,7 @@ use crate::tui::widgets::table::{Cell, Column};
 
 const SIGN: Column = Column::left("", 1);
 const NAME: Column = Column::left("WORKER", 0);
-const STATUS: Column = Column::left("STATUS", 13);
+const STATUS: Column = Column::left("STATUS", 10);
 const POOL: Column = Column::left("POOL", 8);
 const ACTIVE: Column = Column::right("ACTIVE", 7);
 const BUSY: Column = Column::left("BUSY", 8);
@@ -27,15 +27,38 @@ const PEAK: Column = Column::right("PEAK main", 10);
 const VERSION: Column = Column::left("CELERY", 8);
 const UP: Column = Column::right("UP", 8);
 
+/// Below this width one blank has to do between two columns.
+const TIGHT: u16 = 144;
+
+/// Whether columns stand closer together than elsewhere.
+pub fn tight(width: u16) -> bool {
+    (118..TIGHT).contains(&width)
+}
+
 /// The columns that fit: the less important go first, in a fixed order.
 pub fn fitting(width: u16) -> Vec<Column> {
+    let narrow = |column: Column, width| Column { width, ..column };
     match width {
         0..60 => vec![SIGN, NAME, ACTIVE],
         60..76 => vec![SIGN, NAME, ACTIVE, RESERVED, FAIL],
         76..100 => vec![SIGN, NAME, ACTIVE, BUSY, RESERVED, FAIL, LOAD],
-        100..120 => vec![SIGN, NAME, STATUS, POOL, ACTIVE, BUSY, RESERVED, FAIL, LOAD],
-        120..144 => vec![SIGN, NAME, STATUS, POOL, ACTIVE, BUSY, RESERVED, DONE, FAIL, RATE, LOAD],
-        144..180 => vec![SIGN, NAME, STATUS, POOL, ACTIVE, BUSY, RESERVED, DONE, FAIL, RATE, LOAD, CPU, UP],
+        100..118 => vec![SIGN, NAME, STATUS, POOL, ACTIVE, BUSY, RESERVED, FAIL, LOAD],
+        118..TIGHT => vec![
+            SIGN,
+            NAME,
+            STATUS,
+            narrow(POOL, 7),
+            narrow(ACTIVE, 6),
+            narrow(BUSY, 6),
+            narrow(RESERVED, 8),
+            narrow(DONE, 7),
+            FAIL,
+            narrow(RATE, 6),
+            LOAD,
+            narrow(CPU, 8),
+            narrow(UP, 6),
+        ],
+        TIGHT..180 => vec![SIGN, NAME, STATUS, POOL, ACTIVE, BUSY, RESERVED, DONE, FAIL, RATE, LOAD, CPU, UP],
         _ => vec![
             SIGN, NAME, STATUS, POOL, ACTIVE, BUSY, RESERVED, PREFETCH, DONE, FAIL, RATE, LOAD, CPU, PEAK, VERSION, UP,
         ],
@@ -73,7 +96,7 @@ pub fn compare(column: &str, descending: bool, a: (&str, &Worker), b: (&str, &Wo
             "PREFETCH" => stats.and_then(|s| s.prefetch).map_or(-1.0, |n| n as f64),
             "DONE" => w.processed.map_or(-1.0, |n| n as f64),
             "FAIL" => fail_share(w).unwrap_or(-1.0),
-            "RATE/s" => rate(w, cx),
+            "RATE/s" => rate(w, cx).unwrap_or(-1.0),
             "LOADAVG" => w.loadavg.map_or(-1.0, |l| l[0]),
             "CPU main" => stats.and_then(|s| s.cpu_share).unwrap_or(-1.0),
             "PEAK main" => stats.and_then(|s| s.peak_main).map_or(-1.0, |n| n as f64),
@@ -101,13 +124,19 @@ fn fail_share(worker: &Worker) -> Option<f64> {
 }
 
 /// To the last task, as long as that fits.
-fn done(n: u64) -> String {
-    if n < 10_000_000 { human::thousands(n) } else { human::count(n) }
+fn done(n: u64, width: usize) -> String {
+    let all = human::thousands(n);
+    if all.len() <= width { all } else { human::count(n) }
+}
+
+/// Whole minutes: seconds would change with every answer.
+fn up(secs: u64) -> String {
+    if secs < 3_600 { human::age(secs) } else { human::span(secs) }
 }
 
 /// Tasks a second over the last minute.
-fn rate(worker: &Worker, cx: &Cx<'_>) -> f64 {
-    f64::from(worker.done.last(6, cx.now).sum::<u32>()) / 60.0
+fn rate(worker: &Worker, cx: &Cx<'_>) -> Option<f64> {
+    cx.model.rate(&worker.done, 60, cx.now, |n| f64::from(*n))
 }
 
 /// The glyph before a worker's name.
@@ -119,9 +148,9 @@ pub fn sign(presence: Presence) -> (Clean, Role) {
     }
 }
 
-/// `online`, `draining`, `silent 42s` (with work in hand) or `ended 3m 02s`.
+/// `online`, `draining`, `silent 42s` (with work in hand) or `ended 3m`.
 pub fn status(worker: &Worker, cx: &Cx<'_>) -> (Clean, Role) {
-    let ago = || human::span(cx.now.since(worker.last_seen).as_secs());
+    let ago = || human::age(cx.now.since(worker.last_seen).as_secs());
     match worker.presence(cx.now) {
         Presence::Online if worker.is_draining(cx.now) => (Clean::own("draining"), Role::Waiting),
         Presence::Online => (Clean::own("online"), Role::Muted),
@@ -148,7 +177,7 @@ pub fn cell(column: &Column, label: &str, worker: &Worker, cx: &Cx<'_>) -> Cell 
             Cell::new(status, role)
         }
         "POOL" => kind(worker).map_or(blank, |k| muted(k.to_owned())),
-        "DONE" => worker.processed.map_or(blank, |n| text(done(n.max(0) as u64))),
+        "DONE" => worker.processed.map_or(blank, |n| text(done(n.max(0) as u64, usize::from(column.width)))),
         "FAIL" => fail_share(worker).map_or(blank, |share| {
             let role = if share > 0.05 { Role::Fail } else { Role::Muted };
             Cell::new(crate::clean!("{:.1}%", share * 100.0), role)
@@ -156,15 +185,15 @@ pub fn cell(column: &Column, label: &str, worker: &Worker, cx: &Cx<'_>) -> Cell 
         // What follows is known of living workers only.
         _ if presence != Presence::Online => blank,
         "ACTIVE" => active(worker),
-        "BUSY" => busy(worker),
+        "BUSY" => busy(worker, usize::from(column.width)),
         "RESERVED" => reserved(worker),
-        "RATE/s" => muted(human::rate(rate(worker, cx))),
+        "RATE/s" => muted(rate(worker, cx).map_or("-".into(), human::rate)),
         "LOADAVG" => worker.loadavg.map_or(blank, |l| muted(l.map(|v| format!("{v:>4.1}")).join(" "))),
         "PREFETCH" => stats.and_then(|s| s.prefetch).map_or(blank, |n| muted(n.to_string())),
         "CPU main" => stats.and_then(|s| s.cpu_share).map_or(blank, |share| muted(format!("{:.0}%", share * 100.0))),
         "PEAK main" => stats.and_then(|s| s.peak_main).map_or(blank, |n| muted(human::bytes(n))),
         "CELERY" => worker.sw_ver.clone().map_or(blank, muted),
-        _ => stats.and_then(|s| s.uptime).map_or(blank, |s| muted(human::span(s))),
+        _ => stats.and_then(|s| s.uptime).map_or(blank, |s| muted(up(s))),
     }
 }
 
@@ -183,9 +212,9 @@ fn active(worker: &Worker) -> Cell {
 }
 
 /// `▇▇▇▇▇▇▇▁`.
-fn busy(worker: &Worker) -> Cell {
+fn busy(worker: &Worker, width: usize) -> Cell {
     let Some((running, Some(size))) = running(worker) else { return Cell::default() };
-    let (on, off) = spark::gauge(running as f64 / size as f64, 8);
+    let (on, off) = spark::gauge(running as f64 / size as f64, width);
     Cell::new(crate::clean!("{on}{off}"), if running >= size { Role::Warn } else { Role::Running })
 }
 

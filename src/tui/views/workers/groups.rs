@@ -1,11 +1,18 @@
 //! Which workers belong together: their names with the part removed that changes from start to start.
 
+use regex_lite::Regex;
+
 /// The letters and digits Kubernetes makes random names of: no vowels, nothing that looks like another.
 const RANDOM: &str = "bcdfghjklmnpqrstvwxz2456789";
 
 /// The group of a node name: `celery@export-7d9f8b6c5-x2x9k` is one of `export-*`. A name in which nothing changes is
-/// its own group. Celery's usual first half is left out, any other is kept.
-pub fn group(node: &str) -> String {
+/// its own group. Celery's usual first half is left out, any other is kept. What the first of a person's own `rules` that
+/// fits finds in a name is the part that changes.
+pub fn group(node: &str, rules: &[Regex]) -> String {
+    if let Some(rule) = rules.iter().find(|rule| rule.is_match(node)) {
+        let general = rule.replace_all(node, "*");
+        return general.strip_prefix("celery@").unwrap_or(&general).to_owned();
+    }
     let (first, host) = node.split_once('@').unwrap_or(("", node));
     let (label, domain) = match host.find('.') {
         Some(_) if is_address(host) => (host, ""),
@@ -87,17 +94,26 @@ mod tests {
             ("celery@host.4711", "host.*"),
             ("fast@app-2", "fast@app-*"),
         ] {
-            assert_eq!(group(node), want, "{node}");
+            assert_eq!(group(node, &[]), want, "{node}");
         }
     }
 
     #[test]
     fn a_name_in_which_nothing_changes_is_its_own_group() {
         for node in ["celery@host", "celery@db.example.com", "celery@payments-worker2-small", "celery@a-deadbeef-b"] {
-            assert_eq!(group(node), node.trim_start_matches("celery@"));
+            assert_eq!(group(node, &[]), node.trim_start_matches("celery@"));
         }
-        assert_eq!(group("w1@host"), "w1@host");
-        assert_eq!(group(""), "");
-        assert_eq!(group("no-at-sign-5"), "no-at-sign-*");
+        assert_eq!(group("w1@host", &[]), "w1@host");
+        assert_eq!(group("", &[]), "");
+        assert_eq!(group("no-at-sign-5", &[]), "no-at-sign-*");
+    }
+
+    #[test]
+    fn a_rule_of_ones_own_says_what_changes() {
+        let rules = ["blue|green", "[0-9a-f]{6}$"].map(|rule| Regex::new(rule).expect("a rule"));
+        assert_eq!(group("celery@shop-blue-db1", &rules), "shop-*-db1");
+        assert_eq!(group("celery@shop_a1b2c3", &rules), "shop_*");
+        assert_eq!(group("mail@shop_a1b2c3", &rules), "mail@shop_*");
+        assert_eq!(group("celery@app-1", &rules), "app-*", "where none fits it goes as always");
     }
 }

@@ -8,6 +8,7 @@ use serde_json::Value;
 use crate::celery::TaskId;
 use crate::celery::pidbox::Method;
 use crate::human;
+use crate::state::Task;
 use crate::state::stats::Percentiles;
 use crate::state::worker::{Held, KEPT, Registered, Worker};
 use crate::text::{Clean, clean, cut_middle};
@@ -156,7 +157,7 @@ fn empty(inner: Inner) -> &'static str {
     }
 }
 
-/// `asked 4s ago`; or that no answer came.
+/// `asked 5s ago`, as wide as `just now`, lest what stands beside it moves; or that no answer came.
 fn age(inner: Inner, worker: &Worker, cx: &Cx<'_>) -> Line {
     let method = inner.method().name();
     let ago = |at| match cx.now.since(at).as_secs() / 5 * 5 {
@@ -168,7 +169,7 @@ fn age(inner: Inner, worker: &Worker, cx: &Cx<'_>) -> Line {
     match (worker.inspected.silent(method), worker.inspected.answered(method)) {
         (Some(_), None) => vec![(crate::clean!("gave no answer{why}"), Role::Warn)],
         (Some(_), Some(at)) => vec![(crate::clean!("no answer since {}{why}", ago(at)), Role::Warn)],
-        (None, Some(at)) => vec![(crate::clean!("asked {}", ago(at)), Role::Faint)],
+        (None, Some(at)) => vec![(crate::clean!("asked {:>8}", ago(at)), Role::Faint)],
         (None, None) => Vec::new(),
     }
 }
@@ -257,9 +258,12 @@ fn pool(worker: &Worker, cx: &Cx<'_>, width: usize, content: &mut Content) {
         }
     }
     for (i, (held, pid)) in rows.into_iter().enumerate() {
-        content.rows.push(match held {
-            Some(held) => (Key::Task(held.id.clone()), busy(held, cx, width, &mut known)),
-            None => (Key::Place(i), idle(&pid)),
+        // The list of what runs is seconds old, and events are newer.
+        let ended = held.and_then(|held| cx.model.task(&held.id)).filter(|task| task.state().is_ready());
+        content.rows.push(match (held, ended) {
+            (Some(held), Some(task)) => (Key::Task(held.id.clone()), over(held, &task, cx, width)),
+            (Some(held), None) => (Key::Task(held.id.clone()), busy(held, cx, width, &mut known)),
+            (None, _) => (Key::Place(i), idle(&pid)),
         });
     }
 }
@@ -276,6 +280,18 @@ fn busy<'a>(held: &'a Held, cx: &Cx<'_>, width: usize, known: &mut Usual<'a>) ->
     line.extend(runs(held, cx, known));
     line.push((crate::clean!(" {}", held.args), Role::Muted));
     line
+}
+
+/// A process whose task has ended since its worker was asked: what it does now was not told yet.
+fn over(held: &Held, task: &Task<'_>, cx: &Cx<'_>, width: usize) -> Line {
+    let at = task.finished().map_or(String::new(), |at| human::clock(at, cx.shown_zone()));
+    let ran = task.runtime().map_or(String::new(), |secs| format!("after {}", human::seconds(secs)));
+    vec![
+        (crate::clean!("{:<8}", held.pid.map_or(String::new(), |p| p.to_string())), Role::Muted),
+        (crate::clean!("{}  ", theme::glyph(task.state())), theme::role(task.state())),
+        (crate::clean!("{}  ", cut(&held.name, name_width(width))), Role::Faint),
+        (crate::clean!("ended {at} {ran}"), Role::Faint),
+    ]
 }
 
 fn idle(pid: &str) -> Line {
@@ -357,15 +373,12 @@ fn registered(tasks: Option<&[Registered]>, cx: &Cx<'_>, width: usize, content: 
     for task in tasks.unwrap_or_default() {
         let stats = cx.model.name_stats(&task.name);
         let ended = stats.map_or(0, |s| u64::from(s.total.succeeded) + u64::from(s.total.failed));
-        let rate = stats.map_or(0.0, |s| {
-            let recent = s.recent(60, cx.now);
-            f64::from(recent.done + recent.failed) / 60.0
-        });
+        let rate = stats.map_or(Some(0.0), |s| s.rate(60, cx.model, cx.now));
         let share = stats.filter(|_| ended > 0).map(|s| f64::from(s.total.failed) / ended as f64);
         let fail = share.map_or("-".into(), |share| format!("{:.1}%", share * 100.0));
         let line = vec![
             (cut(&task.name, wide), Role::Text),
-            (crate::clean!("  {:>8}", human::rate(rate)), Role::Text),
+            (crate::clean!("  {:>8}", rate.map_or("-".into(), human::rate)), Role::Text),
             (crate::clean!("  {:>9}", human::thousands(ended)), Role::Muted),
             (crate::clean!("  {fail:>6}"), if share > Some(0.05) { Role::Fail } else { Role::Muted }),
             (crate::clean!("  {}", task.rate_limit.as_deref().unwrap_or("-")), Role::Muted),

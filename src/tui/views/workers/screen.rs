@@ -93,7 +93,7 @@ impl WorkerScreen {
             (Some(Key::Task(id)), _, _) => return Outcome::Effect(Effect::OpenTask(id.clone())),
             (_, Some(queue), _) => format!("queue:={}", crate::filter::quoted(queue)),
             (_, _, Some(task)) => format!("task:={}", crate::filter::quoted(task)),
-            _ => return Outcome::Done,
+            _ => return super::their_tasks([self.name.as_str()]),
         };
         Outcome::Effect(Effect::OpenTasks { filter })
     }
@@ -110,10 +110,20 @@ impl View for WorkerScreen {
     fn scopes(&self) -> &'static [Scope] {
         match self.inner {
             inner if inner.has_tasks() => {
-                &[Scope::Opens, Scope::Panes, Scope::Tasks, Scope::Filters, Scope::List, Scope::Global]
+                &[Scope::Opens, Scope::HasTasks, Scope::Panes, Scope::Tasks, Scope::Filters, Scope::List, Scope::Global]
             }
-            Inner::Config | Inner::Stats => &[Scope::Panes, Scope::Filters, Scope::List, Scope::Workers, Scope::Global],
-            _ => &[Scope::Opens, Scope::Panes, Scope::Filters, Scope::List, Scope::Workers, Scope::Global],
+            Inner::Config | Inner::Stats => {
+                &[Scope::HasTasks, Scope::Panes, Scope::Filters, Scope::List, Scope::Workers, Scope::Global]
+            }
+            _ => &[
+                Scope::HasTasks,
+                Scope::Opens,
+                Scope::Panes,
+                Scope::Filters,
+                Scope::List,
+                Scope::Workers,
+                Scope::Global,
+            ],
         }
     }
 
@@ -130,6 +140,7 @@ impl View for WorkerScreen {
                 return Outcome::Effect(Effect::Open(Box::new(prompt)));
             }
             Action::Open => return self.open(),
+            Action::TheirTasks => return super::their_tasks([self.name.as_str()]),
             Action::Back if !self.filter.is_empty() => self.filter.clear(),
             Action::Back if !self.cursor.marks.is_empty() => self.cursor.marks.clear(),
             Action::Back => return Outcome::Effect(Effect::Close),
@@ -244,8 +255,10 @@ impl View for WorkerScreen {
         Some(self.name.clone())
     }
 
-    fn copies(&self, _cx: &Cx<'_>) -> Vec<(String, String)> {
+    fn copies(&self, cx: &Cx<'_>) -> Vec<(String, String)> {
         let mut copies = vec![("worker".to_owned(), self.name.clone())];
+        let worker = cx.model.worker(&self.name);
+        copies.extend(worker.map(|worker| ("report".to_owned(), super::report(&self.name, worker, cx))));
         match &self.cursor.at {
             Some(Key::Task(id)) => copies.push(("task id".into(), id.to_string())),
             Some(Key::Name(name)) => copies.push(("name".into(), name.clone())),

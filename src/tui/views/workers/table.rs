@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
+use regex_lite::Regex;
+
 use crate::filter::Pattern;
 use crate::human;
 use crate::state::worker::{Presence, Worker};
@@ -68,6 +70,8 @@ impl Summary {
 #[derive(Default)]
 pub struct List {
     pub items: Vec<Item>,
+    /// All workers that match, folded or not.
+    names: Vec<String>,
     /// The online workers of each group: whom a command on it reaches.
     members: BTreeMap<String, Vec<String>>,
     summaries: BTreeMap<String, Summary>,
@@ -75,6 +79,8 @@ pub struct List {
     /// Groups that are shown worker by worker.
     unfolded: BTreeSet<String>,
     ended_unfolded: bool,
+    /// What a person calls the changing part of a name.
+    rules: Vec<Regex>,
     /// Names cut into groups once.
     known: HashMap<String, String>,
 }
@@ -82,6 +88,9 @@ pub struct List {
 impl List {
     /// Lists the workers whose name matches.
     pub fn sync(&mut self, pattern: &Pattern, order: Order, cx: &Cx<'_>) {
+        if self.rules.len() != cx.options.worker_groups.len() {
+            self.rules.clone_from(&cx.options.worker_groups);
+        }
         let matching = cx.model.workers().into_iter().filter(|(name, _)| pattern.matches(name));
         let (mut ended, mut rest): (Vec<_>, Vec<_>) =
             matching.partition(|(_, w)| w.presence(cx.now) == Presence::Ended);
@@ -92,6 +101,7 @@ impl List {
         self.members.clear();
         self.summaries.clear();
         self.ended = ended.len();
+        self.names = rest.iter().chain(&ended).map(|(name, _)| (*name).to_owned()).collect();
         if rest.len() > FOLDED {
             self.fold(&rest, cx);
         } else {
@@ -112,7 +122,7 @@ impl List {
         let mut groups: BTreeMap<String, Vec<(&str, &Worker)>> = BTreeMap::new();
         for &(name, worker) in workers {
             if !self.known.contains_key(name) {
-                self.known.insert(name.to_owned(), group(name));
+                self.known.insert(name.to_owned(), group(name, &self.rules));
             }
             let group = self.known.get(name).cloned().unwrap_or_default();
             groups.entry(group).or_default().push((name, worker));
@@ -131,6 +141,11 @@ impl List {
             let summary = self.summaries.entry(group).or_default();
             workers.iter().for_each(|(_, worker)| summary.add(worker, cx));
         }
+    }
+
+    /// All workers that match, folded or not.
+    pub fn names(&self) -> &[String] {
+        &self.names
     }
 
     /// Shows a group or what ended worker by worker, or no longer; false if the row is a worker.

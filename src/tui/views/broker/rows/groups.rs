@@ -14,12 +14,13 @@ use crate::tui::widgets::table::{Cell, Column};
 /// Columns of the bar of a group.
 const BAR: usize = 8;
 
-pub(super) fn groups(by: By, queue: &str, cx: &Cx<'_>) -> Rows {
+pub(super) fn groups(by: &By, queue: &str, cx: &Cx<'_>) -> Rows {
     let title = match by {
         By::Task => "TASK",
         By::Origin => "ORIGIN",
         By::Priority => "PRIORITY",
         By::Age => "SENT AGO",
+        By::Argument(_) => "VALUE",
     };
     let (name, count, share) = (Column::left(title, 0), Column::right("COUNT", 7), Column::right("SHARE", 6));
     let (bar, size, oldest) = (Column::left("", BAR as u16), Column::right("SIZE", 6), Column::right("OLDEST", 8));
@@ -27,7 +28,7 @@ pub(super) fn groups(by: By, queue: &str, cx: &Cx<'_>) -> Rows {
     let columns = match cx.size.width {
         0..60 => vec![name, count, share],
         60..100 => vec![name, count, share, size, oldest, first],
-        _ if by == By::Origin => vec![name, count, share, bar, size, oldest, first],
+        _ if *by == By::Origin => vec![name, count, share, bar, size, oldest, first],
         _ => vec![name, count, share, bar, size, oldest, first, from],
     };
     let peeked = match seen(queue, Look::Groups, cx) {
@@ -54,7 +55,7 @@ pub(super) fn groups(by: By, queue: &str, cx: &Cx<'_>) -> Rows {
         key: group.key.clone(),
         cells: columns.iter().map(|column| cell(column, group)).collect(),
         role: None,
-        opens: if group.is_value { Opens::Group(by, group.key.clone()) } else { Opens::Nothing },
+        opens: if group.is_value { Opens::Group(by.clone(), group.key.clone()) } else { Opens::Nothing },
     });
     Rows {
         items: items.collect(),
@@ -69,7 +70,7 @@ fn part(group: &Group, sample: &Sample) -> f64 {
     group.count as f64 / sample.looked.max(1) as f64
 }
 
-fn sampled(by: By, sample: &Sample, at: Stamp, cx: &Cx<'_>) -> Line {
+fn sampled(by: &By, sample: &Sample, at: Stamp, cx: &Cx<'_>) -> Line {
     let (looked, of) = (human::thousands(sample.looked as u64), human::thousands(sample.of as u64));
     let what = match (sample.done, sample.of > sample.looked) {
         (false, _) => (crate::clean!("reading, {looked} of {of} …"), Role::Accent),

@@ -178,7 +178,7 @@ fn senders(queue: &str, cx: &Cx<'_>) -> (Vec<(String, Sender)>, u64) {
     match (found(Look::Groups), found(Look::Waiting)) {
         (Some(Found::Groups(sample)), _) => {
             looked = sample.looked as u64;
-            for group in sample.groups(By::Origin).into_iter().filter(|group| group.is_value) {
+            for group in sample.groups(&By::Origin).into_iter().filter(|group| group.is_value) {
                 senders.entry(group.key.clone()).or_default().waiting = group.count;
             }
         }

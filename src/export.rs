@@ -1,0 +1,230 @@
+//! Tasks, workers and queues as CSV or JSON lines: what `--csv` and `--jsonl` print, and what a list writes to a file.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, BufWriter, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::celery::TaskId;
+use crate::filter::Filter;
+use crate::state::doc::TaskDoc;
+use crate::state::{Sort, Store};
+
+/// How rows are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    Csv,
+    /// One JSON document on each line.
+    Jsonl,
+}
+
+impl Format {
+    /// By the end of a file's name: `.json` and `.jsonl` are JSON lines, all else is CSV.
+    pub fn of(path: &Path) -> Self {
+        match path.extension().and_then(|end| end.to_str()) {
+            Some("json" | "jsonl" | "ndjson") => Format::Jsonl,
+            _ => Format::Csv,
+        }
+    }
+}
+
+/// Writes rows one after the other. The first one names the columns of a CSV file.
+pub struct Rows<W: Write> {
+    out: W,
+    format: Format,
+    written: u64,
+}
+
+impl<W: Write> Rows<W> {
+    pub fn new(out: W, format: Format) -> Self {
+        Self { out, format, written: 0 }
+    }
+
+    pub fn add(&mut self, row: &impl Serialize) -> io::Result<()> {
+        match self.format {
+            Format::Jsonl => {
+                serde_json::to_writer(&mut self.out, row)?;
+                writeln!(self.out)?;
+            }
+            Format::Csv => {
+                let Value::Object(map) = serde_json::to_value(row)? else { return Ok(()) };
+                if self.written == 0 {
+                    writeln!(self.out, "{}", map.keys().cloned().collect::<Vec<_>>().join(","))?;
+                }
+                writeln!(self.out, "{}", map.values().map(csv).collect::<Vec<_>>().join(","))?;
+            }
+        }
+        self.written += 1;
+        Ok(())
+    }
+}
+
+fn csv(value: &Value) -> String {
+    let text = match value {
+        Value::Null => return String::new(),
+        Value::String(text) => text.clone(),
+        other => other.to_string(),
+    };
+    if text.contains([',', '"', '\n', '\r']) { format!("\"{}\"", text.replace('"', "\"\"")) } else { text }
+}
+
+/// What is written to a file.
+#[derive(Clone, Debug, PartialEq)]
+pub enum What {
+    /// The tasks a filter selects.
+    Selected(Filter, Sort),
+    Tasks(Vec<TaskId>),
+    /// Other rows, as they were when it was asked for.
+    Documents(Vec<Value>),
+}
+
+/// An order to write a file.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Export {
+    pub what: What,
+    /// As it was typed: `~/` is the person's home.
+    pub path: String,
+}
+
+/// What came of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Written {
+    pub path: PathBuf,
+    pub rows: u64,
+    pub bytes: u64,
+}
+
+/// Tasks read at a time, so that the feed never waits for a disk.
+const SLICE: usize = 2_000;
+
+/// Writes the file, which only its owner may read, and tells now and then how many rows of how many are done. A file
+/// that exists is left alone; one that can't be finished is taken away.
+pub fn run(store: &Store, export: &Export, progress: impl FnMut(u64, u64)) -> Result<Written, String> {
+    let path = resolve(&export.path);
+    let shown = path.display().to_string();
+    let made = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path);
+    let file = made.map_err(|error| match error.kind() {
+        io::ErrorKind::AlreadyExists => format!("there is a file {shown} already: nothing was written"),
+        _ => format!("can't write {shown}: {error}"),
+    })?;
+    match write(store, &export.what, &file, Format::of(&path), progress) {
+        Ok(rows) => {
+            let bytes = std::fs::metadata(&path).map_or(0, |meta| meta.len());
+            Ok(Written { path, rows, bytes })
+        }
+        Err(error) => {
+            // What is half done is of no use, and would stand in the way of another try.
+            let _ = std::fs::remove_file(&path);
+            Err(format!("can't write {shown}: {error}"))
+        }
+    }
+}
+
+fn resolve(typed: &str) -> PathBuf {
+    let typed = typed.trim();
+    let home = || std::env::var_os("HOME").map(PathBuf::from);
+    let path = match typed.strip_prefix("~/").zip(home()) {
+        Some((rest, home)) => home.join(rest),
+        None => PathBuf::from(typed),
+    };
+    std::path::absolute(&path).unwrap_or(path)
+}
+
+fn write(
+    store: &Store,
+    what: &What,
+    file: &File,
+    format: Format,
+    mut progress: impl FnMut(u64, u64),
+) -> io::Result<u64> {
+    let mut rows = Rows::new(BufWriter::new(file), format);
+    let selected;
+    let ids = match what {
+        What::Documents(documents) => {
+            documents.iter().try_for_each(|document| rows.add(document))?;
+            &Vec::new()
+        }
+        What::Tasks(ids) => ids,
+        What::Selected(filter, sort) => {
+            selected = store.select_ids(filter, *sort);
+            &selected
+        }
+    };
+    for (i, slice) in ids.chunks(SLICE).enumerate() {
+        let docs: Vec<TaskDoc> = store.read(|m| slice.iter().filter_map(|id| m.task(id)).map(TaskDoc::from).collect());
+        docs.iter().try_for_each(|doc| rows.add(doc))?;
+        progress((i * SLICE + slice.len()) as u64, ids.len() as u64);
+    }
+    rows.out.flush()?;
+    file.sync_all()?;
+    Ok(rows.written)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::celery::event::Batch;
+    use crate::clock::Stamp;
+    use crate::state::{Limits, Update};
+    use serde_json::json;
+    use std::os::unix::fs::PermissionsExt;
+    use std::sync::Arc;
+
+    #[test]
+    fn csv_values_are_quoted_where_they_must_be() {
+        assert_eq!(csv(&json!("a,\"b\"")), "\"a,\"\"b\"\"\"");
+        assert_eq!((csv(&Value::Null), csv(&json!(1.5)), csv(&json!("x"))), (String::new(), "1.5".into(), "x".into()));
+    }
+
+    fn store(tasks: usize) -> Store {
+        let store = Store::new(Limits::default());
+        let event = |n: usize| {
+            let kind = if n.is_multiple_of(2) { "task-succeeded" } else { "task-failed" };
+            json!({"type": kind, "uuid": format!("t{n:05}"), "hostname": "w", "timestamp": 1_000 + n, "result": "a,b"})
+        };
+        let body = Value::Array((0..tasks).map(event).collect()).to_string();
+        let mut batch = Batch::default();
+        let format = crate::celery::envelope::Format::Json;
+        assert!(batch.push_body(format, body.as_bytes(), Stamp::from_micros(1_000_000_000)).is_ok());
+        store.apply(&[Update::Events(Arc::new(batch))]);
+        store
+    }
+
+    #[test]
+    fn what_a_filter_selects_is_written_in_its_order_and_is_nobody_elses() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = store(5_000);
+        let filter = crate::filter::parse("state:failure").unwrap();
+        let path = |name: &str| folder.path().join(name).display().to_string();
+        let export = Export { what: What::Selected(filter, Sort::default()), path: path("x.csv") };
+        let mut told = Vec::new();
+        let written = run(&store, &export, |done, all| told.push((done, all))).unwrap();
+        assert_eq!(told, [(2_000, 2_500), (2_500, 2_500)]);
+        let text = std::fs::read_to_string(&written.path).unwrap();
+        let lines: Vec<&str> = text.lines().collect();
+        assert_eq!((written.rows, written.bytes, lines.len()), (2_500, text.len() as u64, 2_501));
+        assert!(lines[0].starts_with("id,name,state,worker,queue,args"), "{}", lines[0]);
+        assert!(lines[1].starts_with("t04999,,FAILURE,w,"), "the latest first: {}", lines[1]);
+        let mode = std::fs::metadata(&written.path).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
+        assert!(run(&store, &export, |_, _| {}).unwrap_err().contains("already: nothing was written"));
+        assert_eq!(std::fs::read_to_string(&written.path).unwrap(), text);
+        let some = What::Tasks(vec![TaskId::new("t00002"), TaskId::new("gone")]);
+        let written = run(&store, &Export { what: some, path: path("y.jsonl") }, |_, _| {}).unwrap();
+        let row: Value = serde_json::from_str(&std::fs::read_to_string(&written.path).unwrap()).unwrap();
+        assert_eq!((row["id"].as_str(), row["state"].as_str()), (Some("t00002"), Some("SUCCESS")));
+        let rows = What::Documents(vec![json!({"name": "q", "ready": 3})]);
+        let written = run(&store, &Export { what: rows, path: path("z.csv") }, |_, _| {}).unwrap();
+        assert_eq!(std::fs::read_to_string(&written.path).unwrap(), "name,ready\nq,3\n");
+    }
+
+    #[test]
+    fn a_folder_that_is_not_there_is_told() {
+        let export = Export { what: What::Tasks(Vec::new()), path: "/nowhere/at/all.csv".into() };
+        let why = run(&store(1), &export, |_, _| {}).unwrap_err();
+        assert!(why.starts_with("can't write /nowhere/at/all.csv: "), "{why}");
+    }
+}

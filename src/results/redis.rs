@@ -1,0 +1,64 @@
+//! Results in Redis (Celery 5.7.0, `backends/redis.py`, `backends/base.py`): one key for each task.
+
+use async_trait::async_trait;
+
+use super::{Backend, Error};
+use crate::broker::TransportOptions;
+use crate::broker::redis::Reader;
+use crate::broker::url::RedisUrl;
+use crate::celery::TaskId;
+use crate::celery::result::{Stored, redis_key};
+
+/// Results read in one go.
+const AT_ONCE: usize = 200;
+
+/// See the module.
+pub(super) struct RedisResults {
+    reader: Reader,
+    url: String,
+    prefix: String,
+}
+
+impl RedisResults {
+    pub fn open(url: &RedisUrl, options: &TransportOptions) -> Result<Self, Error> {
+        let reader = Reader::open(url, options).map_err(|e| Error(e.to_string()))?;
+        Ok(Self { reader, url: url.to_string(), prefix: prefix(&options.global_keyprefix) })
+    }
+}
+
+/// The result backend's own rule for its prefix: an underscore is put between (Celery 5.7.0, `backends/base.py`,
+/// `_add_global_keyprefix`).
+fn prefix(global: &str) -> String {
+    match global.chars().last() {
+        None | Some(':' | '_' | '-' | '.') => global.to_owned(),
+        Some(_) => format!("{global}_"),
+    }
+}
+
+#[async_trait]
+impl Backend for RedisResults {
+    fn url(&self) -> String {
+        self.url.clone()
+    }
+
+    async fn get(&self, ids: &[TaskId]) -> Result<Vec<(TaskId, Stored)>, Error> {
+        let mut found = Vec::new();
+        for ids in ids.chunks(AT_ONCE) {
+            let keys: Vec<String> = ids.iter().map(|id| format!("{}{}", self.prefix, redis_key(id))).collect();
+            let values = self.reader.read(&keys).await.map_err(|e| Error(e.to_string()))?;
+            let kept = ids.iter().zip(values).filter_map(|(id, value)| Some((id.clone(), Stored::read(&value?))));
+            found.extend(kept);
+        }
+        Ok(found)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_prefix_is_set_off_from_the_key() {
+        assert_eq!(["", "shop:", "shop"].map(prefix), ["", "shop:", "shop_"]);
+    }
+}

@@ -1,0 +1,93 @@
+//! What is said in the last line: what came of commands and of files, for a while.
+
+use super::{App, LOGGED, TOAST};
+use crate::broker::LinkState;
+use crate::clock::Stamp;
+use crate::ops::Receipt;
+use crate::text::clean;
+use crate::tui::action::Action;
+use crate::tui::keymap;
+use crate::tui::layers::{Keep, Shown, log};
+use crate::tui::theme::Role;
+
+/// What came of something that was done beside the screen.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Told {
+    Going(String),
+    Done(String),
+    Failed(String),
+}
+
+impl App {
+    /// Shows a message in the last line for a while.
+    pub fn say(&mut self, text: &str, role: Role, now: Stamp) {
+        self.toast = Some((clean(text), role, now));
+    }
+
+    /// How far the writing of a file is, or what came of it.
+    pub fn exported(&mut self, told: &Told, now: Stamp) {
+        if !matches!(told, Told::Going(_)) {
+            self.running = self.running.saturating_sub(1);
+            self.quitting = false;
+        }
+        self.told(told, now);
+    }
+
+    /// Shows what came of something that was done elsewhere.
+    pub fn told(&mut self, told: &Told, now: Stamp) {
+        match told {
+            Told::Going(text) => self.say(text, Role::Muted, now),
+            Told::Done(text) => self.say(text, Role::Text, now),
+            Told::Failed(text) => self.say(text, Role::Fail, now),
+        }
+    }
+
+    /// Shows a text that could not be put into the clipboard, to be selected by hand.
+    pub fn show_text(&mut self, text: String, why: &'static str) {
+        self.toast = None;
+        self.layers.push(Box::new(Shown::new(text, why)));
+    }
+
+    /// The broker was reached that a person typed: it is offered to be kept.
+    pub(super) fn offer(&mut self, link: &LinkState) {
+        if link.is_live()
+            && self.layers.is_empty()
+            && let Some(offer) = self.options.offer.take()
+        {
+            self.layers.push(Box::new(Keep::new(&offer)));
+        }
+    }
+
+    /// A command came back.
+    pub fn done(&mut self, receipt: Receipt, now: Stamp) {
+        self.running = self.running.saturating_sub(1);
+        self.quitting = false;
+        let text = match receipt.outcome.why() {
+            Some(why) => format!("{} {}: {why}", receipt.verb, receipt.outcome.word()),
+            None => {
+                let first =
+                    receipt.replies.first().map(|(who, value)| format!(": {who} {}", Receipt::reply_text(value)));
+                let more = match receipt.replies.len() {
+                    0 | 1 => String::new(),
+                    n => {
+                        let what = if receipt.verb == "retry" { "task" } else { "worker" };
+                        let more = crate::human::thousands(n as u64 - 1);
+                        format!(" and {more} more {what}{}", if n == 2 { "" } else { "s" })
+                    }
+                };
+                format!("{} confirmed{}{more}", receipt.verb, first.unwrap_or_default())
+            }
+        };
+        let all = self.options.keys.first(Action::Log).map(|key| format!("   ({} shows all)", keymap::shown(key)));
+        self.say(&format!("{text}{}", all.unwrap_or_default()), log::role(&receipt.outcome), now);
+        self.receipts.push(receipt);
+        if self.receipts.len() > LOGGED {
+            self.receipts.remove(0);
+        }
+    }
+
+    /// Until when the message in the last line stays, if there is one.
+    pub fn toast_ends(&self) -> Option<Stamp> {
+        self.toast.as_ref().map(|(_, _, at)| *at + TOAST)
+    }
+}
