@@ -28,14 +28,16 @@ impl<T> Backlog<T> {
         Self { inner: Mutex::new(inner), filled: Notify::new(), taken: Notify::new(), limit }
     }
 
-    /// Adds an item of so many bytes, or drops it.
-    pub fn push(&self, bytes: usize, item: T) {
+    /// Adds items of so many bytes each, or drops them.
+    pub fn push(&self, items: impl IntoIterator<Item = (usize, T)>) {
         let mut inner = self.inner.lock();
-        if inner.bytes + bytes > self.limit {
-            inner.dropped += 1;
-        } else {
-            inner.bytes += bytes;
-            inner.items.push_back((bytes, item));
+        for (bytes, item) in items {
+            if inner.bytes + bytes > self.limit {
+                inner.dropped += 1;
+            } else {
+                inner.bytes += bytes;
+                inner.items.push_back((bytes, item));
+            }
         }
         drop(inner);
         self.filled.notify_one();
@@ -90,11 +92,9 @@ mod tests {
     #[tokio::test]
     async fn what_does_not_fit_is_dropped_and_counted() {
         let backlog = Backlog::new(100);
-        for n in 0..10 {
-            backlog.push(30, n);
-        }
+        backlog.push((0..10).map(|n| (30, n)));
         assert_eq!(backlog.take(2).await, (vec![0, 1], 7));
-        backlog.push(30, 10);
+        backlog.push([(30, 10)]);
         assert_eq!(backlog.take(10).await, (vec![2, 10], 0));
     }
 

@@ -142,7 +142,9 @@ async fn subscribe(
             stream = context.broker.events() => stream,
         };
         let (why, hint) = match ended {
-            Ok(mut stream) => {
+            Ok(stream) => {
+                // What has come already is handed on in one go: each time somebody is woken for it.
+                let mut stream = stream.ready_chunks(ingest::BATCH);
                 backoff.reset();
                 down_since = None;
                 let now = context.clock.now();
@@ -150,19 +152,21 @@ async fn subscribe(
                 // Fails only when ingest has stopped, and then all stops.
                 let _ = updates.send(Update::Link(now, true)).await;
                 loop {
-                    let message = tokio::select! {
+                    let messages = tokio::select! {
                         () = context.stop.cancelled() => return,
-                        message = stream.next() => message,
+                        messages = stream.next() => messages,
                     };
-                    let Some(message) = message else { break };
-                    let bytes = message.data.len() + 96;
+                    let Some(messages) = messages else { break };
+                    let sized = messages.into_iter().map(|message| (message.data.len() + 96, message));
                     if !waits {
-                        backlog.push(bytes, message);
+                        backlog.push(sized);
                         continue;
                     }
-                    tokio::select! {
-                        () = context.stop.cancelled() => return,
-                        () = backlog.push_when_room(bytes, message) => {}
+                    for (bytes, message) in sized {
+                        tokio::select! {
+                            () = context.stop.cancelled() => return,
+                            () = backlog.push_when_room(bytes, message) => {}
+                        }
                     }
                 }
                 ("the connection ended".to_owned(), "")

@@ -29,8 +29,8 @@ use crate::broker::{Error, Result, TransportOptions};
 const CONNECTING: Duration = Duration::from_secs(3);
 /// Seconds between heartbeats. A connection on which nothing comes for twice as long is dead.
 const HEARTBEAT: u16 = 6;
-/// How long events may gather before they are read: half a frame of the screen.
-pub(super) const GATHER: Duration = Duration::from_millis(5);
+/// How long events that come one after the other may gather before they are read: less than a frame of the screen.
+pub(super) const GATHER: Duration = Duration::from_millis(20);
 /// Bytes of a frame. The library's buffers hold 32 of them.
 const FRAME: u32 = 32 << 10;
 

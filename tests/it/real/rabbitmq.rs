@@ -55,7 +55,8 @@ fn a_cluster_on_rabbitmq_is_watched_and_ruled_by_keys() {
     screen.wait("TYPE");
     screen.wait("parked");
     screen.wait("rabbitmq 3.");
-    screen.keys("G");
+    screen.keys("/parked\r");
+    screen.wait("─ parked ─");
     screen.wait("Not looked at yet.");
     let redelivered =
         || cluster.json(&["queue", "parked", "--peek", "1", "--json"])["waiting"][0]["redelivered"].clone();
