@@ -196,7 +196,7 @@ actions! {
     FieldCancel   Field   ["Esc"]                    Looks    "cancel"   "back to what it was"
     FieldOlder    Field   ["Up"]                     Looks    ""         "what was typed before"
     FieldNewer    Field   ["Down"]                   Looks    ""         "what was typed after that"
-    FieldComplete Field   ["Tab"]                    Looks    "complete" "complete, or the next candidate"
+    FieldComplete Field   ["Tab"]                    Looks    "complete" "complete, or the next candidate; at the end of the line the right arrow too"
 
     FormNext      Form    ["Tab" "Down"]             Looks    "complete, next" "complete what is typed, else the next field"
     FormPrevious  Form    ["BackTab" "Up"]           Looks    ""         "the field before"

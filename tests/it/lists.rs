@@ -56,7 +56,7 @@ fn a_moment_with_a_name_stands_between_the_tasks_it_came_between() {
     stage.keys("G");
     assert!(stage.text().contains("deploy: 3 workers started"), "the other way round: {}", stage.text());
     stage.keys("S");
-    stage.keys("/since:depl<Tab><Enter>");
+    stage.keys("/since:depl<Right><Enter>");
     let text = stage.text();
     assert!(text.contains("since:\"deploy: 3 workers started\""), "{text}");
 }

@@ -137,6 +137,10 @@ impl View for Prompt {
         if std::mem::take(&mut self.fresh) && key.character().is_some() {
             self.field = Field::default();
         }
+        // Not every link lets Tab through: at the end, the way to the right goes on into what is offered.
+        if key.name() == "Right" && self.field.is_at_end() {
+            return self.complete_on();
+        }
         if !self.field.type_key(key) {
             return Outcome::Ignored;
         }

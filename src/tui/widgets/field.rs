@@ -22,6 +22,11 @@ impl Field {
         self.input.value()
     }
 
+    /// Whether the cursor stands behind the last character.
+    pub fn is_at_end(&self) -> bool {
+        self.input.cursor() == self.input.value().chars().count()
+    }
+
     /// Takes an editing key; false if it is none.
     pub fn type_key(&mut self, key: &Key) -> bool {
         let request = match key.name() {
