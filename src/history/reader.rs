@@ -305,7 +305,8 @@ impl Reader {
         let plan = self.plan(query)?;
         let minute = |ticks: i64| ticks::stamp(ticks).micros().div_euclid(60_000_000);
         let from = if plan.from == i64::MIN { i64::MIN } else { minute(plan.from) };
-        let to = if plan.to == i64::MAX { minute(ticks::of(query.now)) + 1 } else { minute(plan.to) + 1 };
+        // A span that ends on the full minute has nothing of the minute that begins there.
+        let to = if plan.to == i64::MAX { minute(ticks::of(query.now)) } else { minute(plan.to - 1) } + 1;
         let select = format!(
             "SELECT m.at, w.body, {} FROM minute m JOIN word w ON w.id = m.name WHERE m.at >= ? AND m.at < ? ORDER BY m.at",
             minutes::COLUMNS
