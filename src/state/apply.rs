@@ -28,6 +28,7 @@ impl Model {
     pub(super) fn apply(&mut self, update: &Update) {
         match update {
             Update::Events(batch) => self.apply_events(batch, 0..batch.events.len()),
+            Update::Recalled(batch) => self.recall(batch),
             Update::Missed(at, n) => {
                 self.counters.missed += n;
                 self.last_missed = Some(*at);

@@ -19,6 +19,7 @@ mod model;
 pub mod outage;
 pub mod peek;
 pub mod queue;
+mod recall;
 mod results;
 pub mod series;
 pub mod stats;
@@ -52,6 +53,8 @@ pub type Version = u64;
 #[derive(Debug, Clone)]
 pub enum Update {
     Events(Arc<Batch>),
+    /// Events of tasks of long ago, from where they were written down. What memory knows already stays as it is.
+    Recalled(Arc<Batch>),
     /// Messages dropped because we could not keep up, at a time.
     Missed(Stamp, u64),
     /// Depths read from the broker, at a time.
