@@ -1,5 +1,6 @@
 //! How a person wants the screen.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use jiff::tz::TimeZone;
@@ -40,6 +41,8 @@ pub struct Options {
     pub config: Option<String>,
     /// Something to say at the start.
     pub notice: Option<String>,
+    /// The history file, where one is kept.
+    pub history: Option<PathBuf>,
 }
 
 /// A cluster that can be switched to.
@@ -102,6 +105,7 @@ impl Default for Options {
             clusters: Vec::new(),
             config: None,
             notice: None,
+            history: None,
         }
     }
 }
