@@ -21,6 +21,7 @@ pub struct Flags {
     pub broker_api: Option<String>,
     pub profile: Option<String>,
     pub config: Option<PathBuf>,
+    pub history: Option<PathBuf>,
     pub read_only: bool,
     pub max_tasks: Option<u64>,
     pub max_memory: Option<String>,
@@ -76,6 +77,8 @@ pub struct Settings {
     pub color: Option<String>,
     /// All profiles there are.
     pub clusters: Vec<Cluster>,
+    /// The history file, if there is to be one.
+    pub history: From<Option<PathBuf>>,
     pub read_only: From<bool>,
     pub max_tasks: From<u64>,
     /// Bytes.
@@ -229,6 +232,14 @@ impl Settings {
             color: ui::value(&values.color),
             clusters: clusters::of(&r.file),
             profile,
+            history: r.pick(
+                flags.history.clone().map(Some),
+                &["FLOWER_TUI_HISTORY"],
+                |text| Ok(Some(PathBuf::from(text))),
+                |_| None,
+                None,
+                None,
+            )?,
             read_only: r.pick(
                 only(flags.read_only),
                 &["FLOWER_TUI_READ_ONLY"],
@@ -290,6 +301,11 @@ impl Settings {
             ("broker", or_none(&self.broker.value), self.broker.source.to_string()),
             ("result_backend", self.results(), self.result_backend.source.to_string()),
             ("broker_api", or_none(&self.broker_api.value), self.broker_api.source.to_string()),
+            (
+                "history",
+                or_none(&self.history.value.as_ref().map(|p| p.display().to_string())),
+                self.history.source.to_string(),
+            ),
             ("read_only", self.read_only.value.to_string(), self.read_only.source.to_string()),
             ("max_tasks", self.max_tasks.value.to_string(), self.max_tasks.source.to_string()),
             ("max_memory", crate::human::bytes(self.max_memory.value), self.max_memory.source.to_string()),

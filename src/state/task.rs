@@ -108,6 +108,8 @@ pub(super) mod flag {
     pub const EXPIRED: u8 = 8;
     /// Revoked while it ran.
     pub const TERMINATED: u8 = 16;
+    /// First known from the history.
+    pub const RECALLED: u8 = 32;
 }
 
 /// What lists sort and filter by: 32 bytes a task.
@@ -378,6 +380,10 @@ impl<'m> Task<'m> {
     }
     pub fn is_terminated(&self) -> bool {
         self.hot.flags & flag::TERMINATED != 0
+    }
+    /// Whether the history told of it first, and not an event that came.
+    pub fn is_recalled(&self) -> bool {
+        self.hot.flags & flag::RECALLED != 0
     }
     /// What kind of failure it was, the last time it failed.
     pub fn group(&self) -> Option<GroupId> {
