@@ -105,8 +105,8 @@ impl Env {
             (None, _) => return Ok(None),
         };
         let mut options = self.settings.result_options.clone();
-        if options.use_ssl.is_none() {
-            options.use_ssl = self.settings.transport_options.use_ssl.clone();
+        if options.transport.use_ssl.is_none() {
+            options.transport.use_ssl = self.settings.transport_options.use_ssl.clone();
         }
         Ok(results::open(&url, &options)?)
     }

@@ -4,8 +4,8 @@ use serde_json::{Value, json};
 
 use super::env::Env;
 use super::gather::Gathered;
+use crate::celery::TaskId;
 use crate::celery::result::Stored;
-use crate::celery::{TaskId, json as python};
 use crate::human;
 use crate::ops::locate::Held;
 use crate::state::doc::TaskDoc;
@@ -39,8 +39,8 @@ pub fn fill(document: &mut Value, stored: &Stored) {
         ("name", text(&result.name)),
         ("worker", text(&result.worker)),
         ("queue", text(&result.queue)),
-        ("args", json!(result.args.as_ref().map(python::to_python_args))),
-        ("kwargs", json!(result.kwargs.as_ref().map(python::to_python))),
+        ("args", json!(result.args_text())),
+        ("kwargs", json!(result.kwargs_text())),
         ("result", json!(result.value())),
         ("exception", json!(result.exception())),
         ("traceback", text(&result.traceback)),
@@ -54,6 +54,9 @@ pub fn fill(document: &mut Value, stored: &Stored) {
     }
     document["group_id"] = text(&result.group_id);
     document["date_done"] = text(&result.date_done);
+    if let Some(unread) = &result.unread {
+        document["result_unread"] = json!({"bytes": unread.size, "why": unread.why});
+    }
 }
 
 /// Puts events and answers together.
@@ -84,9 +87,7 @@ pub fn judge(
         };
         evidence.push(match &stored {
             Ok(Some(Stored::Result(result))) => format!("the result backend says {}", result.status),
-            Ok(Some(Stored::Opaque { size, why })) => {
-                format!("the result backend holds {} for it that can't be read: {why}", human::bytes(*size as u64))
-            }
+            Ok(Some(Stored::Opaque(opaque))) => format!("the result backend has something for it: {opaque}"),
             Ok(None) => "the result backend knows nothing of it".into(),
             Err(why) => format!("the result backend was not asked: {why}"),
         });

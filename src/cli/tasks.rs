@@ -118,7 +118,8 @@ pub async fn one(env: &Env, args: TaskArgs) -> anyhow::Result<Exit> {
             out::line(&format!("  {line}"))?;
         }
         if let Some(Stored::Result(result)) = &found.stored {
-            let value = result.value().or_else(|| result.exception());
+            let unread = || result.unread.as_ref().map(ToString::to_string);
+            let value = result.value().or_else(|| result.exception()).or_else(unread);
             let rows = [("result", value), ("done", result.date_done.clone())];
             let rows: Vec<Vec<String>> = rows.into_iter().filter_map(|(k, v)| Some(vec![k.to_owned(), v?])).collect();
             out::table(&["", ""], &rows)?;
