@@ -8,6 +8,7 @@ use crate::celery::TaskId;
 use crate::celery::result::Stored;
 use crate::human;
 use crate::ops::locate::Held;
+use crate::results::ResultUrl;
 use crate::state::doc::TaskDoc;
 use crate::state::{State, Task};
 
@@ -25,7 +26,12 @@ pub struct Found {
 /// What the result backend has of a task, or why it can't be asked.
 pub async fn stored(id: &TaskId, env: &Env) -> Result<Option<Stored>, String> {
     let backend = env.url().and_then(|url| env.results(&url)).map_err(|e| e.to_string())?;
-    let Some(backend) = backend else { return Err("there is no result backend that could be asked".into()) };
+    let Some(backend) = backend else {
+        return Err(match &env.settings.result_backend.value {
+            Some(ResultUrl::Nothing(why)) => (*why).to_owned(),
+            _ => "there is no result backend that could be asked".into(),
+        });
+    };
     let found = backend.get(std::slice::from_ref(id)).await.map_err(|e| e.to_string())?;
     Ok(found.into_iter().next().map(|(_, stored)| stored))
 }

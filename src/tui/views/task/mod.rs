@@ -230,6 +230,7 @@ fn whole(task: &Task<'_>, cx: &Cx<'_>, width: usize) -> Vec<Item> {
         section(label, note, lines, &mut items);
     }
     stored::opaque(stored, &mut items);
+    stored::missing(cx.model.results_missing().filter(|_| stored.is_none()), width, &mut items);
     let bars = events::bars(task, cx, width);
     if bars.len() > 1 {
         section("runs", "", bars.into_iter().map(|line| Item::line(1, line)).collect(), &mut items);

@@ -55,6 +55,14 @@ pub fn opaque(stored: Option<&Stored>, items: &mut Vec<Item>) {
     }
 }
 
+/// A line for a result backend that does not answer.
+pub fn missing(why: Option<&str>, width: usize, items: &mut Vec<Item>) {
+    let Some(why) = why else { return };
+    items.push(Item::default());
+    let text = crate::clean!("The result backend can't be read: {why}.");
+    items.extend(literal::wrap(&text, width).into_iter().map(|line| Item::line(0, vec![(line, Role::Muted)])));
+}
+
 /// All the result backend has of a task that no event is left of.
 pub fn alone(stored: &Stored, width: usize, items: &mut Vec<Item>) {
     let Some(result) = stored.result() else { return opaque(Some(stored), items) };
