@@ -69,6 +69,7 @@ fn explain(path: &Path, error: &rusqlite::Error) -> Fault {
     match error.sqlite_error_code() {
         _ if text.contains("no such table") => Fault::NoTable,
         _ if text.contains("no such column") => Fault::NoColumn,
+        _ if path.is_dir() => Fault::Unreachable(format!("{} is a folder", path.display())),
         Some(ErrorCode::CannotOpen) => Fault::Unreachable(why_not_open(path)),
         Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
             Fault::Other("somebody is writing to it and does not let go".into())
@@ -86,7 +87,6 @@ fn why_not_open(path: &Path) -> String {
             format!("there is no file {}", whole.display())
         }
         Err(error) => format!("can't open {}: {}", whole.display(), crate::broker::wire::of_system(&error)),
-        Ok(_) if path.is_dir() => format!("{} is a folder", whole.display()),
         Ok(_) => format!(
             "SQLite can't open {}; may we write to its folder? A database in WAL mode needs that",
             whole.display()

@@ -2,10 +2,31 @@
 
 use std::process::Command;
 
+use flower_tui::celery::TaskId;
+use flower_tui::celery::result::TaskResult;
+use flower_tui::results::{self, Options, ResultUrl};
 use serde_json::{Value, json};
 
-use super::cluster::{Redis, flower, root, venv};
+use super::cluster::{Redis, flower, free_port, root, venv};
 use super::sql::Database;
+
+/// What is kept of some tasks.
+fn look(url: &str, ids: &[&str]) -> Result<Vec<Option<TaskResult>>, String> {
+    let url = ResultUrl::parse(url).map_err(|e| e.to_string())?;
+    let backend = results::open(&url, &Options::default()).map_err(|e| e.to_string())?.expect("something to read");
+    let ids: Vec<TaskId> = ids.iter().map(|id| TaskId::new(id)).collect();
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    let found = runtime.block_on(backend.get(&ids)).map_err(|e| e.to_string())?;
+    let of = |id| found.iter().find(|(known, _)| known == id).and_then(|(_, stored)| stored.result().cloned());
+    Ok(ids.iter().map(of).collect())
+}
+
+/// Why nothing can be read. No password stands in it.
+fn trouble(url: &str) -> String {
+    let why = look(url, &["good"]).expect_err(url);
+    assert!(!why.contains("hunter2"), "{why}");
+    why
+}
 
 /// A Redis without results, and what our binary is told besides.
 struct Reader {
@@ -18,27 +39,12 @@ impl Reader {
         Self { broker: Redis::start(&[]), home: tempfile::tempdir().expect("temp") }
     }
 
-    fn run(&self, results: &str, arguments: &[&str]) -> String {
+    fn run(&self, arguments: &[&str]) -> String {
         let output = flower(arguments, self.home.path())
-            .args(["-b", &self.broker.url(), "--for", "100ms", "--result-backend", results])
+            .args(["-b", &self.broker.url(), "--for", "100ms"])
             .output()
             .expect("runs");
-        let both = [output.stdout, output.stderr].concat();
-        String::from_utf8(both).expect("text")
-    }
-
-    fn task(&self, results: &str, id: &str) -> Value {
-        let said = self.run(results, &["task", id, "--json"]);
-        serde_json::from_str(&said).unwrap_or_else(|e| panic!("{e}: {said}"))
-    }
-
-    /// What is said of a result that could not be read. No password stands in it.
-    fn trouble(&self, results: &str) -> String {
-        let said = self.run(results, &["task", "good"]);
-        let line = said.lines().find_map(|l| l.trim().strip_prefix("the result backend was not asked: "));
-        let line = line.unwrap_or_else(|| panic!("{said}")).to_owned();
-        assert!(!said.contains("hunter2") && !line.contains("panicked"), "{said}");
-        line
+        String::from_utf8([output.stdout, output.stderr].concat()).expect("text")
     }
 }
 
@@ -53,48 +59,42 @@ fn write(settings: &Value, django: Option<&Value>) {
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
 }
 
-/// What every backend keeps of the two tasks.
-fn assert_plain(reader: &Reader, results: &str) -> [Value; 2] {
-    let (good, bad) = (reader.task(results, "good"), reader.task(results, "bad"));
-    assert_eq!(
-        (good["state"].as_str(), good["verdict"].as_str()),
-        (Some("SUCCESS"), Some("SUCCESS, by the result backend"))
-    );
-    assert_eq!(good["result"], "{'count': [2, None], 'what': 'Äpfel'}", "{good}");
-    assert!(good["date_done"].as_str().expect("a moment").starts_with("20"), "{good}");
-    assert_eq!(
-        (bad["state"].as_str(), bad["exception"].as_str()),
-        (Some("FAILURE"), Some(r#"ValueError("no luck", 3)"#))
-    );
-    assert!(bad["traceback"].as_str().expect("a traceback").contains("raise ValueError"), "{bad}");
-    let nothing = reader.task(results, "unknown");
-    assert_eq!((nothing["verdict"].as_str(), nothing["state"].is_null()), (Some("no trace"), true), "{nothing}");
-    [good, bad]
+/// What every backend keeps of the two tasks: this is the one that did well.
+fn assert_plain(url: &str) -> TaskResult {
+    let [Some(good), Some(bad), None] = &look(url, &["good", "bad", "unknown"]).expect(url)[..] else {
+        panic!("others than the two are known to {url}");
+    };
+    assert_eq!((good.status.as_str(), bad.status.as_str()), ("SUCCESS", "FAILURE"));
+    assert_eq!(good.value().as_deref(), Some("{'count': [2, None], 'what': 'Äpfel'}"));
+    assert!(good.date_done.as_deref().is_some_and(|at| at.starts_with("20") && at.contains('T')), "{good:?}");
+    assert_eq!(bad.exception().as_deref(), Some(r#"ValueError("no luck", 3)"#));
+    assert!(bad.traceback.as_deref().is_some_and(|text| text.contains("raise ValueError")), "{bad:?}");
+    good.clone()
 }
 
-/// What is kept besides with `result_extended`.
-fn assert_extended(good: &Value) {
+/// And what is kept besides with `result_extended`.
+fn assert_extended(url: &str) {
+    let good = assert_plain(url);
     assert_eq!(
-        (good["name"].as_str(), good["retries"].as_i64(), good["queue"].as_str()),
-        (Some("shop.good"), Some(0), Some("celery"))
+        (good.name.as_deref(), good.queue.as_deref(), good.retries),
+        (Some("shop.good"), Some("celery"), Some(0))
     );
-    assert_eq!((good["args"].as_str(), good["kwargs"].as_str()), (Some("(2,)"), Some("{'what': 'Äpfel'}")), "{good}");
-    assert!(good["worker"].as_str().expect("a worker").contains('@'), "{good}");
+    assert_eq!((good.args_text().as_deref(), good.kwargs_text().as_deref()), (Some("(2,)"), Some("{'what': 'Äpfel'}")));
+    assert!(good.worker.is_some());
 }
 
 #[test]
 fn results_in_sqlite_are_read() {
-    let reader = Reader::new();
-    let file = reader.home.path().join("r.db");
-    let url = format!("db+sqlite:///{}", file.display());
-    assert!(reader.trouble(&url).ends_with(&format!("there is no file {}", file.display())));
+    let folder = tempfile::tempdir().expect("temp");
+    let url = format!("db+sqlite:///{}", folder.path().join("r.db").display());
+    assert!(trouble(&url).contains("there is no file "));
     write(&json!({"result_backend": url}), None);
-    let [good, _] = assert_plain(&reader, &url);
-    assert!(good["name"].is_null() && good["args"].is_null(), "{good}");
+    let good = assert_plain(&url);
+    assert_eq!((good.name, good.args), (None, None));
 
-    let extended = format!("db+sqlite:///{}", reader.home.path().join("extended.db").display());
+    let extended = format!("db+sqlite:///{}", folder.path().join("extended.db").display());
     write(&json!({"result_backend": extended, "result_extended": true}), None);
-    assert_extended(&assert_plain(&reader, &extended)[0]);
+    assert_extended(&extended);
 }
 
 #[test]
@@ -102,43 +102,57 @@ fn a_pickled_result_is_named_and_the_rest_is_read() {
     let reader = Reader::new();
     let url = format!("db+sqlite:///{}", reader.home.path().join("r.db").display());
     write(&json!({"result_backend": url, "result_extended": true, "result_serializer": "pickle"}), None);
-    let good = reader.task(&url, "good");
+    let good: Value =
+        serde_json::from_str(&reader.run(&["--result-backend", &url, "task", "good", "--json"])).expect("JSON");
     assert_eq!((good["state"].as_str(), good["name"].as_str()), (Some("SUCCESS"), Some("shop.good")), "{good}");
     assert_eq!(good["result_unread"]["why"], "it is pickled", "{good}");
     assert!(good["result"].is_null() && good["result_unread"]["bytes"].as_u64() > Some(20), "{good}");
-    let bad = reader.task(&url, "bad");
-    assert!(bad["traceback"].as_str().expect("a traceback").contains("raise ValueError"), "{bad}");
-    let said = reader.run(&url, &["task", "good"]);
-    assert!(said.contains("SUCCESS, by the result backend") && said.contains("B, not read: it is pickled"), "{said}");
+    let said = reader.run(&["--result-backend", &url, "task", "bad"]);
+    assert!(said.contains("FAILURE, by the result backend") && said.contains("B, not read: it is pickled"), "{said}");
 }
 
 #[test]
 fn results_in_postgresql_are_read_over_tls_and_without() {
-    let (reader, database) = (Reader::new(), Database::postgres());
+    let database = Database::postgres();
     let url = format!("db+postgresql+psycopg://{}", database.place("joe:hunter2", "shop"));
-    assert!(reader.trouble(&url).contains("has no table celery_taskmeta"));
+    assert!(trouble(&url).contains("has no table celery_taskmeta"));
     write(&json!({"result_backend": url, "result_extended": true}), None);
     let ca = &database.pki.ca;
-    for query in [String::new(), "?sslmode=disable".into(), format!("?sslmode=verify-full&sslrootcert={ca}")] {
-        assert_extended(&assert_plain(&reader, &format!("{url}{query}"))[0]);
+    for query in ["", "?sslmode=disable", &format!("?sslmode=verify-full&sslrootcert={ca}")] {
+        assert_extended(&format!("{url}{query}"));
     }
-    let socket =
-        format!("db+postgresql://joe:hunter2@/shop?host={}&port={}", database.folder.path().display(), database.port);
-    assert_plain(&reader, &socket);
+    let folder = database.folder.path().display();
+    assert_extended(&format!("db+postgresql://joe:hunter2@/shop?host={folder}&port={}", database.port));
 
     let at = |login, name| format!("db+postgresql://{}", database.place(login, name));
-    assert!(reader.trouble(&at("joe:wrong", "shop")).contains("password authentication failed"));
-    assert!(reader.trouble(&at("joe", "shop")).contains("it wants a password, and the URL has none"));
-    assert!(reader.trouble(&at("joe:hunter2", "nowhere")).contains("there is no database of that name"));
-    assert!(reader.trouble(&format!("{url}?sslmode=verify-full")).starts_with("no TLS connection to "));
-    let elsewhere = url.replace("localhost", "127.0.0.1") + "?sslmode=verify-full&sslrootcert=" + ca;
-    assert!(reader.trouble(&elsewhere).contains("its certificate is for localhost, not for 127.0.0.1"));
+    assert!(trouble(&at("joe:wrong", "shop")).contains("password authentication failed"));
+    assert!(trouble(&at("joe", "shop")).contains("it wants a password, and the URL has none"));
+    assert!(trouble(&at("joe:hunter2", "nowhere")).contains("there is no database of that name"));
+    let by_address = url.replace("localhost", "127.0.0.1") + "?sslmode=verify-full&sslrootcert=" + ca;
+    assert!(trouble(&by_address).ends_with("its certificate is for localhost, not for 127.0.0.1"));
     database.psql("shop", "CREATE USER ann PASSWORD 'hunter2'");
-    assert!(
-        reader.trouble(&at("ann:hunter2", "shop")).contains("may not read the table celery_taskmeta; grant it SELECT")
-    );
+    let ann = at("ann:hunter2", "shop");
+    assert!(trouble(&ann).contains("may not read the table celery_taskmeta; grant it SELECT"));
     database.psql("shop", "GRANT SELECT ON celery_taskmeta TO ann");
-    assert_plain(&reader, &at("ann:hunter2", "shop"));
+    assert_extended(&ann);
+}
+
+#[tokio::test]
+async fn a_connection_that_broke_is_replaced_and_nothing_stays_set_on_it() {
+    let database = Database::postgres();
+    let (mut url, table) = ("db+postgresql://".to_owned(), "CREATE TABLE celery_taskmeta (task_id text, status text)");
+    url += &database.place("joe:hunter2", "shop");
+    database.psql("shop", table);
+    database.psql("shop", "INSERT INTO celery_taskmeta VALUES ('x', 'RETRY')");
+    let url = ResultUrl::parse(&url).expect("a URL");
+    let backend = results::open(&url, &Options::default()).expect("opens").expect("something to read");
+    let ours = "application_name = 'flower-tui'";
+    for _ in 0..2 {
+        assert_eq!(backend.get(&[TaskId::new("x")]).await.expect("read").len(), 1);
+        let idle = format!("SELECT 1 / count(*) FROM pg_stat_activity WHERE {ours} AND state = 'idle'");
+        database.psql("shop", &idle);
+        database.psql("shop", &format!("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE {ours}"));
+    }
 }
 
 #[test]
@@ -156,30 +170,27 @@ fn a_table_of_another_name_is_told_by_the_profile() {
          database_table_schemas = {{ task = \"app\", group = \"app\" }}\n"
     );
     std::fs::write(&config, profile).expect("written");
-    let output = flower(&["-c", config.to_str().expect("path"), "-P", "p", "task", "good"], reader.home.path())
-        .args(["-b", &reader.broker.url(), "--for", "100ms"])
-        .output()
-        .expect("runs");
-    let said = String::from_utf8_lossy(&output.stdout);
+    let said = reader.run(&["-c", config.to_str().expect("path"), "-P", "p", "task", "good"]);
     assert!(said.contains("SUCCESS, by the result backend"), "{said}");
 }
 
 #[test]
 fn results_in_mariadb_are_read_over_tls_and_without() {
-    let (reader, database) = (Reader::new(), Database::mariadb());
+    let database = Database::mariadb();
     let url = format!("db+mysql+pymysql://{}", database.place("joe:hunter2", "shop"));
-    assert!(reader.trouble(&url).contains("has no table celery_taskmeta"));
+    assert!(trouble(&url).contains("has no table celery_taskmeta"));
     write(&json!({"result_backend": url, "result_extended": true}), None);
     for query in ["", "?ssl_mode=REQUIRED", &format!("?ssl_ca={}", database.pki.ca)] {
-        assert_extended(&assert_plain(&reader, &format!("{url}{query}"))[0]);
+        assert_extended(&format!("{url}{query}"));
     }
     let socket = database.folder.path().join("socket");
-    assert_plain(&reader, &format!("db+mariadb://joe:hunter2@/shop?unix_socket={}", socket.display()));
+    assert_extended(&format!("db+mariadb://joe:hunter2@/shop?unix_socket={}", socket.display()));
 
     let at = |login, name| format!("db+mysql://{}", database.place(login, name));
-    assert!(reader.trouble(&at("joe:wrong", "shop")).contains("refused us: Access denied for user 'joe'"));
-    assert!(reader.trouble(&at("joe:hunter2", "nowhere")).contains("there is no database of that name"));
-    assert!(reader.trouble(&format!("{url}?ssl_verify_cert=true")).starts_with("no TLS connection to "));
+    assert!(trouble(&at("joe:wrong", "shop")).contains("refused us: Access denied for user 'joe'"));
+    assert!(trouble(&at("joe:hunter2", "nowhere")).contains("there is no database of that name"));
+    let by_address = url.replace("localhost", "127.0.0.1") + "?ssl_ca=" + &database.pki.ca;
+    assert!(trouble(&by_address).ends_with("its certificate is for localhost, not for 127.0.0.1"));
 }
 
 #[test]
@@ -194,25 +205,25 @@ fn djangos_results_are_read() {
     let in_file = format!("django-db+sqlite:///{}", file.display());
     let on_server = format!("django-db+postgresql://{}", database.place("joe:hunter2", "shop"));
     for url in [&in_file, &on_server] {
-        let [good, _] = assert_plain(&reader, url);
-        assert_eq!((good["name"].as_str(), good["args"].as_str()), (Some("shop.good"), Some("(2,)")), "{good}");
-        assert_eq!(good["kwargs"], "{'what': 'Äpfel'}", "{good}");
+        let good = assert_plain(url);
+        assert_eq!((good.name.as_deref(), good.args_text().as_deref()), (Some("shop.good"), Some("(2,)")));
+        assert_eq!(good.kwargs_text().as_deref(), Some("{'what': 'Äpfel'}"));
     }
-    assert!(reader.trouble("django-db").contains("name that as django-db+postgresql://user@host/name"));
-    assert!(reader.trouble(&in_file.replace("django-db+", "db+")).contains("has no table celery_taskmeta"));
+    assert!(trouble(&in_file.replace("django-db+", "db+")).contains("has no table celery_taskmeta"));
+    let said = reader.run(&["--result-backend", "django-db", "task", "good"]);
+    assert!(said.contains("not asked: it lies in Django's database; name that as django-db+postgresql://"), "{said}");
 }
 
 #[test]
 fn what_is_no_database_is_told_apart() {
-    let reader = Reader::new();
-    let port = super::cluster::free_port();
+    let (redis, port) = (Redis::start(&[]), free_port());
     for scheme in ["db+postgresql", "db+mysql"] {
-        let closed = reader.trouble(&format!("{scheme}://joe:hunter2@127.0.0.1:{port}/shop"));
+        let closed = trouble(&format!("{scheme}://joe:hunter2@127.0.0.1:{port}/shop"));
         assert!(closed.starts_with("can't reach ") && closed.ends_with("connection refused"), "{closed}");
-        let nowhere = reader.trouble(&format!("{scheme}://joe:hunter2@there.is.no.such.host.invalid/shop"));
+        let nowhere = trouble(&format!("{scheme}://joe:hunter2@there.is.no.such.host.invalid/shop"));
         assert!(nowhere.ends_with("there is no host of that name"), "{nowhere}");
-        // A Redis says nothing, or something else.
-        let foreign = reader.trouble(&format!("{scheme}://joe:hunter2@127.0.0.1:{}/shop", reader.broker.port));
-        assert!(foreign.contains("127.0.0.1"), "{foreign}");
+        // A Redis ends the connection, or waits for more.
+        let foreign = trouble(&format!("{scheme}://joe:hunter2@127.0.0.1:{}/shop", redis.port));
+        assert!(foreign.starts_with("can't reach "), "{foreign}");
     }
 }
