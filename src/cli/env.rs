@@ -30,8 +30,15 @@ pub struct Env {
 }
 
 /// Variables that say which cluster is meant: they hold until a person chooses another.
-const CLUSTER: [&str; 5] =
-    ["FLOWER_TUI_BROKER", "CELERY_BROKER_URL", "FLOWER_TUI_BROKER_API", "FLOWER_BROKER_API", "FLOWER_TUI_PROFILE"];
+const CLUSTER: [&str; 7] = [
+    "FLOWER_TUI_BROKER",
+    "CELERY_BROKER_URL",
+    "FLOWER_TUI_BROKER_API",
+    "FLOWER_BROKER_API",
+    "FLOWER_TUI_RESULT_BACKEND",
+    "CELERY_RESULT_BACKEND",
+    "FLOWER_TUI_PROFILE",
+];
 
 /// How long workers have to answer a command.
 const ANSWER: Duration = Duration::from_secs(3);

@@ -49,7 +49,7 @@ fn read(path: &Path, sql: &str, ids: &[String]) -> rusqlite::Result<Vec<Row>> {
     let connection = Connection::open_with_flags(path, flags)?;
     connection.busy_timeout(BUSY)?;
     let mut statement = connection.prepare(sql)?;
-    let names: Vec<String> = statement.column_names().into_iter().map(str::to_owned).collect();
+    let names: Vec<String> = statement.column_names().map(str::to_owned).collect();
     let rows = statement.query_map(rusqlite::params_from_iter(ids), |row| {
         let field = |(at, name): (usize, &String)| {
             let field = match row.get_ref(at)? {

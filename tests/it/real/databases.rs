@@ -156,6 +156,20 @@ async fn a_connection_that_broke_is_replaced_and_nothing_stays_set_on_it() {
 }
 
 #[test]
+fn a_query_that_takes_too_long_is_given_up_by_the_server() {
+    let (postgres, mariadb) = (Database::postgres(), Database::mariadb());
+    postgres.psql("shop", "CREATE VIEW celery_taskmeta AS SELECT 'good' AS task_id, pg_sleep(60)");
+    mariadb.mariadb("CREATE VIEW shop.celery_taskmeta AS SELECT 'good' AS task_id, sleep(60) AS s");
+    for (scheme, database) in [("postgresql", &postgres), ("mysql", &mariadb)] {
+        let begin = std::time::Instant::now();
+        let why = trouble(&format!("db+{scheme}://{}", database.place("joe:hunter2", "shop")));
+        assert!(why.contains("gave no answer within 5s"), "{why}");
+        // We ourselves would wait longer.
+        assert!(begin.elapsed().as_secs_f32() < 8.5, "{scheme}");
+    }
+}
+
+#[test]
 fn a_table_of_another_name_is_told_by_the_profile() {
     let (reader, database) = (Reader::new(), Database::postgres());
     let url = format!("db+postgresql+psycopg://{}", database.place("joe:hunter2", "shop"));

@@ -83,6 +83,15 @@ impl Database {
         assert_done(&run.expect("runs"));
     }
 
+    /// Runs SQL in MariaDB.
+    pub fn mariadb(&self, sql: &str) {
+        let run = Command::new("mariadb")
+            .args(["--no-defaults", "-u", "joe", "-phunter2", "-e", sql])
+            .arg(format!("--socket={}", self.folder.path().join("socket").display()))
+            .output();
+        assert_done(&run.expect("runs"));
+    }
+
     /// Where it can be reached by this user, in this database.
     pub fn place(&self, login: &str, database: &str) -> String {
         format!("{login}@localhost:{}/{database}", self.port)
