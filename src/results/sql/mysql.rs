@@ -64,7 +64,13 @@ impl Server for Mysql {
     type Connection = Conn;
 
     async fn connect(&self) -> Result<Conn, Fault> {
-        Conn::new(self.opts.clone()).await.map_err(|error| explain(&error))
+        Conn::new(self.opts.clone()).await.map_err(|error| match explain(&error) {
+            // MariaDB 10.11 does.
+            Fault::Refused(why) if self.opts.ssl_opts().is_none() => Fault::Refused(format!(
+                "{why} (one that wants TLS may say so, too: put ?ssl_mode=REQUIRED behind the URL)"
+            )),
+            fault => fault,
+        })
     }
 
     async fn ask(&self, connection: &mut Conn, table: &Table, ids: &[String]) -> Result<Vec<Row>, Fault> {

@@ -158,8 +158,8 @@ async fn a_connection_that_broke_is_replaced_and_nothing_stays_set_on_it() {
 #[test]
 fn a_query_that_takes_too_long_is_given_up_by_the_server() {
     let (postgres, mariadb) = (Database::postgres(), Database::mariadb());
-    postgres.psql("shop", "CREATE VIEW celery_taskmeta AS SELECT 'good' AS task_id, pg_sleep(60)");
-    mariadb.mariadb("CREATE VIEW shop.celery_taskmeta AS SELECT 'good' AS task_id, sleep(60) AS s");
+    postgres.psql("shop", "CREATE VIEW celery_taskmeta AS SELECT 'good' AS task_id, pg_sleep(60)::text");
+    mariadb.mysql("CREATE VIEW shop.celery_taskmeta AS SELECT 'good' AS task_id, sleep(60) AS s");
     for (scheme, database) in [("postgresql", &postgres), ("mysql", &mariadb)] {
         let begin = std::time::Instant::now();
         let why = trouble(&format!("db+{scheme}://{}", database.place("joe:hunter2", "shop")));
@@ -203,6 +203,10 @@ fn results_in_mariadb_are_read_over_tls_and_without() {
     let at = |login, name| format!("db+mysql://{}", database.place(login, name));
     assert!(trouble(&at("joe:wrong", "shop")).contains("refused us: Access denied for user 'joe'"));
     assert!(trouble(&at("joe:hunter2", "nowhere")).contains("there is no database of that name"));
+    database.mysql("SET GLOBAL require_secure_transport = ON");
+    let plain = trouble(&url);
+    assert!(plain.contains("put ?ssl_mode=REQUIRED behind the URL"), "{plain}");
+    assert_extended(&format!("{url}?ssl_mode=REQUIRED"));
     let by_address = url.replace("localhost", "127.0.0.1") + "?ssl_ca=" + &database.pki.ca;
     assert!(trouble(&by_address).ends_with("its certificate is for localhost, not for 127.0.0.1"));
 }

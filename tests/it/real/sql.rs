@@ -84,7 +84,7 @@ impl Database {
     }
 
     /// Runs SQL in MariaDB.
-    pub fn mariadb(&self, sql: &str) {
+    pub fn mysql(&self, sql: &str) {
         let run = Command::new("mariadb")
             .args(["--no-defaults", "-u", "joe", "-phunter2", "-e", sql])
             .arg(format!("--socket={}", self.folder.path().join("socket").display()))
