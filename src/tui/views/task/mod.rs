@@ -130,8 +130,9 @@ impl View for TaskScreen {
                 self.title = vec![(clean(&self.id.to_string()), Role::Faint)];
                 let gone = "This task had to make room in memory: only its id is left.";
                 let mut items = vec![Item::line(0, vec![(Clean::own(gone), Role::Muted)])];
-                if let Some(stored) = cx.model.result(&self.id) {
-                    stored::alone(stored, width, &mut items);
+                match cx.model.result(&self.id) {
+                    Some(stored) => stored::alone(stored, width, &mut items),
+                    None => stored::missing(cx.model.results_missing(), width, &mut items),
                 }
                 items
             }
