@@ -21,7 +21,7 @@ use tokio_rustls::client::TlsStream;
 
 use super::{Error, Result};
 
-pub use words::explain;
+pub use words::{explain, other_names};
 
 /// What `broker_use_ssl` says. Redis' names begin with `ssl_`, RabbitMQ's don't; both are taken.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]

@@ -130,6 +130,7 @@ fn results_in_postgresql_are_read_over_tls_and_without() {
     assert!(trouble(&at("joe:hunter2", "nowhere")).contains("there is no database of that name"));
     let by_address = url.replace("localhost", "127.0.0.1") + "?sslmode=verify-full&sslrootcert=" + ca;
     assert!(trouble(&by_address).ends_with("its certificate is for localhost, not for 127.0.0.1"));
+    assert_extended(&by_address.replace("verify-full", "verify-ca"));
     database.psql("shop", "CREATE USER ann PASSWORD 'hunter2'");
     let ann = at("ann:hunter2", "shop");
     assert!(trouble(&ann).contains("may not read the table celery_taskmeta; grant it SELECT"));
@@ -209,6 +210,8 @@ fn results_in_mariadb_are_read_over_tls_and_without() {
     assert_extended(&format!("{url}?ssl_mode=REQUIRED"));
     let by_address = url.replace("localhost", "127.0.0.1") + "?ssl_ca=" + &database.pki.ca;
     assert!(trouble(&by_address).ends_with("its certificate is for localhost, not for 127.0.0.1"));
+    assert_extended(&format!("{by_address}&ssl_check_hostname=false"));
+    assert!(trouble(&format!("{url}?ssl_mode=VERIFY_CA")).starts_with("no TLS connection to "), "no CA that is known");
 }
 
 #[test]
