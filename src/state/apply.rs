@@ -102,11 +102,15 @@ impl Model {
                 Event::Other => {}
             }
         }
+        self.sweep_when_full();
+        self.version += 1;
+    }
+
+    pub(super) fn sweep_when_full(&mut self) {
         if self.names.live() > self.sweep_at {
             self.sweep();
             self.sweep_at = SWEEP_AT.max(self.names.live() * 2);
         }
-        self.version += 1;
     }
 
     fn worker_mut(&mut self, name: Sym, now: Stamp) -> &mut Worker {
@@ -222,7 +226,7 @@ impl Model {
         self.journal.push(slot);
     }
 
-    fn task_event(&mut self, batch: &Batch, event: &TaskEvent) {
+    pub(super) fn task_event(&mut self, batch: &Batch, event: &TaskEvent) {
         self.counters.task_events += 1;
         self.first_event.get_or_insert(event.received);
         self.now = self.now.max(event.received);
@@ -258,7 +262,9 @@ impl Model {
         }
         self.tasks.account(before, text_size(&self.tasks.cold[i]));
         self.tasks.classify(slot);
-        self.measure(event, i, old, new, late);
+        if self.figures {
+            self.measure(event, i, old, new, late);
+        }
         self.hand_over(holder, self.holder(i));
         self.journal.push(slot);
         while let Some(evicted) = self.tasks.evict_one(self.limits.tasks, self.limits.bytes) {
@@ -292,6 +298,9 @@ impl Model {
         let Some(hostname) = batch.text(event.hostname) else { return };
         let name = self.names.intern(hostname);
         self.tasks.hot[i].worker = Some(name);
+        if self.recalling {
+            return;
+        }
         let worker = self.worker_mut(name, event.received);
         worker.last_seen = worker.last_seen.max(event.received);
         worker.untold = 0;

@@ -7,6 +7,7 @@ mod apply;
 mod canvases;
 pub mod doc;
 pub mod failure;
+pub mod follow;
 pub mod inspected;
 pub mod intern;
 mod journal;

@@ -350,8 +350,12 @@ impl<'m> Task<'m> {
             units => Some(f64::from(units) / 1e5),
         }
     }
+    /// Whether it is the first task of its workflow.
+    pub fn is_own_root(&self) -> bool {
+        self.hot.flags & flag::ROOT_SELF != 0
+    }
     pub fn root(&self) -> Option<TaskId> {
-        if self.hot.flags & flag::ROOT_SELF != 0 {
+        if self.is_own_root() {
             return Some(self.cold.id.clone());
         }
         self.rare()?.root.clone()

@@ -14,7 +14,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("sim", &["broker", "celery"]),
     ("state", &["celery", "filter"]),
     ("export", &["celery", "filter", "state"]),
-    ("history", &[]),
+    ("history", &["celery", "filter", "state"]),
     ("ops", &["broker", "celery", "history", "state"]),
     ("results", &["broker", "celery"]),
     ("feed", &["broker", "celery", "results", "state"]),
