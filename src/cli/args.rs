@@ -25,7 +25,7 @@ pub struct Global {
     /// Broker URL: redis://:password@host:6379/0, rediss:// for TLS, sentinel://h1;sentinel://h2, unix:///path; amqp://user:password@host:5672/vhost, amqps:// [env: FLOWER_TUI_BROKER, CELERY_BROKER_URL]
     #[arg(short, long, global = true, value_name = "URL")]
     pub broker: Option<String>,
-    /// Where results are, as Celery's result_backend says it; else the broker's Redis is looked into
+    /// Where results are, as Celery's result_backend says it: redis://…, db+sqlite:///path, db+postgresql://user:password@host/name, db+mysql://…, django-db+postgresql://…; else the broker's Redis is looked into [env: FLOWER_TUI_RESULT_BACKEND, CELERY_RESULT_BACKEND]
     #[arg(long, global = true, value_name = "URL")]
     pub result_backend: Option<String>,
     /// Read the broker URL from a file, or from standard input (-)

@@ -34,11 +34,13 @@ pub struct Env {
 }
 
 /// Variables that say which cluster is meant: they hold until a person chooses another.
-const CLUSTER: [&str; 6] = [
+const CLUSTER: [&str; 8] = [
     "FLOWER_TUI_BROKER",
     "CELERY_BROKER_URL",
     "FLOWER_TUI_BROKER_API",
     "FLOWER_BROKER_API",
+    "FLOWER_TUI_RESULT_BACKEND",
+    "CELERY_RESULT_BACKEND",
     "FLOWER_TUI_PROFILE",
     "FLOWER_TUI_HISTORY",
 ];
@@ -122,8 +124,8 @@ impl Env {
             (None, _) => return Ok(None),
         };
         let mut options = self.settings.result_options.clone();
-        if options.use_ssl.is_none() {
-            options.use_ssl = self.settings.transport_options.use_ssl.clone();
+        if options.transport.use_ssl.is_none() {
+            options.transport.use_ssl = self.settings.transport_options.use_ssl.clone();
         }
         Ok(results::open(&url, &options)?)
     }

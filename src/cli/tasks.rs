@@ -19,6 +19,7 @@ use crate::ops::retry::Retry;
 use crate::ops::{self, Command, Receipt};
 use crate::state::doc::TaskDoc;
 use crate::state::{Model, Sort, Store, Update, no_state};
+use crate::text::clean;
 
 /// How long workers have to say whether they hold a task.
 const ASK: Duration = Duration::from_secs(1);
@@ -81,7 +82,7 @@ pub async fn list(env: &Env, args: TasksArgs) -> anyhow::Result<Exit> {
     }
     // A state of the application's own may be called anything: only where nothing was found it was a slip.
     if let Some(word) = no_state(&filter).filter(|_| docs.is_empty()) {
-        out::error(&format!("flower-tui: no state begins with {}", crate::text::clean(&word)));
+        out::error(&format!("flower-tui: no state begins with {}", clean(&word)));
     }
     print(args.format, &docs)?;
     Ok(Exit::Done)
@@ -161,12 +162,13 @@ pub async fn one(env: &Env, args: TaskArgs) -> anyhow::Result<Exit> {
         document["events"] = json!(recalled.unwrap_or(found.events));
         out::json(&document)?;
     } else {
-        out::line(&format!("{id}  {}", found.verdict))?;
+        out::line(clean(&format!("{id}  {}", found.verdict)).as_str())?;
         for line in &found.evidence {
-            out::line(&format!("  {line}"))?;
+            out::line(clean(&format!("  {line}")).as_str())?;
         }
         if let Some(Stored::Result(result)) = &found.stored {
-            let value = result.value().or_else(|| result.exception());
+            let unread = || result.unread.as_ref().map(ToString::to_string);
+            let value = result.value().or_else(|| result.exception()).or_else(unread);
             let rows = [("result", value), ("done", result.date_done.clone())];
             let rows: Vec<Vec<String>> = rows.into_iter().filter_map(|(k, v)| Some(vec![k.to_owned(), v?])).collect();
             out::table(&["", ""], &rows)?;
@@ -196,11 +198,11 @@ pub fn print_receipt(receipt: &Receipt, as_json: bool) -> anyhow::Result<Exit> {
         let rows: Vec<Vec<String>> =
             receipt.replies.iter().map(|(who, value)| vec![who.clone(), Receipt::reply_text(value)]).collect();
         for row in &rows {
-            out::line(&format!("{}: {}", crate::text::clean(&row[0]), crate::text::clean(&row[1])))?;
+            out::line(&format!("{}: {}", clean(&row[0]), clean(&row[1])))?;
         }
     }
     if let Some(why) = receipt.outcome.why() {
-        let why = crate::text::clean(&why);
+        let why = clean(&why);
         out::error(&format!("flower-tui: {} {}: {why}", receipt.verb, receipt.outcome.word()));
     }
     Ok(Exit::of(receipt))
@@ -210,7 +212,7 @@ pub async fn revoke(env: &Env, args: RevokeArgs) -> anyhow::Result<Exit> {
     let terminate = match args.terminate {
         true => Some(Signal::parse(&args.signal).ok_or_else(|| {
             let known = Signal::ALL.map(Signal::name).join(", ");
-            usage(format!("there is no signal {}: take one of {known}", crate::text::clean(&args.signal)))
+            usage(format!("there is no signal {}: take one of {known}", clean(&args.signal)))
         })?),
         false => None,
     };
@@ -238,7 +240,7 @@ pub async fn retry(env: &Env, args: RetryArgs) -> anyhow::Result<Exit> {
         }
     }
     for line in &refused {
-        out::error(&format!("flower-tui: {}", crate::text::clean(line)));
+        out::error(&format!("flower-tui: {}", clean(line)));
     }
     if tasks.is_empty() {
         return Err(not_so("nothing was sent"));
@@ -246,7 +248,7 @@ pub async fn retry(env: &Env, args: RetryArgs) -> anyhow::Result<Exit> {
     if args.dry_run {
         for task in &tasks {
             for line in task.lines() {
-                out::line(crate::text::clean(&line).as_str())?;
+                out::line(clean(&line).as_str())?;
             }
         }
         return Ok(if refused.is_empty() { Exit::Done } else { Exit::NotSo });

@@ -10,7 +10,7 @@ use super::ui::{self, Ui};
 use crate::broker::tls::SslOptions;
 use crate::broker::url::ApiUrl;
 use crate::broker::{BrokerUrl, TransportOptions};
-use crate::results::ResultUrl;
+use crate::results::{self, ResultUrl, TableName};
 
 /// What the command line said. `None` is nothing.
 #[derive(Debug, Clone, Default)]
@@ -71,7 +71,7 @@ pub struct Settings {
     pub transport_options: TransportOptions,
     /// `None` where nothing was said: then results are looked for in the broker, if that is a Redis.
     pub result_backend: From<Option<ResultUrl>>,
-    pub result_options: TransportOptions,
+    pub result_options: results::Options,
     pub profile: From<Option<String>>,
     /// The profile's colour; red marks a cluster where mistakes hurt.
     pub color: Option<String>,
@@ -227,7 +227,13 @@ impl Settings {
                 result_of_profile(r)?,
                 None,
             )?,
-            result_options: values.result_backend_transport_options.clone().unwrap_or_default(),
+            result_options: results::Options {
+                transport: values.result_backend_transport_options.clone().unwrap_or_default(),
+                table: TableName {
+                    schema: values.database_table_schemas.task.clone(),
+                    name: values.database_table_names.task.clone(),
+                },
+            },
             broker_api,
             color: ui::value(&values.color),
             clusters: clusters::of(&r.file),
