@@ -12,6 +12,7 @@ mod http;
 mod management;
 mod post;
 mod table;
+mod tap;
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -21,7 +22,7 @@ use async_trait::async_trait;
 use lapin::ExchangeKind;
 use lapin::options::ExchangeDeclareOptions;
 use lapin::types::FieldTable;
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, mpsc};
 
 use super::rights::Rights;
 use super::url::{AmqpUrl, ApiUrl};
@@ -30,7 +31,7 @@ use crate::celery::message::Outgoing;
 use crate::celery::pidbox::{Reply, Request};
 use crate::celery::queue::{Delivered, Depth, Waiting};
 use depths::Asker;
-use dial::{Dialer, GATHER, Link};
+use dial::{Dialer, Link};
 use http::Http;
 use management::Management;
 use post::Post;
@@ -83,7 +84,7 @@ impl AmqpBroker {
             return Ok(post.clone());
         }
         *slot = None;
-        let opened = Post::open(self.dialer.connect("control", Duration::ZERO).await?).await;
+        let opened = Post::open(self.dialer.connect("control").await?).await;
         self.rights.note(Right::Replies, &opened);
         Ok(slot.insert(Arc::new(opened?)).clone())
     }
@@ -92,7 +93,7 @@ impl AmqpBroker {
     async fn ask<T>(&self, what: impl AsyncFnOnce(&mut Asker) -> Result<T>) -> Result<T> {
         let mut slot = self.asker.lock().await;
         if slot.as_ref().is_none_or(|asker| !asker.stands()) {
-            *slot = Some(Asker::new(self.dialer.connect("queues", Duration::ZERO).await?));
+            *slot = Some(Asker::new(self.dialer.connect("queues").await?));
         }
         let Some(asker) = slot.as_mut() else { return Err(Error::Unable { what: "not connected".into() }) };
         let answer = what(asker).await;
@@ -121,10 +122,13 @@ impl Broker for AmqpBroker {
     }
 
     async fn events(&self) -> Result<EventStream> {
-        let subscribed = events::subscribe(self.dialer.connect("events", GATHER).await?).await;
+        let (deliveries, taken) = mpsc::channel(tap::BATCHES);
+        let link = self.dialer.connect_tapped("events", Some(&deliveries)).await?;
+        drop(deliveries);
+        let subscribed = events::subscribe(link, taken).await;
         self.rights.note(Right::Events, &subscribed);
         match subscribed {
-            Err(Error::Denied { .. }) => Ok(events::silence(self.dialer.connect("events", GATHER).await?)),
+            Err(Error::Denied { .. }) => Ok(events::silence(self.dialer.connect("events").await?)),
             other => other,
         }
     }
@@ -206,8 +210,4 @@ async fn declare(link: &Link, exchange: &Exchange) {
         Ok(Err(error)) => tracing::debug!("exchange {} was not declared: {error}", exchange.name),
         Err(_) => tracing::debug!("exchange {} was not declared in time", exchange.name),
     }
-}
-
-fn is_json(content_type: &str) -> bool {
-    content_type == "application/json"
 }
