@@ -9,6 +9,7 @@ mod dial;
 mod events;
 mod fault;
 mod http;
+mod losses;
 mod management;
 mod post;
 mod table;
@@ -16,6 +17,7 @@ mod tap;
 
 use std::ops::Range;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -32,9 +34,11 @@ use crate::celery::pidbox::{Reply, Request};
 use crate::celery::queue::{Delivered, Depth, Waiting};
 use depths::Asker;
 use dial::{Dialer, Link};
+use events::Taken;
 use http::Http;
 use management::Management;
 use post::Post;
+use tap::Deliveries;
 
 /// How long an answer may take.
 const ANSWER: Duration = Duration::from_secs(5);
@@ -50,6 +54,8 @@ pub struct AmqpBroker {
     asker: Mutex<Option<Asker>>,
     post: Mutex<Option<Arc<Post>>>,
     rights: Rights,
+    /// Events that our queue has dropped, and that were not told yet.
+    lost: Arc<AtomicU64>,
 }
 
 impl AmqpBroker {
@@ -69,6 +75,7 @@ impl AmqpBroker {
             asker: Mutex::new(None),
             post: Mutex::new(None),
             rights: Rights::default(),
+            lost: Arc::default(),
         })
     }
 
@@ -122,15 +129,20 @@ impl Broker for AmqpBroker {
     }
 
     async fn events(&self) -> Result<EventStream> {
-        let (deliveries, taken) = mpsc::channel(tap::BATCHES);
-        let link = self.dialer.connect_tapped("events", Some(&deliveries)).await?;
-        drop(deliveries);
+        let (out, messages) = mpsc::channel(tap::BATCHES);
+        let count = Arc::<AtomicU64>::default();
+        let taken = Taken { messages, count: count.clone(), lost: self.lost.clone() };
+        let link = self.dialer.connect_tapped("events", Some(Deliveries { out, count })).await?;
         let subscribed = events::subscribe(link, taken).await;
         self.rights.note(Right::Events, &subscribed);
         match subscribed {
             Err(Error::Denied { .. }) => Ok(events::silence(self.dialer.connect("events").await?)),
             other => other,
         }
+    }
+
+    fn missed(&self) -> u64 {
+        self.lost.swap(0, Ordering::Relaxed)
     }
 
     async fn control(&self, request: &Request, expected: &[String], wait: Duration) -> Result<Vec<Reply>> {

@@ -68,12 +68,12 @@ impl Dialer {
     }
 
     /// The same; deliveries on it go to `tap`.
-    pub async fn connect_tapped(&self, purpose: &str, tap: Option<&Deliveries>) -> Result<Link> {
+    pub async fn connect_tapped(&self, purpose: &str, tap: Option<Deliveries>) -> Result<Link> {
         let mut first = None;
         for _ in 0..self.servers.len() {
             let at = self.at.load(Ordering::Relaxed);
             let (server, tls) = &self.servers[at % self.servers.len()];
-            match self.connect_to(server, tls.as_ref(), purpose, tap).await {
+            match self.connect_to(server, tls.as_ref(), purpose, tap.clone()).await {
                 Ok(link) => return Ok(link),
                 Err(error) => {
                     first.get_or_insert(error);
@@ -90,7 +90,7 @@ impl Dialer {
         server: &AmqpServer,
         tls: Option<&Tls>,
         purpose: &str,
-        tap: Option<&Deliveries>,
+        tap: Option<Deliveries>,
     ) -> Result<Link> {
         let url = || self.url.clone();
         let late = |_| Error::Unreachable { url: url(), why: "no answer in time".into() };
@@ -102,7 +102,7 @@ impl Dialer {
         })?;
         let cut = CancellationToken::new();
         let cutting = Box::pin(cut.clone().cancelled_owned());
-        let stream = Wire { stream, cut: cutting, tap: tap.cloned().map(Tap::new) };
+        let stream = Wire { stream, cut: cutting, tap: tap.map(Tap::new) };
         // What the library began without us ends too when we don't wait for it.
         let guard = cut.drop_guard();
         let connection = tokio::time::timeout(self.connect, shake_hands(server, stream, purpose)).await;

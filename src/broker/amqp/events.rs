@@ -2,16 +2,19 @@
 //! `celery/events/receiver.py`). It ends with our connection, and is bounded: however slow we are, or however long gone,
 //! nothing of ours piles up on the broker.
 
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use futures_util::{StreamExt, stream};
 use lapin::options::{BasicConsumeOptions, QueueBindOptions, QueueDeclareOptions};
 use lapin::types::{AMQPValue, FieldTable};
-use lapin::{Channel, Consumer, ExchangeKind};
+use lapin::{Consumer, ExchangeKind};
 use tokio::sync::mpsc;
+use tokio_util::task::AbortOnDropHandle;
 
 use super::dial::Link;
-use super::{Exchange, declare};
+use super::{Exchange, declare, losses};
 use crate::broker::{EventStream, RawMessage, Result};
 use crate::celery::TaskId;
 
@@ -25,9 +28,18 @@ const TTL: i32 = 5_000;
 const LENGTH: i32 = 100_000;
 const BYTES: i32 = 64 << 20;
 
-/// Subscribes. The stream has the connection with it, and ends when that does; what is delivered there is `taken` from it
-/// before the library could.
-pub(super) async fn subscribe(link: Link, taken: mpsc::Receiver<Vec<RawMessage>>) -> Result<EventStream> {
+/// What is delivered on a connection.
+pub(super) struct Taken {
+    /// Comes here, before the library has seen it.
+    pub messages: mpsc::Receiver<Vec<RawMessage>>,
+    /// How many there were.
+    pub count: Arc<AtomicU64>,
+    /// How many there would have been besides, had we been faster.
+    pub lost: Arc<AtomicU64>,
+}
+
+/// Subscribes. The stream has the connection with it, and ends when that does.
+pub(super) async fn subscribe(link: Link, taken: Taken) -> Result<EventStream> {
     declare(&link, &EVENTS).await;
     let channel = link.channel().await?;
     let queue = format!("celeryev.{}", TaskId::random());
@@ -51,7 +63,10 @@ pub(super) async fn subscribe(link: Link, taken: mpsc::Receiver<Vec<RawMessage>>
     };
     let begun = tokio::time::timeout(super::ANSWER, begin).await;
     let consumer = link.answered("declare a queue for events", begun)?;
-    let subscription = Subscription { taken, consumer, _channel: channel, _link: link };
+    let ttl = Duration::from_millis(TTL.unsigned_abs().into());
+    let losses = losses::watch(channel, queue, ttl, taken.count, taken.lost);
+    let _losses = AbortOnDropHandle::new(tokio::spawn(losses));
+    let subscription = Subscription { taken: taken.messages, consumer, _losses, _link: link };
     let batches =
         stream::unfold(subscription, async |mut subscription| Some((subscription.next().await?, subscription)));
     Ok(batches.flat_map(stream::iter).boxed())
@@ -61,7 +76,7 @@ pub(super) async fn subscribe(link: Link, taken: mpsc::Receiver<Vec<RawMessage>>
 struct Subscription {
     taken: mpsc::Receiver<Vec<RawMessage>>,
     consumer: Consumer,
-    _channel: Channel,
+    _losses: AbortOnDropHandle<()>,
     _link: Link,
 }
 

@@ -7,6 +7,8 @@
 use std::borrow::Cow;
 use std::io;
 use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -31,8 +33,14 @@ const TURN: usize = 1 << 20;
 /// stays with the broker.
 pub(super) const BATCHES: usize = 64;
 
-/// Where deliveries go, as many together as have come.
-pub(super) type Deliveries = mpsc::Sender<Vec<RawMessage>>;
+/// Where deliveries go.
+#[derive(Clone)]
+pub(super) struct Deliveries {
+    /// As many together as have come.
+    pub out: mpsc::Sender<Vec<RawMessage>>,
+    /// How many there were so far.
+    pub count: Arc<AtomicU64>,
+}
 
 const METHOD: u8 = 1;
 const HEADER: u8 = 2;
@@ -53,7 +61,7 @@ pub(super) struct Tap {
     passed: Vec<u8>,
     delivery: Option<Delivery>,
     batch: Vec<RawMessage>,
-    out: Deliveries,
+    deliveries: Deliveries,
     clock: Clock,
     /// Ends the pause, while there is one.
     until: Pin<Box<Sleep>>,
@@ -72,14 +80,14 @@ struct Delivery {
 }
 
 impl Tap {
-    pub fn new(out: Deliveries) -> Self {
+    pub fn new(deliveries: Deliveries) -> Self {
         Self {
             buffer: vec![0; BUFFER].into(),
             filled: 0,
             passed: Vec::new(),
             delivery: None,
             batch: Vec::new(),
-            out,
+            deliveries,
             clock: Clock::system(),
             until: Box::pin(tokio::time::sleep(Duration::ZERO)),
             pausing: false,
@@ -146,7 +154,7 @@ impl Tap {
     /// Gives what was taken to whoever reads it, if there is room.
     fn hand_over(&mut self) -> bool {
         if !self.batch.is_empty()
-            && let Err(TrySendError::Full(batch)) = self.out.try_send(std::mem::take(&mut self.batch))
+            && let Err(TrySendError::Full(batch)) = self.deliveries.out.try_send(std::mem::take(&mut self.batch))
         {
             self.batch = batch;
             return false;
@@ -176,6 +184,7 @@ impl Tap {
             }
             at += size + 8;
             if let Some(delivery) = self.delivery.take_if(|delivery| delivery.is_whole()) {
+                self.deliveries.count.fetch_add(1, Ordering::Relaxed);
                 self.batch.extend(delivery.message(&self.clock));
             }
         }
@@ -331,7 +340,8 @@ mod tests {
     async fn sorted(bytes: &[u8], step: usize) -> (Vec<RawMessage>, Vec<u8>) {
         let (out, mut taken) = mpsc::channel(BATCHES);
         let (mut seen, mut messages) = (Vec::new(), Vec::new());
-        Tapped(Tap::new(out), Steps(bytes.to_vec(), step)).read_to_end(&mut seen).await.expect("read");
+        let deliveries = Deliveries { out, count: Arc::default() };
+        Tapped(Tap::new(deliveries), Steps(bytes.to_vec(), step)).read_to_end(&mut seen).await.expect("read");
         while let Ok(batch) = taken.try_recv() {
             messages.extend(batch);
         }
