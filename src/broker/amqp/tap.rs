@@ -17,7 +17,6 @@ use lapin::types::AMQPValue;
 use tokio::io::{AsyncRead, ReadBuf};
 use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::TrySendError;
-use tokio::time::Sleep;
 
 use crate::broker::RawMessage;
 use crate::celery::envelope::Coding;
@@ -63,8 +62,7 @@ pub(super) struct Tap {
     batch: Vec<RawMessage>,
     deliveries: Deliveries,
     clock: Clock,
-    /// Ends the pause, while there is one.
-    until: Pin<Box<Sleep>>,
+    /// Whether something has just been taken.
     pausing: bool,
     /// What came is no AMQP, and the library's affair.
     strange: bool,
@@ -89,7 +87,6 @@ impl Tap {
             batch: Vec::new(),
             deliveries,
             clock: Clock::system(),
-            until: Box::pin(tokio::time::sleep(Duration::ZERO)),
             pausing: false,
             strange: false,
         }
@@ -113,9 +110,9 @@ impl Tap {
 
     /// Reads until there is something to pass on. That there is nothing then is the end.
     fn poll_fill<S: AsyncRead + Unpin>(&mut self, stream: &mut S, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        if self.pausing {
-            ready!(self.until.as_mut().poll(cx));
-            self.pausing = false;
+        if std::mem::take(&mut self.pausing) {
+            // The library reads each connection in a thread of its own, which would only wait otherwise.
+            std::thread::sleep(GATHER);
         }
         let mut read = 0;
         while self.hand_over() && read < TURN {
@@ -138,17 +135,9 @@ impl Tap {
         if self.passed.is_empty() {
             // What was taken shows that the broker lives, as its heartbeats do while it has nothing to send.
             self.passed.extend(HEARTBEAT);
-            if read < TURN {
-                self.pause();
-            }
+            self.pausing = read < TURN;
         }
         Poll::Ready(Ok(()))
-    }
-
-    fn pause(&mut self) {
-        let until = tokio::time::Instant::now() + GATHER;
-        self.until.as_mut().reset(until);
-        self.pausing = true;
     }
 
     /// Gives what was taken to whoever reads it, if there is room.
