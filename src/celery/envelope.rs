@@ -5,8 +5,7 @@
 use std::borrow::Cow;
 use std::io::Read;
 
-use base64::Engine;
-use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig};
+use base64_simd::{STANDARD, STANDARD_NO_PAD};
 use serde::de::{Deserialize, Deserializer, Visitor};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
@@ -15,12 +14,6 @@ use super::{Error, Result, json};
 
 /// The most a body may grow to when decompressed.
 pub const MAX_BODY: usize = 64 << 20;
-
-/// Padding is optional on the way in; kombu always writes it.
-const BASE64: GeneralPurpose = GeneralPurpose::new(
-    &base64::alphabet::STANDARD,
-    GeneralPurposeConfig::new().with_decode_padding_mode(base64::engine::DecodePaddingMode::Indifferent),
-);
 
 /// An envelope that borrows from the bytes it was read from.
 #[derive(Debug, serde::Deserialize)]
@@ -232,14 +225,15 @@ fn decompress(name: &str, bytes: &[u8]) -> Result<Vec<u8>> {
     Ok(out)
 }
 
-/// Reads base64.
+/// Reads base64. Padding is optional on the way in; kombu always writes it.
 pub fn from_base64(text: &str) -> Result<Vec<u8>> {
-    BASE64.decode(text).map_err(|_| Error::Base64)
+    let coding = if text.ends_with('=') { STANDARD } else { STANDARD_NO_PAD };
+    coding.decode_to_vec(text).map_err(|_| Error::Base64)
 }
 
 /// Base64 as kombu writes it.
 pub fn to_base64(bytes: &[u8]) -> String {
-    BASE64.encode(bytes)
+    STANDARD.encode_to_string(bytes)
 }
 
 #[cfg(test)]

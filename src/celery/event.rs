@@ -21,6 +21,9 @@ pub struct Batch {
     pub undecodable: Vec<Undecodable>,
 }
 
+/// Bytes of text that a batch keeps room for.
+const ROOM: usize = 1 << 20;
+
 /// A message or event that could not be read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Undecodable {
@@ -188,6 +191,14 @@ impl Batch {
     /// Whether there is nothing in it.
     pub fn is_empty(&self) -> bool {
         self.events.is_empty() && self.undecodable.is_empty()
+    }
+
+    /// Empties it for the next messages. Its room stays, unless it grew far beyond what is usual.
+    pub fn clear(&mut self) {
+        self.text.clear();
+        self.text.shrink_to(ROOM);
+        self.events.clear();
+        self.undecodable.clear();
     }
 
     /// Bytes it holds, for bounding queues.
