@@ -62,8 +62,7 @@ fn write(path: &Path, tasks: u64) {
     before = used;
     let (status, wall) = (recorder.status(), begun.elapsed().as_secs_f64());
     let resident = memory("VmHWM:");
-    drop(recorder);
-    running.join();
+    running.finish();
     let size = size(path);
     println!("wrote {tasks} tasks, {count} events, {} rows, {} missed", status.rows, status.missed);
     println!(

@@ -165,6 +165,28 @@ impl Archive {
         Ok(())
     }
 
+    /// Takes an event that may be known already; says whether it was new.
+    pub fn merge(&mut self, batch: &Batch, event: &TaskEvent) -> rusqlite::Result<bool> {
+        let known = match self.follower.find(&event.id) {
+            None => self.recall(event)?,
+            known => known,
+        };
+        if let Some(handle) = known {
+            let n = self.places[handle.index()].n;
+            let name = told::name(event.kind, batch);
+            let same = |told: &Told| told.kind == name && told.at.micros().abs_diff(event.stamp.micros()) <= 10;
+            let waiting = self.told.iter().any(|told| told.task == n && same(told));
+            if told::is_in_row(&self.follower.task(handle), event)
+                || waiting
+                || Told::read(&self.db, n)?.iter().any(same)
+            {
+                return Ok(false);
+            }
+        }
+        self.task(batch, event)?;
+        Ok(true)
+    }
+
     fn place(&mut self, handle: Handle, place: Place) {
         if self.places.len() <= handle.index() {
             self.places.resize(handle.index() + 1, Place::default());

@@ -170,6 +170,12 @@ impl Audit {
         Ok(Self { connection: Mutex::new(connection), path: path.to_owned() })
     }
 
+    /// The log in a history file, which is made where there is none.
+    pub fn in_history(path: &Path) -> Result<Self, Error> {
+        super::schema::open(path).map_err(|e| Error { path: e.path, why: e.why })?;
+        Self::open(path)
+    }
+
     /// Writes down that a command is about to be sent; the number is for [`Audit::answered`].
     pub fn asked(&self, at: Stamp, origin: &Origin, broker: &str, entry: &Entry) -> Result<i64, Error> {
         let connection = self.connection.lock();

@@ -211,6 +211,11 @@ fn places(db: &Connection, segment: i64, print: u32) -> Result<Vec<u16>> {
     Ok(found.map(|entry| u16::from_be_bytes([entry[4], entry[5]])).collect())
 }
 
+/// Whether a segment's table has an entry.
+pub fn has(db: &Connection, segment: i64, print: u32, place: u16) -> Result<bool> {
+    Ok(places(db, segment, print)?.contains(&place))
+}
+
 /// For readers: rows whose id may begin with these hexadecimal digits (dashes left out, at least four of them), newest
 /// first; and the row from which on nothing is in a table yet.
 pub fn beginning(db: &Connection, digits: &str) -> Result<(Vec<i64>, i64)> {

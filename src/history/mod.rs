@@ -16,6 +16,7 @@ mod row;
 mod schema;
 mod ticks;
 mod told;
+pub mod upkeep;
 mod varint;
 mod words;
 pub mod writer;
@@ -74,5 +75,15 @@ pub fn batch(events: Vec<serde_json::Value>, received: Stamp) -> Batch {
     let body = serde_json::Value::Array(events).to_string();
     // We made it ourselves: what could not be read is counted in the batch.
     let _ = batch.push_body(Format::Json, body.as_bytes(), received);
+    batch
+}
+
+/// The same, each event having come when it was stamped.
+pub fn batch_in_time(events: Vec<serde_json::Value>) -> Batch {
+    let mut batch = Batch::default();
+    for event in events {
+        let at = event["timestamp"].as_f64().and_then(Stamp::from_secs).unwrap_or(Stamp::EPOCH);
+        let _ = batch.push_body(Format::Json, event.to_string().as_bytes(), at);
+    }
     batch
 }

@@ -16,6 +16,7 @@ use super::row::{self, Dictionary};
 use super::told::{self, Told};
 use super::{Error, audit, ids, schema, ticks};
 use crate::celery::TaskId;
+use crate::celery::event::Batch;
 use crate::clock::Stamp;
 use crate::filter::Filter;
 use crate::state::State;
@@ -75,6 +76,16 @@ impl Totals {
     pub fn count(&self) -> u64 {
         self.states.values().sum()
     }
+}
+
+/// A stretch of what happened.
+#[derive(Debug, Default)]
+pub struct Past {
+    pub batch: Batch,
+    /// Tasks of it whose end is not known.
+    pub unfinished: Vec<TaskId>,
+    /// The time of the last event.
+    pub last: Option<Stamp>,
 }
 
 /// A look that says how far it is, and asks whether to go on.
@@ -234,6 +245,55 @@ impl Reader {
     fn count(&self) -> rusqlite::Result<u64> {
         let rows: Option<i64> = self.db.query_row("SELECT sum(rows) FROM block", [], |row| row.get(0))?;
         Ok(rows.unwrap_or(0).cast_unsigned())
+    }
+
+    /// Where to begin to read what was heard of since a time, if that are so many tasks at the most.
+    pub fn begin(&self, since: Stamp, most: i64) -> Result<i64, Error> {
+        let next = schema::next_row(&self.db).map_err(|e| self.fail(&e))?;
+        let first: rusqlite::Result<Option<i64>> =
+            self.db.query_row("SELECT min(n) FROM block WHERE last >= ?", [ticks::of(since)], |row| row.get(0));
+        let first = first.map_err(|e| self.fail(&e))?.map_or(next, |block| block * BLOCK);
+        Ok(first.max(next - most))
+    }
+
+    /// Tasks from a row on, the oldest first, as events in order of time; and the row to go on from, if there are more.
+    pub fn past(&mut self, from: i64, most: usize) -> Result<(Past, Option<i64>), Error> {
+        self.read_past(from, most).map_err(|e| self.fail(&e))
+    }
+
+    fn read_past(&mut self, from: i64, most: usize) -> rusqlite::Result<(Past, Option<i64>)> {
+        let select = format!("SELECT {} FROM task WHERE n >= ? ORDER BY n LIMIT ?", row::COLUMNS);
+        let mut select = self.db.prepare_cached(&select)?;
+        let mut rows = select.query(params![from, most as i64])?;
+        let (mut past, mut next, mut count) = (Past::default(), None, 0);
+        let mut events = Vec::new();
+        while let Some(row) = rows.next()? {
+            let n: i64 = row.get(0)?;
+            let doc = self.dictionary.doc(&self.db, row)?;
+            (next, count) = (Some(n + 1), count + 1);
+            past.last = past.last.max(doc.timestamp.and_then(Stamp::from_secs));
+            if !State::parse(&doc.state).is_some_and(State::is_ready) {
+                past.unfinished.push(TaskId::new(&doc.id));
+            }
+            events.extend(told::events(&doc, &Told::read(&self.db, n)?));
+        }
+        past.batch = super::batch_in_time(events);
+        Ok((past, next.filter(|_| count == most)))
+    }
+
+    /// Tasks of the block of a row, from that row on, whose end is not known; and the row to go on from, if there are more.
+    pub fn unfinished(&mut self, from: i64) -> Result<(Vec<TaskId>, Option<i64>), Error> {
+        let read = || {
+            let mut select = self.db.prepare_cached(
+                "SELECT t.id FROM task t JOIN kind k ON k.id = t.kind JOIN word w ON w.id = k.state \
+                 WHERE t.n >= ? AND t.n < ? AND w.body NOT IN ('SUCCESS', 'FAILURE', 'REVOKED', 'REJECTED')",
+            )?;
+            let end = (from / BLOCK + 1) * BLOCK;
+            let rows = select.query_map([from, end], |row| Ok(row::task_id(row.get_ref(0)?)))?;
+            let ids = rows.collect::<rusqlite::Result<Vec<_>>>()?;
+            Ok((ids, (end < schema::next_row(&self.db)?).then_some(end)))
+        };
+        read().map_err(|e| self.fail(&e))
     }
 
     /// Adds up what a filter selects: at once where summaries tell it, else by a look at each task.

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use rusqlite::{Connection, OpenFlags, OptionalExtension, params};
+use rusqlite::{Connection, OpenFlags, OptionalExtension, TransactionBehavior, params};
 
 use super::{Error, audit};
 
@@ -45,7 +45,7 @@ fn renew_views(db: &mut Connection) -> rusqlite::Result<()> {
     if get(db, "views")? == Some(hash) {
         return Ok(());
     }
-    let tx = db.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
+    let tx = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
     tx.execute_batch(views)?;
     set(&tx, "views", hash)?;
     tx.commit()
@@ -53,13 +53,15 @@ fn renew_views(db: &mut Connection) -> rusqlite::Result<()> {
 
 fn make(db: &mut Connection, path: &Path) -> Result<(), Error> {
     let fail = |e: rusqlite::Error| Error::of(path, &e);
-    let tables: i64 = db
-        .query_row("SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name <> 'audit'", [], |row| row.get(0))
-        .map_err(fail)?;
+    let tx = db.transaction_with_behavior(TransactionBehavior::Immediate).map_err(fail)?;
+    if pragma(&tx, "application_id").map_err(fail)? == APPLICATION {
+        return Ok(()); // Somebody was quicker.
+    }
+    let tables: i64 =
+        tx.query_row("SELECT count(*) FROM sqlite_schema WHERE type = 'table'", [], |row| row.get(0)).map_err(fail)?;
     if tables > 0 {
         return Err(Error::new(path, "it is a database of something else; name another file".into()));
     }
-    let tx = db.transaction().map_err(fail)?;
     tx.execute_batch(include_str!("schema.sql")).map_err(fail)?;
     tx.pragma_update(None, "application_id", APPLICATION).map_err(fail)?;
     tx.pragma_update(None, "user_version", VERSION).map_err(fail)?;

@@ -26,7 +26,7 @@ pub struct Told {
 }
 
 /// The name of a kind of event as it stands on the wire.
-fn name(kind: TaskEventKind, batch: &Batch) -> String {
+pub fn name(kind: TaskEventKind, batch: &Batch) -> String {
     let known = match kind {
         TaskEventKind::Sent => "task-sent",
         TaskEventKind::Received => "task-received",
@@ -62,7 +62,7 @@ fn is_told_by_row(state: State) -> bool {
 }
 
 /// Whether the task's row tells this event.
-fn is_in_row(task: &Task<'_>, event: &TaskEvent) -> bool {
+pub fn is_in_row(task: &Task<'_>, event: &TaskEvent) -> bool {
     let stamp = Some(event.stamp);
     match state_of(event.kind) {
         Some(State::Pending) => task.sent() == stamp,

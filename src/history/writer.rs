@@ -3,7 +3,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -79,18 +79,18 @@ pub struct Recorder {
     path: Arc<Path>,
 }
 
-/// The running thread: ends, with all written, when every [`Recorder`] is gone.
+/// The running thread.
 pub struct Running {
-    thread: Option<JoinHandle<()>>,
+    thread: JoinHandle<()>,
+    ending: Arc<AtomicBool>,
 }
 
 impl Running {
-    /// Waits for the end of the thread.
-    pub fn join(mut self) {
-        if let Some(thread) = self.thread.take() {
-            // A panic there was told by its own hook.
-            let _ = thread.join();
-        }
+    /// Writes what was given until now, and ends the thread.
+    pub fn finish(self) {
+        self.ending.store(true, Ordering::Relaxed);
+        // A panic there was told by its own hook.
+        let _ = self.thread.join();
     }
 }
 
@@ -102,10 +102,11 @@ pub fn start(options: Options) -> Result<(Recorder, Running), Error> {
         Recorder { notes, missed: Arc::default(), status: status.clone(), path: options.path.clone().into() };
     let path = options.path.clone();
     let missed = recorder.missed.clone();
-    let worker = Worker { options, notes: taken, status, missed };
+    let ending = Arc::new(AtomicBool::new(false));
+    let worker = Worker { options, notes: taken, status, missed, ending: ending.clone() };
     let thread = std::thread::Builder::new().name("history".into()).spawn(move || worker.run());
     let thread = thread.map_err(|e| Error::io(&path, &e))?;
-    Ok((recorder, Running { thread: Some(thread) }))
+    Ok((recorder, Running { thread, ending }))
 }
 
 impl Recorder {
@@ -147,6 +148,7 @@ struct Worker {
     notes: Receiver<Note>,
     status: Arc<Mutex<Status>>,
     missed: Arc<AtomicU64>,
+    ending: Arc<AtomicBool>,
 }
 
 /// Why a stretch of writing ended.
@@ -191,10 +193,13 @@ impl Worker {
     fn let_pass(&self, time: Duration, missed: bool) -> bool {
         let until = Instant::now() + time;
         loop {
-            match self.notes.recv_timeout(until.saturating_duration_since(Instant::now())) {
+            let left = until.saturating_duration_since(Instant::now());
+            match self.notes.recv_timeout(left.min(EVERY)) {
                 Ok(note) if missed => _ = self.missed.fetch_add(events(&note), Ordering::Relaxed),
                 Ok(_) => {}
-                Err(RecvTimeoutError::Timeout) => return false,
+                Err(RecvTimeoutError::Timeout) if self.ending.load(Ordering::Relaxed) => return true,
+                Err(RecvTimeoutError::Timeout) if left <= EVERY => return false,
+                Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => return true,
             }
         }
@@ -216,7 +221,11 @@ impl Worker {
         loop {
             let left = due.saturating_duration_since(Instant::now());
             let taken = self.notes.recv_timeout(left);
-            let ended = matches!(taken, Err(RecvTimeoutError::Disconnected));
+            let ended = match taken {
+                Err(RecvTimeoutError::Disconnected) => true,
+                Err(RecvTimeoutError::Timeout) => self.ending.load(Ordering::Relaxed),
+                Ok(_) => false,
+            };
             if let Ok(note) = taken
                 && let Err(error) = self.take(&mut archive, &note)
             {

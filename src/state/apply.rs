@@ -29,6 +29,8 @@ impl Model {
         match update {
             Update::Events(batch) => self.apply_events(batch, 0..batch.events.len()),
             Update::Recalled(batch) => self.recall(batch),
+            Update::Past(batch) => self.apply_past(batch),
+            Update::PastEnds(at) => self.outages.past(*at),
             Update::Missed(at, n) => {
                 self.counters.missed += n;
                 self.last_missed = Some(*at);
@@ -82,6 +84,20 @@ impl Model {
             }
         }
         self.version += 1;
+    }
+
+    /// Events of the past are none that were seen just now, and workers in them may be gone.
+    fn apply_past(&mut self, batch: &Batch) {
+        let before = (self.counters, self.first_event);
+        self.recalling = true;
+        self.apply_events(batch, 0..batch.events.len());
+        self.recalling = false;
+        self.counters = before.0;
+        let first = batch.events.iter().filter_map(|event| match event {
+            Event::Task(event) => Some(event.received),
+            _ => None,
+        });
+        self.first_event = before.1.into_iter().chain(first).min();
     }
 
     pub(super) fn apply_events(&mut self, batch: &Batch, range: Range<usize>) {
@@ -233,6 +249,9 @@ impl Model {
         self.now = self.now.max(event.received);
         let (slot, new) = self.tasks.find_or_insert(&event.id); // T1
         let i = slot as usize;
+        if new && self.recalling {
+            self.tasks.hot[i].flags |= flag::RECALLED;
+        }
         if new && let Some(queue) = self.sent_here.remove(&event.id) {
             self.tasks.hot[i].queue = Some(self.names.intern(&queue));
         }
@@ -297,6 +316,9 @@ impl Model {
 
     fn touch_worker(&mut self, batch: &Batch, event: &TaskEvent, i: usize) {
         let Some(hostname) = batch.text(event.hostname) else { return };
+        if self.recalling && hostname.is_empty() {
+            return; // Whoever told of it did not know which worker it was.
+        }
         let name = self.names.intern(hostname);
         self.tasks.hot[i].worker = Some(name);
         if self.recalling {

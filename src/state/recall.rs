@@ -6,28 +6,24 @@ use std::collections::HashSet;
 use crate::celery::event::{Batch, Event};
 
 use super::model::Model;
-use super::task::flag;
 
 impl Model {
     /// Takes the events of tasks. One that is known well already is left alone: its retries would be counted twice.
     pub(super) fn recall(&mut self, batch: &Batch) {
-        let watched = (self.figures, self.recalling, self.counters, self.first_event);
+        let before = (self.counters, self.first_event, self.now, self.figures, self.recalling);
         (self.figures, self.recalling) = (false, true);
         let mut taken = HashSet::new();
         for event in &batch.events {
             let Event::Task(event) = event else { continue };
-            let known = self.tasks.find(&event.id).map(|slot| self.at(slot).name().is_some());
-            if known == Some(true) && !taken.contains(&event.id) {
+            let known = self.tasks.find(&event.id).is_some_and(|slot| self.at(slot).name().is_some());
+            if known && !taken.contains(&event.id) {
                 continue;
             }
             taken.insert(event.id.clone());
             self.task_event(batch, event);
-            if let (None, Some(slot)) = (known, self.tasks.find(&event.id)) {
-                self.tasks.hot[slot as usize].flags |= flag::RECALLED;
-            }
         }
         self.sweep_when_full();
-        (self.figures, self.recalling, self.counters, self.first_event) = watched;
+        (self.counters, self.first_event, self.now, self.figures, self.recalling) = before;
     }
 }
 

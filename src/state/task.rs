@@ -108,7 +108,7 @@ pub(super) mod flag {
     pub const EXPIRED: u8 = 8;
     /// Revoked while it ran.
     pub const TERMINATED: u8 = 16;
-    /// Known from what was written down, not from having been watched.
+    /// First known from the history.
     pub const RECALLED: u8 = 32;
 }
 
@@ -381,7 +381,7 @@ impl<'m> Task<'m> {
     pub fn is_terminated(&self) -> bool {
         self.hot.flags & flag::TERMINATED != 0
     }
-    /// Whether it is known from the history file only.
+    /// Whether the history told of it first, and not an event that came.
     pub fn is_recalled(&self) -> bool {
         self.hot.flags & flag::RECALLED != 0
     }

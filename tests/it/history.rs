@@ -11,7 +11,8 @@ use flower_tui::clock::{Clock, Stamp};
 use flower_tui::filter;
 use flower_tui::history::prune::Keep;
 use flower_tui::history::reader::{Page, Query, Reader};
-use flower_tui::history::writer::{self, Note, Options};
+use flower_tui::history::upkeep;
+use flower_tui::history::writer::{self, Note, Options, Role};
 use flower_tui::state::doc::TaskDoc;
 use flower_tui::state::{Limits, Store, Update};
 use jiff::tz::TimeZone;
@@ -37,8 +38,7 @@ fn write(path: &Path, writers: impl IntoIterator<Item = Vec<Batch>>) {
         for batch in batches {
             recorder.give(Note::Events(Arc::new(batch)));
         }
-        drop(recorder);
-        running.join();
+        running.finish();
     }
 }
 
@@ -197,7 +197,6 @@ fn filters_select_in_the_file_what_they_select_in_memory() {
         "runtime:>10ms",
         "wait:<1s",
         "tries:>1",
-        "runs:>1",
         "args:1",
         "kwargs:x",
         "result:3",
@@ -226,4 +225,175 @@ fn filters_select_in_the_file_what_they_select_in_memory() {
         let totals = reader.totals(&query(line), &mut |_| true).expect("added up");
         assert_eq!(totals.count(), want.len() as u64, "{line}");
     }
+}
+
+#[test]
+fn every_start_that_was_seen_is_a_run() {
+    let folder = tempfile::tempdir().expect("temp");
+    let path = folder.path().join("h.db");
+    write(&path, [vec![batch(0..single_events().len())]]);
+    let mut reader = Reader::open(&path).expect("opens");
+    for (n, doc) in find(&path, "").tasks {
+        let events = reader.events(n, &doc).expect("read");
+        let starts = events.iter().filter(|event| event["type"] == "task-started").count();
+        let found = reader.find(&query(&format!("id:={} runs:>1", doc.id)), &mut |_| true).expect("found");
+        assert_eq!(found.tasks.len(), usize::from(starts > 1), "{} ran {starts} times", doc.id);
+    }
+}
+
+const DAY: f64 = 86_400.0;
+const BEGIN: f64 = 1_790_000_000.0;
+
+/// So many tasks spread over a day, every tenth of which fails.
+fn day(number: u32, tasks: u32) -> Vec<Batch> {
+    let task = |n: u32| {
+        let at = BEGIN + f64::from(number) * DAY + f64::from(n) * DAY / f64::from(tasks);
+        let (id, host) = (format!("day-{number}-{n}"), "w@h");
+        let end = if n % 10 == 0 { "task-failed" } else { "task-succeeded" };
+        let event = |kind: &str, after: f64| {
+            serde_json::json!({"type": kind, "uuid": id, "hostname": host, "timestamp": at + after, "name": "t",
+                "args": format!("({n},)"), "kwargs": "{}", "exception": if kind == "task-failed" { Some("E('no')") } else { None }})
+        };
+        vec![event("task-received", 0.0), event("task-started", 0.1), event("task-retried", 0.2), event(end, 0.3)]
+    };
+    let events: Vec<serde_json::Value> = (0..tasks).flat_map(task).collect();
+    events.chunks(2_000).map(|events| flower_tui::history::batch_in_time(events.to_vec())).collect()
+}
+
+fn at(day: f64) -> Stamp {
+    Stamp::from_secs(BEGIN + day * DAY).expect("finite")
+}
+
+/// Tasks of a file as the day they are of, and whether they failed; checked against what must be there.
+fn assert_kept(path: &Path, now: f64, tasks: u32, days: u32) {
+    let page = find(path, "");
+    let mut kept: Vec<String> = page.tasks.into_iter().map(|(_, doc)| doc.id).collect();
+    let mut want = Vec::new();
+    for number in 0..days {
+        for n in 0..tasks {
+            let age = now - f64::from(number) - f64::from(n) / f64::from(tasks);
+            if age < if n % 10 == 0 { 90.0 } else { 30.0 } {
+                want.push(format!("day-{number}-{n}"));
+            }
+        }
+    }
+    kept.sort();
+    want.sort();
+    assert!(kept == want, "{} are kept, {} should be", kept.len(), want.len());
+}
+
+#[test]
+fn retention_leaves_exactly_what_the_rules_say_and_the_file_stays_bounded() {
+    let folder = tempfile::tempdir().expect("temp");
+    let path = folder.path().join("h.db");
+    let (tasks, mut sizes) = (700, Vec::new());
+    for number in 0..100 {
+        write(&path, [day(number, tasks)]);
+        upkeep::prune(&path, &Keep::default(), at(f64::from(number) + 1.0)).expect("pruned");
+        sizes.push(std::fs::metadata(&path).expect("there").len());
+    }
+    assert_kept(&path, 100.0, tasks, 100);
+    let grown = sizes[99] as f64 / sizes[94] as f64;
+    assert!(grown < 1.05, "the file still grows when everything is as old as it gets: {grown}");
+    let db = rusqlite::Connection::open(&path).expect("opens");
+    let number = |sql: &str| db.query_row(sql, [], |row| row.get::<_, i64>(0)).expect("counted");
+    let from = BEGIN + 93.0 * DAY;
+    assert_eq!(number(&format!("SELECT count(*) FROM celery_task_events WHERE timestamp < {from}")), 0);
+    // Of seven days, with the retry that has a row of its own.
+    assert_eq!(number("SELECT count(*) FROM celery_task_events"), 7 * i64::from(tasks) * 4);
+    assert_eq!(upkeep::check(&path).expect("checked"), Vec::<String>::new());
+}
+
+#[test]
+fn a_limit_of_size_takes_the_oldest_successes_first() {
+    let folder = tempfile::tempdir().expect("temp");
+    let path = folder.path().join("h.db");
+    write(&path, [(0..4).flat_map(|number| day(number, 12_000)).collect()]);
+    let whole = std::fs::metadata(&path).expect("there").len();
+    let keep = Keep { max_size: Some(whole * 3 / 4), ..Keep::default() };
+    upkeep::prune(&path, &keep, at(4.0)).expect("pruned");
+    assert!(std::fs::metadata(&path).expect("there").len() <= whole * 3 / 4 + (4 << 20));
+    let failures = find(&path, "state:failure").tasks.len();
+    assert_eq!(failures, 4_800, "failures stay while there are successes to go");
+    assert!(find(&path, "id:=day-0-1").tasks.is_empty() && !find(&path, "id:=day-3-1").tasks.is_empty());
+    assert_eq!(upkeep::check(&path).expect("checked"), Vec::<String>::new());
+}
+
+#[test]
+fn two_files_of_one_cluster_become_one_and_twice_is_no_more_than_once() {
+    let folder = tempfile::tempdir().expect("temp");
+    let (a, b) = (folder.path().join("a.db"), folder.path().join("b.db"));
+    let count = single_events().len();
+    write(&a, [vec![batch(0..count * 2 / 3)]]);
+    write(&b, [vec![batch(count / 3..count)]]);
+    for _ in 0..2 {
+        upkeep::merge(&a, &b, Arc::new(plain), now()).expect("merged");
+        assert_same(&tasks(&a), &model(0..count), "merged");
+    }
+    let whole = folder.path().join("whole.db");
+    write(&whole, [vec![batch(0..count)]]);
+    let events = |path: &Path| {
+        let db = rusqlite::Connection::open(path).expect("opens");
+        let count = |sql: &str| db.query_row(sql, [], |row| row.get::<_, i64>(0)).expect("counted");
+        (count("SELECT count(*) FROM celery_task_events"), count("SELECT sum(succeeded) FROM task_minutes"))
+    };
+    assert_eq!(events(&a), events(&whole));
+    assert_eq!(upkeep::check(&a).expect("checked"), Vec::<String>::new());
+}
+
+#[test]
+fn the_second_recorder_reads_and_takes_over_when_the_first_ends() {
+    let folder = tempfile::tempdir().expect("temp");
+    let path = folder.path().join("h.db");
+    let count = single_events().len();
+    let (first, first_running) = writer::start(options(&path, now())).expect("starts");
+    wait(|| first.status().role == Role::Writer);
+    let (second, second_running) = writer::start(options(&path, now())).expect("starts");
+    wait(|| second.status().role == Role::Reader);
+    for recorder in [&first, &second] {
+        recorder.give(Note::Events(Arc::new(batch(0..count / 2))));
+    }
+    first_running.finish();
+    wait(|| second.status().role == Role::Writer);
+    second.give(Note::Events(Arc::new(batch(count / 2..count))));
+    second_running.finish();
+    assert_same(&tasks(&path), &model(0..count), "one after the other");
+}
+
+fn wait(what: impl Fn() -> bool) {
+    let begun = std::time::Instant::now();
+    while !what() {
+        assert!(begun.elapsed().as_secs() < 20, "it did not come about");
+        std::thread::sleep(std::time::Duration::from_millis(5));
+    }
+}
+
+#[test]
+fn a_file_that_can_not_be_written_is_told_and_the_rest_goes_on() {
+    let folder = tempfile::tempdir().expect("temp");
+    let told = |path: &Path| {
+        let (recorder, running) = writer::start(options(path, now())).expect("starts");
+        wait(|| matches!(recorder.status().role, Role::Failing(_)));
+        recorder.offer(Note::Events(Arc::new(batch(0..10))));
+        running.finish();
+        let status = recorder.status();
+        assert_eq!(status.missed, 10, "what is lost is counted");
+        match status.role {
+            Role::Failing(why) => why,
+            role => panic!("{role:?}"),
+        }
+    };
+    let (newer, other, garbage) =
+        (folder.path().join("newer"), folder.path().join("other"), folder.path().join("garbage"));
+    write(&newer, [Vec::new()]);
+    let db = rusqlite::Connection::open(&newer).expect("opens");
+    db.pragma_update(None, "user_version", 99).expect("set");
+    assert!(told(&newer).contains("of a newer flower-tui"));
+    let db = rusqlite::Connection::open(&other).expect("opens");
+    db.execute_batch("CREATE TABLE mine (x)").expect("made");
+    assert!(told(&other).contains("a database of something else"));
+    std::fs::write(&garbage, [b'x'; 5_000]).expect("written");
+    assert!(told(&garbage).contains("no history file"));
+    assert!(told(Path::new("/proc/nowhere/h.db")).contains("/proc/nowhere/h.db"));
+    assert_eq!(std::fs::read(&garbage).expect("there"), [b'x'; 5_000], "it is left as it was");
 }

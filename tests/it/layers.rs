@@ -17,7 +17,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("history", &["celery", "filter", "state"]),
     ("ops", &["broker", "celery", "history", "state"]),
     ("results", &["broker", "celery"]),
-    ("feed", &["broker", "celery", "results", "state"]),
+    ("feed", &["broker", "celery", "history", "results", "state"]),
     ("tui", &["broker", "celery", "export", "feed", "filter", "history", "ops", "state"]),
     (
         "cli",
