@@ -14,6 +14,7 @@ use crate::clock::Clock;
 use crate::config::{Flags, Settings, file, resolve};
 use crate::history::audit::{Audit, Origin};
 use crate::ops::Ops;
+use crate::redact::Redactor;
 use crate::results::{self, Backend, ResultUrl};
 use crate::state::{Limits, Store};
 
@@ -131,7 +132,12 @@ impl Env {
             bytes: usize::try_from(self.settings.max_memory.value).unwrap_or(usize::MAX).max(1 << 20),
             ..Limits::default()
         };
-        Store::in_zone(limits, jiff::tz::TimeZone::system())
+        Store::in_zone(limits, jiff::tz::TimeZone::system()).redacting(self.redactor())
+    }
+
+    /// What takes secrets out of texts that are shown.
+    pub fn redactor(&self) -> Redactor {
+        Redactor::new(&self.settings.redact.value)
     }
 
     /// What carries commands out. The past and the simulated cluster leave nothing in the audit log.

@@ -4,10 +4,11 @@ use serde_json::{Value, json};
 
 use super::env::Env;
 use super::gather::Gathered;
+use crate::celery::TaskId;
 use crate::celery::result::Stored;
-use crate::celery::{TaskId, json as python};
 use crate::human;
 use crate::ops::locate::Held;
+use crate::redact::Redactor;
 use crate::state::doc::TaskDoc;
 use crate::state::{State, Task};
 
@@ -31,7 +32,7 @@ pub async fn stored(id: &TaskId, env: &Env) -> Result<Option<Stored>, String> {
 }
 
 /// Puts what the result backend has into the places of a task's document that events left empty.
-pub fn fill(document: &mut Value, stored: &Stored) {
+pub fn fill(document: &mut Value, stored: &Stored, redactor: &Redactor) {
     let Stored::Result(result) = stored else { return };
     let text = |text: &Option<String>| json!(text);
     let fields = [
@@ -39,11 +40,11 @@ pub fn fill(document: &mut Value, stored: &Stored) {
         ("name", text(&result.name)),
         ("worker", text(&result.worker)),
         ("queue", text(&result.queue)),
-        ("args", json!(result.args.as_ref().map(python::to_python_args))),
-        ("kwargs", json!(result.kwargs.as_ref().map(python::to_python))),
-        ("result", json!(result.value())),
-        ("exception", json!(result.exception())),
-        ("traceback", text(&result.traceback)),
+        ("args", json!(result.args_text(redactor))),
+        ("kwargs", json!(result.kwargs_text(redactor))),
+        ("result", json!(result.value(redactor))),
+        ("exception", json!(result.exception(redactor))),
+        ("traceback", json!(result.traceback_text(redactor))),
         ("retries", json!(result.retries)),
         ("parent_id", text(&result.parent_id)),
     ];

@@ -40,7 +40,7 @@ fn adopt_held(store: &Store, env: &Env) {
             .filter(|(_, _, h)| m.task(&h.id).is_none())
             .map(|(worker, kind, h)| {
                 let mut event = json!({
-                    "type": kind, "uuid": h.id, "name": h.name, "args": h.args, "hostname": worker,
+                    "type": kind, "uuid": h.id, "name": h.name, "args": h.raw_args(), "hostname": worker,
                     "timestamp": h.started.unwrap_or(env.clock.now()).secs(),
                 });
                 if let Some(queue) = &h.queue {
@@ -104,9 +104,10 @@ pub async fn one(env: &Env, args: TaskArgs) -> anyhow::Result<Exit> {
                 }
             }
             document["held"] = json!({"worker": held.worker, "place": held.place, "request": held.request});
+            env.redactor().json(&mut document["held"]);
         }
         if let Some(stored) = &found.stored {
-            locate::fill(&mut document, stored);
+            locate::fill(&mut document, stored, &env.redactor());
         }
         document["verdict"] = json!(found.verdict);
         document["evidence"] = json!(found.evidence);
@@ -118,7 +119,8 @@ pub async fn one(env: &Env, args: TaskArgs) -> anyhow::Result<Exit> {
             out::line(&format!("  {line}"))?;
         }
         if let Some(Stored::Result(result)) = &found.stored {
-            let value = result.value().or_else(|| result.exception());
+            let redactor = env.redactor();
+            let value = result.value(&redactor).or_else(|| result.exception(&redactor));
             let rows = [("result", value), ("done", result.date_done.clone())];
             let rows: Vec<Vec<String>> = rows.into_iter().filter_map(|(k, v)| Some(vec![k.to_owned(), v?])).collect();
             out::table(&["", ""], &rows)?;
@@ -196,7 +198,7 @@ pub async fn retry(env: &Env, args: RetryArgs) -> anyhow::Result<Exit> {
     }
     if args.dry_run {
         for task in &tasks {
-            for line in task.lines() {
+            for line in task.lines(&cluster.store.redactor()) {
                 out::line(crate::text::clean(&line).as_str())?;
             }
         }

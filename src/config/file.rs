@@ -7,6 +7,7 @@ use serde::{Deserialize, Deserializer};
 use toml::Spanned;
 
 use super::Error;
+use super::history::{self, History};
 use super::ui::{self, Saved};
 use crate::broker::TransportOptions;
 use crate::broker::tls::{SslOptions, use_ssl};
@@ -25,6 +26,7 @@ pub struct File {
     pub read_only: Option<bool>,
     pub profiles: BTreeMap<String, Profile>,
     pub ui: Ui,
+    pub history: History,
 }
 
 /// One cluster.
@@ -182,6 +184,8 @@ fn check(file: &File, path: Option<&Path>) -> Result<(), (usize, String)> {
     on(ui.refresh.as_ref(), |secs| ui::refresh(*secs))?;
     on(ui.columns.as_ref(), |names| ui::columns(names))?;
     on(ui.worker_groups.as_ref(), |rules| ui::patterns(rules))?;
+    on(file.history.redact.as_ref(), |names| history::keys(names))?;
+    on(file.history.redact_also.as_ref(), |names| history::keys(names))?;
     let size = |text: &String| crate::human::parse_bytes(text).ok_or("max_memory takes a size such as \"256M\"".into());
     on(file.max_memory.as_ref(), size)
 }

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use super::Error;
 use super::clusters::{self, Cluster};
 use super::file::{self, File, Places, Profile};
+use super::history;
 use super::ui::{self, Ui};
 use crate::broker::tls::SslOptions;
 use crate::broker::url::ApiUrl;
@@ -85,6 +86,8 @@ pub struct Settings {
     pub ascii: From<bool>,
     pub mouse: From<bool>,
     pub audit: From<bool>,
+    /// Names of keys whose values nobody is to see.
+    pub redact: From<Vec<String>>,
     pub ui: Ui,
     pub config: Option<PathBuf>,
     /// Where in the config file something stands.
@@ -272,6 +275,7 @@ impl Settings {
             )?,
             mouse: r.pick(None, &["FLOWER_TUI_MOUSE"], flag, |_| None, r.file.ui.mouse, true)?,
             audit: r.pick(flags.no_audit.then_some(false), &["FLOWER_TUI_AUDIT"], flag, |_| None, None, true)?,
+            redact: history::redact(r)?,
             ui: Ui::settle(flags, r)?,
             config,
             places: Places::default(),
@@ -297,6 +301,7 @@ impl Settings {
             ("theme", self.theme.value.clone(), self.theme.source.to_string()),
             ("ascii", self.ascii.value.to_string(), self.ascii.source.to_string()),
             ("mouse", self.mouse.value.to_string(), self.mouse.source.to_string()),
+            ("redact", history::shown(&self.redact.value), self.redact.source.to_string()),
             ("audit", self.audit.value.to_string(), self.audit.source.to_string()),
         ];
         let rows = rows.into_iter().map(|(key, value, source)| (key.to_owned(), value, source));

@@ -136,9 +136,18 @@ fn a_key_is_one_by_its_last_word() {
         assert!(redactor.is_key(key), "{key}");
         assert_eq!(redactor.text(&format!("{{'{key}': 'x'}}")), format!("{{'{key}': '***'}}"));
     }
-    for key in
-        ["tokens_used", "author", "passwordless", "key", "token_type", "max_tokens", "secretary", "oauth", "", "夜token"]
-    {
+    for key in [
+        "tokens_used",
+        "author",
+        "passwordless",
+        "key",
+        "token_type",
+        "max_tokens",
+        "secretary",
+        "oauth",
+        "",
+        "夜token",
+    ] {
         assert!(!redactor.is_key(key), "{key}");
         stays(&[&format!("{{'{key}': 'x'}}")]);
     }
@@ -166,7 +175,10 @@ fn what_is_no_secret_is_left_alone() {
 #[test]
 fn one_s_own_names_take_the_place_of_the_usual_ones() {
     let own = Redactor::new(["PIN code", "iban"]);
-    assert_eq!(own.text("{'pin_code': 1, 'IBAN': 'x', 'token': 'y'}"), "{'pin_code': '***', 'IBAN': '***', 'token': 'y'}");
+    assert_eq!(
+        own.text("{'pin_code': 1, 'IBAN': 'x', 'token': 'y'}"),
+        "{'pin_code': '***', 'IBAN': '***', 'token': 'y'}"
+    );
     let none = Redactor::new(Vec::<String>::new());
     assert_eq!(none, Redactor::off());
     assert_eq!(none.text("password='x' redis://:a@h"), "password='x' redis://:a@h");
@@ -286,12 +298,7 @@ fn simple_secret() -> impl Strategy<Value = (Tree, Tree)> {
 /// Nothing that is looked for stands in what is around: its letters are others.
 fn secret_under_a_key() -> impl Strategy<Value = Tree> {
     let leaf = "[N-Z0-9]{4,8}[N-Z'\"\\\\{}\\[\\](),:= ]{0,6}[N-Z]{4,8}".prop_map(Tree::Leaf);
-    let value = prop_oneof![
-        leaf.clone(),
-        (100_000_000i64..999_999_999).prop_map(Tree::Number),
-        around(leaf),
-    ]
-    .boxed();
+    let value = prop_oneof![leaf.clone(), (100_000_000i64..999_999_999).prop_map(Tree::Number), around(leaf),].boxed();
     let key = prop::sample::select(vec!["password", "db_password", "accessToken", "X-Auth-Token", "api_key"]);
     let beside = (PLAIN, PLAIN);
     (key, value, beside).prop_map(|(key, value, (before, after))| {

@@ -38,6 +38,7 @@ use crate::celery::pidbox::Reply;
 use crate::celery::result::Stored;
 use crate::clock::Stamp;
 use crate::filter::Filter;
+use crate::redact::Redactor;
 
 pub use live::{LiveQuery, Scan, ScanRequest, Sort};
 pub use matcher::no_state;
@@ -99,6 +100,17 @@ impl Store {
     /// An empty model; clock times in filters are meant in this zone.
     pub fn in_zone(limits: Limits, zone: TimeZone) -> Self {
         Self { model: Arc::new(RwLock::new(Model::new(limits, zone))), version: Arc::new(watch::Sender::new(0)) }
+    }
+
+    /// With secrets taken out of what is shown by these names of keys, in place of the usual ones.
+    pub fn redacting(self, redactor: Redactor) -> Self {
+        self.model.write().redactor = redactor;
+        self
+    }
+
+    /// What takes secrets out of texts that are shown.
+    pub fn redactor(&self) -> Redactor {
+        self.read(|m| m.redactor().clone())
     }
 
     /// Applies updates in order.
