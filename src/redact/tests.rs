@@ -1,3 +1,5 @@
+//! What goes and what stays, by example and for any nesting and cut.
+
 use super::*;
 use proptest::prelude::*;
 

@@ -69,6 +69,8 @@ pub enum Update {
     },
     /// Why the result backend can't be read.
     NoResults(String),
+    /// Everything that was told is to be forgotten: another past follows.
+    Forget,
     /// Nothing but the time: closes rate buckets and notices silent workers.
     Tick(Stamp),
     /// The subscription stands, or has ended.

@@ -128,6 +128,19 @@ impl Model {
         }
     }
 
+    /// Begins anew. Who follows it is told to look at all of it again.
+    pub(super) fn forget(&mut self) {
+        let fresh = Self::new(self.limits, self.zone.clone());
+        *self = Self {
+            redactor: self.redactor.clone(),
+            version: self.version,
+            journal: self.journal.afresh(),
+            names: self.names.afresh(),
+            canvases: self.canvases.afresh(),
+            ..fresh
+        };
+    }
+
     /// How often it has changed.
     pub fn version(&self) -> Version {
         self.version
