@@ -59,7 +59,8 @@ pub async fn replay(env: Env, source: Source, speed: f64) -> anyhow::Result<Exit
     };
     let broker = Arc::new(ReplayBroker::new(source.name()));
     let played = Some((source, Controls::new(begin, speed)));
-    screen(env, Cluster { broker, clock: Clock::manual(begin), results: None, of_profile: false, real: false, played }).await
+    screen(env, Cluster { broker, clock: Clock::manual(begin), results: None, of_profile: false, real: false, played })
+        .await
 }
 
 /// The cluster that the settings name.
@@ -72,7 +73,14 @@ fn connect(env: &Env) -> anyhow::Result<Cluster> {
 fn typed(env: &Env, text: &str) -> anyhow::Result<Cluster> {
     let url = BrokerUrl::parse(text)?;
     let broker = broker::open(&url, env.settings.transport_options.clone())?;
-    Ok(Cluster { broker, clock: env.clock.clone(), results: env.results(&url)?, of_profile: false, real: true, played: None })
+    Ok(Cluster {
+        broker,
+        clock: env.clock.clone(),
+        results: env.results(&url)?,
+        of_profile: false,
+        real: true,
+        played: None,
+    })
 }
 
 fn simulated(options: &sim::Options, clock: Clock) -> Cluster {

@@ -44,6 +44,8 @@ struct Desk {
     /// Where to go next.
     seek: Option<Stamp>,
     stop: bool,
+    /// The trouble was told to somebody.
+    told: bool,
 }
 
 impl Desk {
@@ -74,13 +76,22 @@ impl Controls {
     /// For a recording that begins at a time.
     pub fn new(begin: Stamp, speed: f64) -> Self {
         let status = Status { speed, paused: false, begin, winding: None, ended: false, trouble: None };
-        let desk = Desk { status, since: (Instant::now(), begin), seek: None, stop: false };
+        let desk = Desk { status, since: (Instant::now(), begin), seek: None, stop: false, told: false };
         Self { shared: Arc::new((Mutex::new(desk), Condvar::new())) }
     }
 
     /// How it goes.
     pub fn status(&self) -> Status {
         self.shared.0.lock().status.clone()
+    }
+
+    /// Why it ended before its end; told once, when one is there.
+    pub fn trouble(&self) -> Option<String> {
+        let mut desk = self.shared.0.lock();
+        let fresh = desk.status.ended && !desk.told;
+        let why = desk.status.trouble.clone().filter(|_| fresh);
+        desk.told |= why.is_some();
+        why
     }
 
     fn turn(&self, change: impl FnOnce(&mut Desk)) {
@@ -154,6 +165,8 @@ pub struct Player {
 impl Player {
     /// Plays into a store. The clock is one that can be set.
     pub fn new(source: Source, store: Store, clock: Clock, controls: Controls) -> Self {
+        // A session before may have stopped it.
+        controls.turn(|desk| desk.stop = false);
         let (messages, played) = (source.messages(), controls.status().begin);
         Self { source, store, clock, controls, messages, next: None, played, ticked: None }
     }
@@ -277,9 +290,7 @@ mod tests {
     /// An hour in which every second a task is received, and two seconds later succeeds.
     fn hour() -> Source {
         let message = |secs: i64| {
-            let event = |kind: &str, n: i64| {
-                json!({"type": kind, "uuid": format!("t{n}"), "name": "t", "hostname": "w", "timestamp": at(secs).secs()})
-            };
+            let event = |kind: &str, n: i64| json!({"type": kind, "uuid": format!("t{n}"), "name": "t", "hostname": "w", "timestamp": at(secs).secs()});
             let events = json!([event("task-received", secs), event("task-succeeded", secs - 2)]);
             let coding = Coding::Body { content_type: "application/json".into(), compression: None };
             Ok(RawMessage { received: at(secs), channel: "c".into(), data: events.to_string().into(), coding })
