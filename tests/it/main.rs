@@ -13,6 +13,8 @@ mod palette;
 mod paths;
 mod protocol;
 mod real;
+mod redact;
+mod replay;
 mod screens;
 mod state;
 mod workers;

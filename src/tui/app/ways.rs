@@ -17,6 +17,7 @@ impl App {
         self.returns.clear();
         self.layers.clear();
         self.keymap.reset();
+        self.going = false;
         self.tab = tab;
         self.unsynced = true;
     }
