@@ -4,7 +4,6 @@
 //! Times are CPU time of the thread that works, so that they hold on a busy machine; budgets stand beside each line.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout)]
 
-use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -18,6 +17,7 @@ use flower_tui::filter;
 use flower_tui::history::prune::Keep;
 use flower_tui::history::reader::{Query, Reader};
 use flower_tui::history::writer::{self, Note, Options};
+use flower_tui::redact::Redactor;
 use jiff::tz::TimeZone;
 
 /// The last task is heard of at this time, in seconds.
@@ -37,13 +37,9 @@ fn main() {
     read(&path);
 }
 
-fn plain(text: &str) -> Cow<'_, str> {
-    text.into()
-}
-
 fn write(path: &Path, tasks: u64) {
     let clock = Clock::manual(Stamp::from_secs(NOON).unwrap());
-    let options = Options { path: path.to_owned(), redact: Arc::new(plain), keep: Keep::default(), clock };
+    let options = Options { path: path.to_owned(), redactor: Redactor::default(), keep: Keep::default(), clock };
     let (recorder, running) = writer::start(options).unwrap();
     let mut events = Events::new(tasks);
     let (begun, mut count, mut told, mut before) = (Instant::now(), 0u64, Instant::now(), cpu("history"));

@@ -1,5 +1,6 @@
 //! Tasks, workers and queues as CSV or JSON lines: what `--csv` and `--jsonl` print, and what a list writes to a file.
 
+use std::borrow::Cow;
 use std::fs::{File, OpenOptions};
 use std::io::{self, BufWriter, Write};
 use std::os::unix::fs::OpenOptionsExt;
@@ -11,6 +12,7 @@ use serde_json::Value;
 use crate::celery::TaskId;
 use crate::filter::Filter;
 use crate::history::reader::{Query, Reader};
+use crate::redact::Redactor;
 use crate::state::doc::TaskDoc;
 use crate::state::{Sort, Store};
 
@@ -165,7 +167,7 @@ fn write(
         What::Documents(documents) => documents.iter().try_for_each(|document| rows.add(document))?,
         What::Tasks(ids) => tasks(store, ids, &mut rows, &mut progress)?,
         What::Selected(filter, sort) => tasks(store, &store.select_ids(filter, *sort), &mut rows, &mut progress)?,
-        What::Recorded(path, query) => recorded(path, query.clone(), &mut rows, &mut progress)?,
+        What::Recorded(path, query) => recorded(path, query.clone(), &store.redactor(), &mut rows, &mut progress)?,
     }
     rows.out.flush()?;
     file.sync_all()?;
@@ -194,9 +196,22 @@ fn tasks(
     Ok(())
 }
 
+/// What was written down by somebody who hides less.
+fn redact(doc: &mut TaskDoc, redactor: &Redactor) {
+    for text in [&mut doc.args, &mut doc.kwargs, &mut doc.result, &mut doc.exception].into_iter().flatten() {
+        if let Cow::Owned(redacted) = redactor.text(text) {
+            *text = redacted;
+        }
+    }
+    if let Some(Cow::Owned(redacted)) = doc.traceback.as_deref().map(|text| redactor.traceback(text)) {
+        doc.traceback = Some(redacted);
+    }
+}
+
 fn recorded(
     path: &Path,
     mut query: Query,
+    redactor: &Redactor,
     rows: &mut Rows<impl Write>,
     progress: &mut impl FnMut(Going) -> bool,
 ) -> io::Result<()> {
@@ -212,7 +227,8 @@ fn recorded(
             goes_on = progress(Going { rows: rows.written, share });
             goes_on
         });
-        let page = page.map_err(failed)?;
+        let mut page = page.map_err(failed)?;
+        page.tasks.iter_mut().for_each(|(_, doc)| redact(doc, redactor));
         page.tasks.iter().try_for_each(|(_, doc)| rows.add(doc))?;
         passed += looked;
         goes_on &= progress(Going { rows: rows.written, share: passed as f64 / of.max(passed).max(1) as f64 });

@@ -11,6 +11,7 @@ pub mod filter;
 pub mod history;
 pub mod human;
 pub mod ops;
+pub mod redact;
 pub mod results;
 pub mod sim;
 pub mod state;

@@ -123,7 +123,7 @@ pub struct Capabilities {
 }
 
 /// An event message as it came.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RawMessage {
     pub received: Stamp,
     pub channel: String,

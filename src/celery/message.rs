@@ -5,6 +5,7 @@ use serde_json::{Map, Value, json};
 
 use super::envelope::{Envelope, document, format, plain, to_base64};
 use super::{Error, Result, TaskId, json as python_json};
+use crate::redact::Redactor;
 
 /// A task as it lies in a queue.
 #[derive(Debug, Clone, PartialEq)]
@@ -61,6 +62,20 @@ pub enum Body {
     Opaque(Error),
 }
 
+impl Body {
+    /// The positional arguments as Python prints them, without secrets, if the body can be read.
+    pub fn args_text(&self, redactor: &Redactor) -> Option<String> {
+        let Body::Known { args, .. } = self else { return None };
+        Some(redactor.text(&python_json::to_python_args(args)).into_owned())
+    }
+
+    /// The keyword arguments, likewise.
+    pub fn kwargs_text(&self, redactor: &Redactor) -> Option<String> {
+        let Body::Known { kwargs, .. } = self else { return None };
+        Some(redactor.text(&python_json::to_python(kwargs)).into_owned())
+    }
+}
+
 impl Message {
     /// Reads a list element of a Redis queue.
     pub fn decode(bytes: &[u8]) -> Result<Self> {
@@ -98,32 +113,27 @@ impl Message {
         if headers.contains_key("task") { Self::protocol_2(headers, document) } else { Self::protocol_1(document?) }
     }
 
-    /// The positional arguments as Python prints them: as their sender did, else as read from the body.
-    pub fn args_text(&self) -> Option<String> {
-        let printed = self.argsrepr.clone().filter(|text| !text.is_empty());
-        printed.or_else(|| match &self.body {
-            Body::Known { args, .. } => Some(python_json::to_python_args(args)),
-            Body::Opaque(_) => None,
-        })
+    /// The positional arguments as Python prints them, without secrets: as their sender did, else as read from the body.
+    pub fn args_text(&self, redactor: &Redactor) -> Option<String> {
+        let printed = self.argsrepr.as_deref().filter(|text| !text.is_empty());
+        printed.map(|text| redactor.text(text).into_owned()).or_else(|| self.body.args_text(redactor))
     }
 
     /// The keyword arguments, likewise.
-    pub fn kwargs_text(&self) -> Option<String> {
-        let printed = self.kwargsrepr.clone().filter(|text| !text.is_empty());
-        printed.or_else(|| match &self.body {
-            Body::Known { kwargs, .. } => Some(python_json::to_python(kwargs)),
-            Body::Opaque(_) => None,
-        })
+    pub fn kwargs_text(&self, redactor: &Redactor) -> Option<String> {
+        let printed = self.kwargsrepr.as_deref().filter(|text| !text.is_empty());
+        printed.map(|text| redactor.text(text).into_owned()).or_else(|| self.body.kwargs_text(redactor))
     }
 
-    /// Each argument by its place or name, as a Python literal: `args[0]`, `kwargs.tenant`. None of those whose body can't
-    /// be read.
-    pub fn arguments(&self) -> Vec<(String, String)> {
+    /// Each argument by its place or name, as a Python literal: `args[0]`, `kwargs.tenant`; no secrets, and none of those
+    /// whose body can't be read.
+    pub fn arguments(&self, redactor: &Redactor) -> Vec<(String, String)> {
         let Body::Known { args, kwargs, .. } = &self.body else { return Vec::new() };
         let places = args.as_array().into_iter().flatten().enumerate();
-        let named = kwargs.as_object().into_iter().flatten();
-        let places = places.map(|(i, value)| (format!("args[{i}]"), python_json::to_python(value)));
-        places.chain(named.map(|(key, value)| (format!("kwargs.{key}"), python_json::to_python(value)))).collect()
+        let named = kwargs.as_object().into_iter().flatten().filter(|(key, _)| !redactor.is_key(key));
+        let shown = |value| redactor.text(&python_json::to_python(value)).into_owned();
+        let places = places.map(|(i, value)| (format!("args[{i}]"), shown(value)));
+        places.chain(named.map(|(key, value)| (format!("kwargs.{key}"), shown(value)))).collect()
     }
 
     fn protocol_2(headers: &Map<String, Value>, document: Result<Value>) -> Result<Self> {

@@ -1,8 +1,11 @@
 //! Documents of Celery's result backends (Celery 5.7.0, `celery/backends/base.py`).
 
+use std::borrow::Cow;
+
 use serde_json::Value;
 
 use super::{Error, Result, json};
+use crate::redact::Redactor;
 
 /// What lies in the place of a task's result.
 #[derive(Debug, Clone, PartialEq)]
@@ -130,30 +133,40 @@ impl TaskResult {
         matches!(self.status.as_str(), "SUCCESS" | "FAILURE" | "REVOKED")
     }
 
-    /// The returned value as Python prints it; of a failure there is none.
-    pub fn value(&self) -> Option<String> {
-        (self.status == "SUCCESS" && self.unread.is_none()).then(|| json::to_python(&self.result))
+    /// The positional arguments as Python prints them, without secrets.
+    pub fn args_text(&self, redactor: &Redactor) -> Option<String> {
+        let args = self.args.as_ref()?;
+        let printed = as_printed(args).unwrap_or_else(|| json::to_python_args(args));
+        Some(redactor.text(&printed).into_owned())
     }
 
-    /// The positional arguments as Python prints them.
-    pub fn args_text(&self) -> Option<String> {
-        self.args.as_ref().map(|args| as_printed(args).unwrap_or_else(|| json::to_python_args(args)))
+    /// The keyword arguments, likewise.
+    pub fn kwargs_text(&self, redactor: &Redactor) -> Option<String> {
+        let kwargs = self.kwargs.as_ref()?;
+        let printed = as_printed(kwargs).unwrap_or_else(|| json::to_python(kwargs));
+        Some(redactor.text(&printed).into_owned())
     }
 
-    /// The keyword arguments as Python prints them.
-    pub fn kwargs_text(&self) -> Option<String> {
-        self.kwargs.as_ref().map(|kwargs| as_printed(kwargs).unwrap_or_else(|| json::to_python(kwargs)))
+    /// The returned value, likewise; of a failure there is none.
+    pub fn value(&self, redactor: &Redactor) -> Option<String> {
+        let read = self.status == "SUCCESS" && self.unread.is_none();
+        read.then(|| redactor.text(&json::to_python(&self.result)).into_owned())
     }
 
-    /// The exception a failed task left, as `Type(arguments)`.
-    pub fn exception(&self) -> Option<String> {
+    /// The traceback without secrets.
+    pub fn traceback_text(&self, redactor: &Redactor) -> Option<Cow<'_, str>> {
+        Some(redactor.traceback(self.traceback.as_deref()?))
+    }
+
+    /// The exception a failed task left, as `Type(arguments)`, without secrets.
+    pub fn exception(&self, redactor: &Redactor) -> Option<String> {
         let kind = self.result.get("exc_type")?.as_str()?;
         let message = match self.result.get("exc_message") {
             Some(Value::Array(items)) => items.iter().map(Value::to_string).collect::<Vec<_>>().join(", "),
             Some(Value::Null) | None => String::new(),
             Some(other) => other.to_string(),
         };
-        Some(format!("{kind}({message})"))
+        Some(redactor.text(&format!("{kind}({message})")).into_owned())
     }
 }
 
@@ -176,7 +189,7 @@ mod tests {
     fn a_pickle_is_named_and_never_run() {
         assert_eq!(Stored::read(b"\x80\x04K\x01."), Stored::Opaque(Opaque { size: 5, why: "it is pickled".into() }));
         let read = Stored::read(br#"{"status": "SUCCESS", "result": {"a": [true, null]}}"#);
-        assert_eq!(read.result().and_then(TaskResult::value).as_deref(), Some("{'a': [True, None]}"));
+        assert_eq!(read.result().and_then(|r| r.value(&Redactor::default())).as_deref(), Some("{'a': [True, None]}"));
         assert!(matches!(Stored::read(b"plain"), Stored::Opaque(Opaque { size: 5, .. })));
     }
 
@@ -184,7 +197,7 @@ mod tests {
     fn a_failure_names_its_exception() {
         let doc = br#"{"status": "FAILURE", "result": {"exc_type": "ValueError", "exc_message": ["no", 3], "exc_module": "builtins"}, "traceback": "T", "task_id": "x", "retries": 2}"#;
         let result = TaskResult::decode(doc).expect("readable");
-        assert_eq!(result.exception().as_deref(), Some(r#"ValueError("no", 3)"#));
+        assert_eq!(result.exception(&Redactor::default()).as_deref(), Some(r#"ValueError("no", 3)"#));
         assert_eq!((result.traceback.as_deref(), result.retries), (Some("T"), Some(2)));
     }
 }

@@ -234,7 +234,7 @@ pub struct TaskArgs {
 
 #[derive(Args, Debug)]
 pub struct EventsArgs {
-    /// The messages as they came, to be played again by `replay`
+    /// The messages as they came, secrets and all, to be played again by `replay`
     #[arg(long)]
     pub raw: bool,
     /// End after so many

@@ -14,10 +14,10 @@ use crate::broker::{self, Broker, BrokerUrl};
 use crate::clock::Clock;
 use crate::config::{Flags, Settings, file, resolve};
 use crate::history::audit::{Audit, Origin};
-use crate::history::prune::Keep;
 use crate::history::reader::Reader;
 use crate::history::writer;
 use crate::ops::Ops;
+use crate::redact::Redactor;
 use crate::results::{self, Backend, ResultUrl};
 use crate::state::{Limits, Store};
 
@@ -150,7 +150,12 @@ impl Env {
             bytes: usize::try_from(self.settings.max_memory.value).unwrap_or(usize::MAX).max(1 << 20),
             ..Limits::default()
         };
-        Store::in_zone(limits, jiff::tz::TimeZone::system())
+        Store::in_zone(limits, jiff::tz::TimeZone::system()).redacting(self.redactor())
+    }
+
+    /// What takes secrets out of texts that are shown.
+    pub fn redactor(&self) -> Redactor {
+        Redactor::new(&self.settings.redact.value)
     }
 
     /// The log of commands: in the history file, if there is one.
@@ -179,7 +184,12 @@ impl Env {
 
     /// How the history is written to a file.
     pub fn recording(&self, path: PathBuf) -> writer::Options {
-        writer::Options { path, redact: Arc::new(plain), keep: Keep::default(), clock: self.clock.clone() }
+        writer::Options {
+            path,
+            redactor: self.redactor(),
+            keep: self.settings.keep.value.clone(),
+            clock: self.clock.clone(),
+        }
     }
 
     /// What carries commands out. The past and the simulated cluster leave nothing in the audit log.
@@ -199,10 +209,6 @@ impl Env {
             wait: Duration::from_secs(10),
         }
     }
-}
-
-fn plain(text: &str) -> std::borrow::Cow<'_, str> {
-    text.into()
 }
 
 fn log_to(path: &Path, verbose: u8) -> anyhow::Result<()> {

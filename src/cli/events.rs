@@ -1,4 +1,4 @@
-//! `events`: the stream, decoded or raw.
+//! `events`: the stream, decoded and without secrets, or raw.
 
 use futures_util::StreamExt;
 use serde_json::Value;
@@ -21,6 +21,7 @@ pub async fn run(env: &Env, args: EventsArgs) -> anyhow::Result<Exit> {
     };
     let stop = super::ui::stopped_by_signal();
     tokio::pin!(end, stop);
+    let redactor = env.redactor();
     let mut left = args.count.unwrap_or(u64::MAX);
     while left > 0 {
         let message = tokio::select! {
@@ -40,7 +41,8 @@ pub async fn run(env: &Env, args: EventsArgs) -> anyhow::Result<Exit> {
             left -= 1;
             continue;
         }
-        for event in decode(&message).into_iter().take(usize::try_from(left).unwrap_or(usize::MAX)) {
+        for mut event in decode(&message).into_iter().take(usize::try_from(left).unwrap_or(usize::MAX)) {
+            redactor.json(&mut event);
             out::line(&event.to_string())?;
             left -= 1;
         }

@@ -162,7 +162,7 @@ fn check(path: &Path, mend: bool) -> anyhow::Result<Exit> {
 
 fn merge(env: &Env, path: &Path, files: &[PathBuf]) -> anyhow::Result<Exit> {
     for file in files {
-        let merged = upkeep::merge(path, file, env.recording(path.to_owned()).redact, env.clock.now())?;
+        let merged = upkeep::merge(path, file, env.redactor(), env.clock.now())?;
         let (tasks, events) = (human::thousands(merged.tasks), human::thousands(merged.events));
         out::line(&format!("{}: {tasks} tasks, {events} events were new", file.display()))?;
     }

@@ -8,6 +8,7 @@ use crate::celery::TaskId;
 use crate::celery::result::Stored;
 use crate::human;
 use crate::ops::locate::Held;
+use crate::redact::Redactor;
 use crate::results::ResultUrl;
 use crate::state::doc::TaskDoc;
 use crate::state::{State, Task};
@@ -37,7 +38,7 @@ pub async fn stored(id: &TaskId, env: &Env) -> Result<Option<Stored>, String> {
 }
 
 /// Puts what the result backend has into the places of a task's document that events left empty.
-pub fn fill(document: &mut Value, stored: &Stored) {
+pub fn fill(document: &mut Value, stored: &Stored, redactor: &Redactor) {
     let Stored::Result(result) = stored else { return };
     let text = |text: &Option<String>| json!(text);
     let fields = [
@@ -45,11 +46,11 @@ pub fn fill(document: &mut Value, stored: &Stored) {
         ("name", text(&result.name)),
         ("worker", text(&result.worker)),
         ("queue", text(&result.queue)),
-        ("args", json!(result.args_text())),
-        ("kwargs", json!(result.kwargs_text())),
-        ("result", json!(result.value())),
-        ("exception", json!(result.exception())),
-        ("traceback", text(&result.traceback)),
+        ("args", json!(result.args_text(redactor))),
+        ("kwargs", json!(result.kwargs_text(redactor))),
+        ("result", json!(result.value(redactor))),
+        ("exception", json!(result.exception(redactor))),
+        ("traceback", json!(result.traceback_text(redactor))),
         ("retries", json!(result.retries)),
         ("parent_id", text(&result.parent_id)),
     ];

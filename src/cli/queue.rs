@@ -31,7 +31,8 @@ pub async fn run(env: &Env, args: QueueArgs) -> anyhow::Result<Exit> {
         Some(n) => cluster.broker.peek(&args.name, 0..n).await?,
         None => Vec::new(),
     };
-    let waiting: Vec<WaitingDoc> = waiting.iter().map(WaitingDoc::from).collect();
+    let redactor = env.redactor();
+    let waiting: Vec<WaitingDoc> = waiting.iter().map(|w| WaitingDoc::new(w, &redactor)).collect();
     let now = env.clock.now();
     let (doc, workers, oldest) = cluster.store.read(|m| {
         let doc = m.queue(&args.name).map(|queue| QueueDoc::new(&args.name, queue, m, now));

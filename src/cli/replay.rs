@@ -1,30 +1,45 @@
 //! `replay FILE`.
 
-use std::sync::Arc;
-
 use serde_json::json;
 
 use super::args::ReplayArgs;
 use super::env::Env;
-use super::exit::Exit;
+use super::exit::{Exit, not_so};
 use super::{out, ui};
-use crate::clock::{Clock, Stamp};
+use crate::broker::RawMessage;
+use crate::clock::Stamp;
 use crate::feed::apply_messages;
-use crate::feed::replay::{ReplayBroker, read};
+use crate::feed::replay::{Broken, Source};
 use crate::state::doc::{TaskDoc, WorkerDoc};
 
+/// Messages applied together: what is in memory of a recording at a time.
+const SLICE: usize = 4_096;
+
 pub async fn run(env: Env, args: ReplayArgs) -> anyhow::Result<Exit> {
-    let messages = read(&args.file)?;
-    if !args.json {
-        let begin = messages.first().map_or(Stamp::EPOCH, |m| m.received);
-        let clock = Clock::manual(begin);
-        let name = args.file.display().to_string();
-        let broker = Arc::new(ReplayBroker::new(name, messages, args.speed, clock.clone()));
-        return ui::run_on(env, broker, clock).await;
-    }
+    let source = Source::file(&args.file);
+    if args.json { at_once(&env, &source) } else { ui::replay(env, source, args.speed).await }
+}
+
+/// Applies everything, and prints what is known then. Of a recording that was cut off, as far as it goes.
+fn at_once(env: &Env, source: &Source) -> anyhow::Result<Exit> {
     let store = env.store();
-    apply_messages(&store, &messages);
-    let end = messages.iter().map(|m| m.received).max().unwrap_or(Stamp::EPOCH);
+    let (mut end, mut cut_off) = (Stamp::EPOCH, None);
+    let mut messages = source.messages();
+    loop {
+        let mut slice: Vec<RawMessage> = Vec::with_capacity(SLICE);
+        for item in messages.by_ref().take(SLICE) {
+            match item {
+                Ok(message) => slice.push(message),
+                Err(broken @ Broken::Unreadable(_)) => return Err(not_so(broken.to_string())),
+                Err(Broken::CutOff(why)) => cut_off = Some(why),
+            }
+        }
+        if slice.is_empty() {
+            break;
+        }
+        end = slice.iter().map(|m| m.received).fold(end, Stamp::max);
+        apply_messages(&store, &slice);
+    }
     let document = store.read(|m| {
         let mut tasks: Vec<TaskDoc> = m.all_tasks().map(TaskDoc::from).collect();
         tasks.sort_by(|a, b| a.id.cmp(&b.id));
@@ -33,5 +48,8 @@ pub async fn run(env: Env, args: ReplayArgs) -> anyhow::Result<Exit> {
         json!({"tasks": tasks, "workers": workers, "events": {"seen": counters.seen, "undecodable": counters.undecodable}})
     });
     out::json(&document)?;
-    Ok(Exit::Done)
+    match cut_off {
+        Some(why) => Err(not_so(why)),
+        None => Ok(Exit::Done),
+    }
 }

@@ -42,7 +42,7 @@ fn adopt_held(store: &Store, env: &Env) {
             .filter(|(_, _, h)| m.task(&h.id).is_none())
             .map(|(worker, kind, h)| {
                 let mut event = json!({
-                    "type": kind, "uuid": h.id, "name": h.name, "args": h.args, "hostname": worker,
+                    "type": kind, "uuid": h.id, "name": h.name, "args": h.raw_args(), "hostname": worker,
                     "timestamp": h.started.unwrap_or(env.clock.now()).secs(),
                 });
                 if let Some(queue) = &h.queue {
@@ -153,9 +153,10 @@ pub async fn one(env: &Env, args: TaskArgs) -> anyhow::Result<Exit> {
                 }
             }
             document["held"] = json!({"worker": held.worker, "place": held.place, "request": held.request});
+            env.redactor().json(&mut document["held"]);
         }
         if let Some(stored) = &found.stored {
-            locate::fill(&mut document, stored);
+            locate::fill(&mut document, stored, &env.redactor());
         }
         document["verdict"] = json!(found.verdict);
         document["evidence"] = json!(found.evidence);
@@ -167,8 +168,9 @@ pub async fn one(env: &Env, args: TaskArgs) -> anyhow::Result<Exit> {
             out::line(clean(&format!("  {line}")).as_str())?;
         }
         if let Some(Stored::Result(result)) = &found.stored {
+            let redactor = env.redactor();
             let unread = || result.unread.as_ref().map(ToString::to_string);
-            let value = result.value().or_else(|| result.exception()).or_else(unread);
+            let value = result.value(&redactor).or_else(|| result.exception(&redactor)).or_else(unread);
             let rows = [("result", value), ("done", result.date_done.clone())];
             let rows: Vec<Vec<String>> = rows.into_iter().filter_map(|(k, v)| Some(vec![k.to_owned(), v?])).collect();
             out::table(&["", ""], &rows)?;
@@ -247,7 +249,7 @@ pub async fn retry(env: &Env, args: RetryArgs) -> anyhow::Result<Exit> {
     }
     if args.dry_run {
         for task in &tasks {
-            for line in task.lines() {
+            for line in task.lines(&cluster.store.redactor()) {
                 out::line(clean(&line).as_str())?;
             }
         }

@@ -10,11 +10,12 @@ use tokio::sync::{mpsc, watch};
 use tokio_util::task::TaskTracker;
 
 use super::env::Env;
-use super::exit::{Exit, usage};
+use super::exit::{Exit, not_so, usage};
 use super::look;
 use crate::broker::{self, Broker, BrokerUrl};
 use crate::clock::Clock;
 use crate::config::{file, keep};
+use crate::feed::replay::{Controls, ReplayBroker, Source};
 use crate::feed::{self, Context, Feed, warm};
 use crate::history::writer;
 use crate::results::Backend;
@@ -35,6 +36,8 @@ struct Cluster {
     of_profile: bool,
     /// Commands reach somebody: they are written to the audit log, and a missing broker is explained.
     real: bool,
+    /// It is the past: what is played, and the knobs for it.
+    played: Option<(Source, Controls)>,
 }
 
 /// Opens the screen.
@@ -47,27 +50,43 @@ pub async fn run(env: Env, demo: Option<sim::Options>) -> anyhow::Result<Exit> {
     screen(env, cluster).await
 }
 
-/// Opens the screen on a broker that is none of the real ones.
-pub async fn run_on(env: Env, broker: Arc<dyn Broker>, clock: Clock) -> anyhow::Result<Exit> {
-    screen(env, Cluster { broker, clock, results: None, of_profile: false, real: false }).await
+/// Opens the screen on a recording.
+pub async fn replay(env: Env, source: Source, speed: f64) -> anyhow::Result<Exit> {
+    // What can't be read at all is told before the screen is.
+    let begin = match source.messages().next() {
+        Some(Ok(first)) => first.received,
+        Some(Err(broken)) => return Err(not_so(broken.to_string())),
+        None => return Err(not_so(format!("nothing was recorded in {}", source.name()))),
+    };
+    let broker = Arc::new(ReplayBroker::new(source.name()));
+    let played = Some((source, Controls::new(begin, speed)));
+    screen(env, Cluster { broker, clock: Clock::manual(begin), results: None, of_profile: false, real: false, played })
+        .await
 }
 
 /// The cluster that the settings name.
 fn connect(env: &Env) -> anyhow::Result<Cluster> {
     let (broker, results) = (env.broker()?, env.results(&env.url()?)?);
-    Ok(Cluster { broker, clock: env.clock.clone(), results, of_profile: true, real: true })
+    Ok(Cluster { broker, clock: env.clock.clone(), results, of_profile: true, real: true, played: None })
 }
 
 /// A cluster whose broker somebody typed.
 fn typed(env: &Env, text: &str) -> anyhow::Result<Cluster> {
     let url = BrokerUrl::parse(text)?;
     let broker = broker::open(&url, env.settings.transport_options.clone())?;
-    Ok(Cluster { broker, clock: env.clock.clone(), results: env.results(&url)?, of_profile: false, real: true })
+    Ok(Cluster {
+        broker,
+        clock: env.clock.clone(),
+        results: env.results(&url)?,
+        of_profile: false,
+        real: true,
+        played: None,
+    })
 }
 
 fn simulated(options: &sim::Options, clock: Clock) -> Cluster {
     let broker = Arc::new(SimBroker::new(options, clock.clone()));
-    Cluster { broker, clock, results: None, of_profile: false, real: false }
+    Cluster { broker, clock, results: None, of_profile: false, real: false, played: None }
 }
 
 async fn screen(mut env: Env, mut cluster: Cluster) -> anyhow::Result<Exit> {
@@ -139,7 +158,10 @@ async fn session(
         Some(path) if cluster.real && cluster.of_profile => Some(record(env, path, &context, &tracker)?),
         _ => None,
     };
-    let feed = Feed::start(&context, &tracker);
+    let feed = match &cluster.played {
+        Some((source, controls)) => Feed::play(&context, source.clone(), controls, &tracker),
+        None => Feed::start(&context, &tracker),
+    };
     let ops = env.ops(cluster.broker.clone(), store, cluster.clock.clone(), "ui", cluster.real);
     let settings = &env.settings;
     let file = settings.config.clone().or_else(file::default_path);
@@ -153,6 +175,7 @@ async fn session(
             url: cluster.broker.url(),
         },
         welcome: cluster.real,
+        replay: cluster.played.as_ref().map(|(_, controls)| controls.clone()),
         notice: begin.notice.take(),
         offer: kept.as_ref().map(|(_, file)| Offer { url: cluster.broker.url(), file: file.display().to_string() }),
         ..env.look.options(settings, begin.theme.or(background).unwrap_or_else(Theme::dark))

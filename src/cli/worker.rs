@@ -111,7 +111,7 @@ fn show(cluster: &Gathered, env: &Env, names: &[String], as_json: bool) -> anyho
             let mut document = serde_json::to_value(WorkerDoc::new(name, worker, now)).unwrap_or_default();
             let held = |list: &Option<Vec<crate::state::worker::Held>>| {
                 list.as_ref().map(|l| {
-                    l.iter().map(|h| json!({"id": h.id, "name": h.name, "args": h.args, "pid": h.pid, "started": h.started.map(|s| s.secs())})).collect::<Vec<_>>()
+                    l.iter().map(|h| json!({"id": h.id, "name": h.name, "args": h.args(m.redactor()), "pid": h.pid, "started": h.started.map(|s| s.secs())})).collect::<Vec<_>>()
                 })
             };
             document["active_tasks"] = json!(held(&worker.inspected.active));

@@ -8,6 +8,7 @@ use serde::{Deserialize, Deserializer};
 use toml::Spanned;
 
 use super::Error;
+use super::history::{self, History};
 use super::ui::{self, Saved};
 use crate::broker::TransportOptions;
 use crate::broker::tls::{SslOptions, use_ssl};
@@ -26,6 +27,7 @@ pub struct File {
     pub read_only: Option<bool>,
     pub profiles: BTreeMap<String, Profile>,
     pub ui: Ui,
+    pub history: History,
 }
 
 /// One cluster.
@@ -195,6 +197,19 @@ fn check(file: &File, path: Option<&Path>) -> Result<(), (usize, String)> {
     on(ui.refresh.as_ref(), |secs| ui::refresh(*secs))?;
     on(ui.columns.as_ref(), |names| ui::columns(names))?;
     on(ui.worker_groups.as_ref(), |rules| ui::patterns(rules))?;
+    on(file.history.redact.as_ref(), |names| history::keys(names))?;
+    on(file.history.redact_also.as_ref(), |names| history::keys(names))?;
+    let of_history = &file.history;
+    let times = [
+        ("events", &of_history.keep.events),
+        ("tasks", &of_history.keep.tasks),
+        ("failures", &of_history.keep.failures),
+        ("aggregates", &of_history.keep.aggregates),
+    ];
+    for (name, value) in times {
+        on(value.as_ref(), |text| history::time(text).map_err(|why| format!("keep.{name} {why}")))?;
+    }
+    on(of_history.max_size.as_ref(), |text| history::size(text).map_err(|why| format!("max_size {why}")))?;
     let size = |text: &String| crate::human::parse_bytes(text).ok_or("max_memory takes a size such as \"256M\"".into());
     on(file.max_memory.as_ref(), size)
 }

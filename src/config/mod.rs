@@ -2,6 +2,7 @@
 
 mod clusters;
 pub mod file;
+mod history;
 pub mod keep;
 pub mod resolve;
 pub mod ui;

@@ -6,10 +6,12 @@ use std::path::PathBuf;
 use super::Error;
 use super::clusters::{self, Cluster};
 use super::file::{self, File, Places, Profile};
+use super::history;
 use super::ui::{self, Ui};
 use crate::broker::tls::SslOptions;
 use crate::broker::url::ApiUrl;
 use crate::broker::{BrokerUrl, TransportOptions};
+use crate::history::prune::Keep;
 use crate::results::{self, ResultUrl, TableName};
 
 /// What the command line said. `None` is nothing.
@@ -79,6 +81,8 @@ pub struct Settings {
     pub clusters: Vec<Cluster>,
     /// The history file, if there is to be one.
     pub history: From<Option<PathBuf>>,
+    /// How long what is in it is kept.
+    pub keep: From<Keep>,
     pub read_only: From<bool>,
     pub max_tasks: From<u64>,
     /// Bytes.
@@ -88,6 +92,8 @@ pub struct Settings {
     pub ascii: From<bool>,
     pub mouse: From<bool>,
     pub audit: From<bool>,
+    /// Names of keys whose values nobody is to see.
+    pub redact: From<Vec<String>>,
     pub ui: Ui,
     pub config: Option<PathBuf>,
     /// Where in the config file something stands.
@@ -102,7 +108,7 @@ pub type Env = BTreeMap<String, String>;
 pub(super) struct Resolver<'a> {
     env: &'a Env,
     pub(super) file: File,
-    profile: Option<(String, Profile)>,
+    pub(super) profile: Option<(String, Profile)>,
 }
 
 impl Resolver<'_> {
@@ -238,14 +244,8 @@ impl Settings {
             color: ui::value(&values.color),
             clusters: clusters::of(&r.file),
             profile,
-            history: r.pick(
-                flags.history.clone().map(Some),
-                &["FLOWER_TUI_HISTORY"],
-                |text| Ok(Some(PathBuf::from(text))),
-                |_| None,
-                None,
-                None,
-            )?,
+            history: history::path(flags.history.clone(), r)?,
+            keep: history::keep(r),
             read_only: r.pick(
                 only(flags.read_only),
                 &["FLOWER_TUI_READ_ONLY"],
@@ -289,6 +289,7 @@ impl Settings {
             )?,
             mouse: r.pick(None, &["FLOWER_TUI_MOUSE"], flag, |_| None, r.file.ui.mouse, true)?,
             audit: r.pick(flags.no_audit.then_some(false), &["FLOWER_TUI_AUDIT"], flag, |_| None, None, true)?,
+            redact: history::redact(r)?,
             ui: Ui::settle(flags, r)?,
             config,
             places: Places::default(),
@@ -319,6 +320,8 @@ impl Settings {
             ("theme", self.theme.value.clone(), self.theme.source.to_string()),
             ("ascii", self.ascii.value.to_string(), self.ascii.source.to_string()),
             ("mouse", self.mouse.value.to_string(), self.mouse.source.to_string()),
+            ("keep", history::shown_keep(&self.keep.value), self.keep.source.to_string()),
+            ("redact", history::shown(&self.redact.value), self.redact.source.to_string()),
             ("audit", self.audit.value.to_string(), self.audit.source.to_string()),
         ];
         let rows = rows.into_iter().map(|(key, value, source)| (key.to_owned(), value, source));

@@ -148,8 +148,9 @@ async fn fold(context: &Context, queue: &str, sample: &mut Sample) -> broker::Re
     let sent: Vec<Option<Stamp>> = context
         .store
         .read(|m| waiting.iter().map(|w| m.task(&w.message.as_ref().ok()?.id).and_then(|task| task.sent())).collect());
+    let redactor = context.store.redactor();
     for (message, sent) in waiting.iter().zip(sent) {
-        sample.add(message, sent, now);
+        sample.add(message, sent, now, &redactor);
     }
     // A stretch that is shorter than asked for was the last one.
     let ended = waiting.len() < to - from;

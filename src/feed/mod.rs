@@ -28,6 +28,8 @@ use crate::state::peek::Look;
 use crate::state::{Store, Update};
 
 use backlog::Backlog;
+use replay::{Controls, Player, Source};
+
 pub use looker::look;
 pub use results::ResultLook;
 
@@ -111,6 +113,22 @@ impl Feed {
         };
         tracker.spawn(poller.run());
         Self { link, health, interest: Arc::new(interest_tx), refresh: Arc::new(refresh_tx) }
+    }
+
+    /// Plays a recording in place of all this, until it is told to stop. The clock is one that can be set.
+    pub fn play(context: &Context, source: Source, controls: &Controls, tracker: &TaskTracker) -> Self {
+        let since = controls.status().begin;
+        let (_, link) = watch::channel(LinkState::Live { since });
+        let (_, health) = watch::channel(Some(Health { kind: "recording".into(), ..Health::default() }));
+        let (interest, refresh) = (watch::Sender::new(Interest::default()), watch::Sender::new(0));
+        let player = Player::new(source, context.store.clone(), context.clock.clone(), controls.clone());
+        tracker.spawn_blocking(move || player.run());
+        let (controls, stop) = (controls.clone(), context.stop.clone());
+        tracker.spawn(async move {
+            stop.cancelled().await;
+            controls.stop();
+        });
+        Self { link, health, interest: Arc::new(interest), refresh: Arc::new(refresh) }
     }
 
     /// Says what is looked at now.

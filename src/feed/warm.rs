@@ -15,6 +15,7 @@ use crate::clock::Stamp;
 use crate::history::reader::Reader;
 use crate::history::writer::{Note, Recorder};
 use crate::history::{self, Error};
+use crate::redact::Redactor;
 use crate::results::Backend;
 use crate::state::task::parse_iso;
 use crate::state::{Store, Update};
@@ -88,8 +89,13 @@ fn ending(id: &TaskId, result: &TaskResult) -> Option<serde_json::Value> {
     };
     let at = parse_iso(result.date_done.as_deref()?)?;
     let mut event = json!({"type": kind, "uuid": id, "timestamp": at.secs(), "hostname": result.worker.clone().unwrap_or_default()});
-    let fields =
-        [("result", result.value()), ("exception", result.exception()), ("traceback", result.traceback.clone())];
+    // Whoever shows or writes it takes secrets out.
+    let whole = Redactor::off();
+    let fields = [
+        ("result", result.value(&whole)),
+        ("exception", result.exception(&whole)),
+        ("traceback", result.traceback.clone()),
+    ];
     for (key, value) in fields {
         if let Some(value) = value {
             event[key] = value.into();
@@ -132,7 +138,7 @@ mod tests {
         settle(&store, None, &Results, &[TaskId::new("a"), TaskId::new("b")]).await;
         store.read(|m| {
             let (a, b) = (m.task(&TaskId::new("a")).expect("known"), m.task(&TaskId::new("b")).expect("known"));
-            assert_eq!((a.state(), a.exception()), (State::Failure, Some("E(\"no\")")));
+            assert_eq!((a.state(), a.raw_exception()), (State::Failure, Some("E(\"no\")")));
             assert_eq!((b.state(), a.worker()), (State::Started, Some("w@h")));
             assert_eq!(m.workers().len(), 0, "who ran it may be gone");
             assert!(a.is_recalled() && m.counters().seen == 0);

@@ -14,10 +14,11 @@ use super::minutes::Minutes;
 use super::row::{self, Dictionary, Pen};
 use super::told::{self, Told};
 use super::words::Words;
-use super::{Error, Redact, schema, ticks};
+use super::{Error, schema, ticks};
 use crate::celery::event::{Batch, Event, TaskEvent, WorkerEvent, WorkerEventKind};
 use crate::celery::queue::Depth;
 use crate::clock::Stamp;
+use crate::redact::Redactor;
 use crate::state::State;
 use crate::state::follow::{Follower, Handle};
 
@@ -74,14 +75,14 @@ pub struct Archive {
     next: i64,
     last_beats: HashMap<String, Stamp>,
     last_depths: HashMap<String, (Stamp, u64, Option<u64>)>,
-    redact: Redact,
+    redactor: Redactor,
     /// Tasks that were forgotten before they could be written.
     pub missed: u64,
 }
 
 impl Archive {
     /// Opens the file for writing, and makes it if there is none. Only one may at a time: see [`super::lock`].
-    pub fn open(path: &Path, redact: Redact) -> Result<Self, Error> {
+    pub fn open(path: &Path, redactor: Redactor) -> Result<Self, Error> {
         let fail = |e: rusqlite::Error| Error::of(path, &e);
         let db = schema::open(path)?;
         let next = schema::next_row(&db).map_err(fail)?;
@@ -103,7 +104,7 @@ impl Archive {
             next,
             last_beats: HashMap::new(),
             last_depths: HashMap::new(),
-            redact,
+            redactor,
             missed: 0,
         })
     }
@@ -313,7 +314,7 @@ impl Archive {
     fn transact(&mut self, now: Stamp, done: &mut Vec<(Handle, i64, bool)>) -> rusqlite::Result<()> {
         let tx = self.db.transaction_with_behavior(TransactionBehavior::Immediate)?;
         let day = now.micros().div_euclid(86_400_000_000);
-        let mut pen = Pen { words: &mut self.words, redact: &self.redact, day };
+        let mut pen = Pen { words: &mut self.words, redactor: &self.redactor, day };
         for &handle in &self.changed {
             let place = self.places[handle.index()];
             let written = row::write(&tx, place.n, &self.follower.task(handle), place.more, &mut pen)?;

@@ -21,16 +21,11 @@ mod varint;
 mod words;
 pub mod writer;
 
-use std::borrow::Cow;
 use std::path::Path;
-use std::sync::Arc;
 
 use crate::celery::envelope::Format;
 use crate::celery::event::Batch;
 use crate::clock::Stamp;
-
-/// Takes secrets out of a text before it is written down.
-pub type Redact = Arc<dyn for<'t> Fn(&'t str) -> Cow<'t, str> + Send + Sync>;
 
 /// Why the history can't be written or read, with the file it is about.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

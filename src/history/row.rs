@@ -7,10 +7,11 @@ use rusqlite::types::{ToSql, ToSqlOutput, ValueRef};
 use rusqlite::{Connection, Result, Row, params};
 use uuid::Uuid;
 
+use super::ticks;
 use super::words::Words;
-use super::{Redact, ticks};
 use crate::celery::TaskId;
 use crate::clock::Stamp;
+use crate::redact::Redactor;
 use crate::state::doc::TaskDoc;
 use crate::state::{State, Task};
 
@@ -46,7 +47,7 @@ pub fn task_id(value: ValueRef<'_>) -> TaskId {
 /// What the writer knows besides the task.
 pub struct Pen<'p> {
     pub words: &'p mut Words,
-    pub redact: &'p Redact,
+    pub redactor: &'p Redactor,
     /// Days since 1970.
     pub day: i64,
 }
@@ -74,7 +75,7 @@ pub fn write(db: &Connection, n: i64, task: &Task<'_>, had_more: bool, pen: &mut
         | set(more, flag::MORE)
         | set(task.is_expired(), flag::EXPIRED)
         | set(task.is_terminated(), flag::TERMINATED);
-    let texts = task.texts().map(|text| text.map(|text| (pen.redact)(text)));
+    let texts = task.raw_texts().map(|text| text.map(|text| pen.redactor.text(text)));
     let [args, kwargs, result] = &texts;
     let args = pen.words.text(db, args.as_deref(), false, pen.day)?;
     let kwargs = pen.words.text(db, kwargs.as_deref(), false, pen.day)?;
@@ -110,8 +111,8 @@ const OUTCOMES: [State; 5] = [State::Success, State::Failure, State::Retry, Stat
 
 /// Whether there is anything that the row itself has no column for.
 fn has_more(task: &Task<'_>, root_self: bool) -> bool {
-    task.exception().is_some()
-        || task.traceback().is_some()
+    task.raw_exception().is_some()
+        || task.raw_traceback().is_some()
         || task.parent().is_some()
         || task.eta().is_some()
         || task.expires().is_some()
@@ -122,8 +123,8 @@ fn has_more(task: &Task<'_>, root_self: bool) -> bool {
 
 fn write_more(db: &Connection, n: i64, task: &Task<'_>, at: i64, root_self: bool, pen: &mut Pen<'_>) -> Result<()> {
     let root = task.root().filter(|_| !root_self);
-    let exception = task.exception().map(|text| (pen.redact)(text));
-    let traceback = task.traceback().map(|text| (pen.redact)(text));
+    let exception = task.raw_exception().map(|text| pen.redactor.text(text));
+    let traceback = task.raw_traceback().map(|text| pen.redactor.traceback(text));
     let exception = pen.words.text(db, exception.as_deref(), false, pen.day)?;
     let traceback = pen.words.text(db, traceback.as_deref(), true, pen.day)?;
     let outcome = |state: State| task.outcome(state).filter(|_| task.state() != state).map(|s| ticks::of(s) - at);

@@ -99,10 +99,10 @@ pub fn displaced(task: &Task<'_>, event: &TaskEvent, n: i64) -> Option<Told> {
             _ => return None,
         };
         let mut told = told(task.finished()?, kind, task.worker());
-        told.exception = task.exception().map(str::to_owned);
-        told.traceback = task.traceback().map(str::to_owned);
+        told.exception = task.raw_exception().map(str::to_owned);
+        told.traceback = task.raw_traceback().map(str::to_owned);
         let detail: Map<String, Value> = [
-            task.result().map(|result| ("result".to_owned(), json!(result))),
+            task.raw_texts()[2].map(|result| ("result".to_owned(), json!(result))),
             task.runtime().map(|secs| ("runtime".to_owned(), json!(secs))),
         ]
         .into_iter()
@@ -158,9 +158,9 @@ pub fn apart(task: &Task<'_>, batch: &Batch, event: &TaskEvent, n: i64) -> Optio
 impl Told {
     /// Writes it.
     pub fn write(&self, db: &Connection, pen: &mut Pen<'_>) -> Result<()> {
-        let exception = self.exception.as_deref().map(|text| (pen.redact)(text));
-        let traceback = self.traceback.as_deref().map(|text| (pen.redact)(text));
-        let detail = self.detail.as_deref().map(|text| (pen.redact)(text));
+        let exception = self.exception.as_deref().map(|text| pen.redactor.text(text));
+        let traceback = self.traceback.as_deref().map(|text| pen.redactor.traceback(text));
+        let detail = self.detail.as_deref().map(|text| pen.redactor.text(text));
         let kind = pen.words.word(db, Some(&self.kind))?;
         let worker = pen.words.word(db, self.worker.as_deref())?;
         let exception = pen.words.text(db, exception.as_deref(), false, pen.day)?;

@@ -11,9 +11,10 @@ use super::lock::Lock;
 use super::prune::{self, Keep};
 use super::row::{self, Dictionary};
 use super::told::{self, Told};
-use super::{Error, Redact, audit, ids, schema};
+use super::{Error, audit, ids, schema};
 use crate::celery::event::Event;
 use crate::clock::Stamp;
+use crate::redact::Redactor;
 
 /// Bytes of each table with its indexes, the largest first, and of what is free.
 pub fn sizes(path: &Path) -> Result<Vec<(String, u64)>, Error> {
@@ -171,10 +172,10 @@ pub struct Merged {
 
 /// Adds what another file holds. Events that are known already are left out, so that two files of one cluster can be
 /// merged, and one file twice.
-pub fn merge(path: &Path, other: &Path, redact: Redact, now: Stamp) -> Result<Merged, Error> {
+pub fn merge(path: &Path, other: &Path, redactor: Redactor, now: Stamp) -> Result<Merged, Error> {
     let from = schema::open_to_read(other)?;
     let _lock = lock(path)?;
-    let mut archive = Archive::open(path, redact)?;
+    let mut archive = Archive::open(path, redactor)?;
     let mut merged = Merged::default();
     let mut next = 0;
     loop {

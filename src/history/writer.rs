@@ -10,13 +10,14 @@ use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 
+use super::Error;
 use super::archive::Archive;
 use super::lock::Lock;
 use super::prune::{Keep, Pruner};
-use super::{Error, Redact};
 use crate::celery::event::Batch;
 use crate::celery::queue::Depth;
 use crate::clock::{Clock, Stamp};
+use crate::redact::Redactor;
 
 /// What is written down.
 #[derive(Debug, Clone)]
@@ -65,7 +66,8 @@ pub struct Status {
 #[derive(Clone)]
 pub struct Options {
     pub path: PathBuf,
-    pub redact: Redact,
+    /// What it takes out is never written.
+    pub redactor: Redactor,
     pub keep: Keep,
     pub clock: Clock,
 }
@@ -206,7 +208,7 @@ impl Worker {
     }
 
     fn hold(&self, _lock: Lock) -> End {
-        match Archive::open(&self.options.path, self.options.redact.clone()) {
+        match Archive::open(&self.options.path, self.options.redactor.clone()) {
             Ok(archive) => {
                 self.status.lock().role = Role::Writer;
                 self.write(archive)

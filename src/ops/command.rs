@@ -5,7 +5,7 @@ use crate::celery::pidbox::Signal;
 use crate::state::Model;
 
 use super::control::Control;
-use super::retry::Retry;
+use super::retry::{Retry, SENT_WHOLE};
 
 /// How much harm a command can do. Orders from harmless to harmful.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -133,11 +133,14 @@ impl Command {
                 }
             }
             Command::Retry { tasks, refused } => {
+                let redactor = model.redactor();
                 for task in tasks.iter().take(if tasks.len() == 1 { 1 } else { NAMED }) {
-                    lines.extend(if tasks.len() == 1 { task.lines() } else { vec![task.line()] });
+                    lines.extend(if tasks.len() == 1 { task.lines(redactor) } else { vec![task.line(redactor)] });
                 }
                 if tasks.len() > 1 {
                     more(tasks.len(), &mut lines);
+                    let hidden = tasks.iter().any(|task| task.has_secrets(redactor));
+                    lines.extend(hidden.then(|| SENT_WHOLE.to_owned()));
                 }
                 if !refused.is_empty() {
                     lines.push(String::new());

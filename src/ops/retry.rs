@@ -1,14 +1,20 @@
 //! Sending a task again with exactly the arguments it had, or not at all.
 
+use std::borrow::Cow;
+
 use crate::celery::message::Outgoing;
 use crate::celery::queue::behind_delay;
 use crate::celery::{TaskId, repr};
 
+use crate::redact::Redactor;
 use crate::state::{Model, Task};
 use crate::text::cut_end;
 
 /// Columns for the arguments of one of several tasks.
 const SHOWN: usize = 24;
+
+/// What is said where secrets are not shown.
+pub(super) const SENT_WHOLE: &str = "What is shown as *** is sent as it was.";
 
 /// A task ready to be sent again.
 #[derive(Debug, Clone, PartialEq)]
@@ -43,7 +49,8 @@ impl Retry {
     pub fn prepare(model: &Model, id: &TaskId, queue: Option<&str>) -> Result<Self, Refusal> {
         let task = model.task(id).ok_or(Refusal::Unknown)?;
         let name = task.name().ok_or(Refusal::NoName)?;
-        let (args, kwargs) = (task.args(), task.kwargs());
+        // As it was, with its secrets: what is shown is no literal to be sent.
+        let [args, kwargs, _] = task.raw_texts();
         let route = if queue.is_some() { None } else { route_of(&task) };
         let queue = match queue {
             Some(queue) => queue.to_owned(),
@@ -68,25 +75,34 @@ impl Retry {
         Ok(Self { original: id.clone(), message, loses })
     }
 
-    /// The whole message, for a confirmation.
-    pub fn lines(&self) -> Vec<String> {
+    /// The whole message, for a confirmation; secrets are not shown, and said to be sent.
+    pub fn lines(&self, redactor: &Redactor) -> Vec<String> {
         let m = &self.message;
+        let (args, kwargs) = (redactor.text(&m.argsrepr), redactor.text(&m.kwargsrepr));
         let mut lines = vec![
             format!("task    {}", m.name),
-            format!("args    {}", m.argsrepr),
-            format!("kwargs  {}", m.kwargsrepr),
+            format!("args    {args}"),
+            format!("kwargs  {kwargs}"),
             format!("queue   {}   priority {}", m.queue, m.priority),
             format!("new id  {}", m.id),
             String::new(),
         ];
+        lines.extend(self.has_secrets(redactor).then(|| SENT_WHOLE.to_owned()));
         lines.extend(self.loses.iter().map(|l| format!("Not kept: {l}.")));
         lines
     }
 
-    /// The message in one line: long arguments are shortened, none is left away.
-    pub fn line(&self) -> String {
+    /// Whether it holds secrets, which are not shown.
+    pub fn has_secrets(&self, redactor: &Redactor) -> bool {
         let m = &self.message;
-        let (args, kwargs) = (cut_end(&m.argsrepr, SHOWN), cut_end(&m.kwargsrepr, SHOWN));
+        [&m.argsrepr, &m.kwargsrepr].iter().any(|text| matches!(redactor.text(text), Cow::Owned(_)))
+    }
+
+    /// The message in one line: long arguments are shortened, none is left away.
+    pub fn line(&self, redactor: &Redactor) -> String {
+        let m = &self.message;
+        let (args, kwargs) = (redactor.text(&m.argsrepr), redactor.text(&m.kwargsrepr));
+        let (args, kwargs) = (cut_end(&args, SHOWN), cut_end(&kwargs, SHOWN));
         format!("{}  {}  {args}  {kwargs}  to {}", self.original.short(), m.name, m.queue)
     }
 }

@@ -76,6 +76,7 @@ impl Model {
                     self.marks.set(*at, text);
                 }
             }
+            Update::Forget => self.forget(),
             Update::Mark(at, text) => self.marks.set(*at, text.clone()),
             Update::RevokeAsked(at, ids) => self.revoke_asked(*at, ids),
             Update::Retried(old, new, queue) => {

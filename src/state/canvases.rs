@@ -22,6 +22,11 @@ pub(super) struct Canvases {
 }
 
 impl Canvases {
+    /// An empty one that is another version than this one.
+    pub fn afresh(&self) -> Self {
+        Self { version: self.version + 1, ..Self::default() }
+    }
+
     /// Takes what a message said of a task.
     pub fn put(&mut self, id: &TaskId, canvas: &Canvas) {
         let before = self.by_id.get(id);

@@ -1,9 +1,12 @@
 //! Tasks, workers and queues as the documents that scripts rely on (`--json`, and later the API).
 
+use std::borrow::Cow;
+
 use serde::Serialize;
 
 use crate::celery::queue::Waiting;
 use crate::clock::Stamp;
+use crate::redact::Redactor;
 
 use super::model::Model;
 use super::queue::Queue;
@@ -14,7 +17,7 @@ fn secs(stamp: Option<Stamp>) -> Option<f64> {
     stamp.map(Stamp::secs)
 }
 
-/// A task. Times are epoch seconds.
+/// A task. Times are epoch seconds; texts have no secrets in them.
 #[derive(Serialize, Debug, Clone, Default, PartialEq)]
 pub struct TaskDoc {
     pub id: String,
@@ -52,6 +55,7 @@ pub struct TaskDoc {
 impl From<Task<'_>> for TaskDoc {
     fn from(task: Task<'_>) -> Self {
         let text = |t: Option<&str>| t.map(str::to_owned);
+        let shown = |t: Option<Cow<'_, str>>| t.map(Cow::into_owned);
         let outcome = |state| secs(task.outcome(state));
         Self {
             id: task.id().to_string(),
@@ -59,11 +63,11 @@ impl From<Task<'_>> for TaskDoc {
             state: task.state_name().to_owned(),
             worker: text(task.worker()),
             queue: text(task.queue()),
-            args: text(task.args()),
-            kwargs: text(task.kwargs()),
-            result: text(task.result()),
-            exception: text(task.exception()),
-            traceback: text(task.traceback()),
+            args: shown(task.args()),
+            kwargs: shown(task.kwargs()),
+            result: shown(task.result()),
+            exception: shown(task.exception()),
+            traceback: shown(task.traceback()),
             retries: task.retries(),
             sent: secs(task.sent()),
             received: secs(task.received()),
@@ -211,16 +215,17 @@ pub struct WaitingDoc {
     pub error: Option<String>,
 }
 
-impl From<&Waiting> for WaitingDoc {
-    fn from(waiting: &Waiting) -> Self {
+impl WaitingDoc {
+    /// The message without its secrets.
+    pub fn new(waiting: &Waiting, redactor: &Redactor) -> Self {
         let message = waiting.message.as_ref().ok();
         let text = |pick: fn(&crate::celery::message::Message) -> Option<String>| message.and_then(pick);
         Self {
             place: waiting.place + 1,
             id: text(|m| Some(m.id.to_string())),
             name: text(|m| Some(m.name.clone())),
-            args: text(|m| m.args_text()),
-            kwargs: text(|m| m.kwargs_text()),
+            args: message.and_then(|m| m.args_text(redactor)),
+            kwargs: message.and_then(|m| m.kwargs_text(redactor)),
             priority: message.and_then(|m| m.priority).unwrap_or(i64::from(waiting.priority)),
             eta: text(|m| m.eta.clone()),
             expires: text(|m| m.expires.clone()),

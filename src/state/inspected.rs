@@ -1,8 +1,11 @@
 //! What a worker answered to `inspect` (Celery 5.7.0, `worker/control.py`), and when.
 
+use std::borrow::Cow;
+
 use serde_json::Value;
 
 use crate::clock::Stamp;
+use crate::redact::Redactor;
 
 /// What `stats` says of a pool.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -34,12 +37,24 @@ impl Pool {
 pub struct Held {
     pub id: crate::celery::TaskId,
     pub name: String,
-    pub args: String,
+    args: String,
     pub started: Option<Stamp>,
     pub pid: Option<i64>,
     pub queue: Option<String>,
     /// When it is to start, where a worker holds it until then.
     pub eta: Option<String>,
+}
+
+impl Held {
+    /// Its positional arguments without secrets.
+    pub fn args(&self, redactor: &Redactor) -> Cow<'_, str> {
+        redactor.text(&self.args)
+    }
+
+    /// The same with them: for the model, never to be shown.
+    pub fn raw_args(&self) -> &str {
+        &self.args
+    }
 }
 
 /// A task as a worker registers it, with the limits it has there.

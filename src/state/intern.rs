@@ -31,6 +31,11 @@ pub struct Interner {
 }
 
 impl Interner {
+    /// An empty one that is another version than this one.
+    pub fn afresh(&self) -> Self {
+        Self { version: self.version + 1, ..Self::default() }
+    }
+
     /// The symbol of a name, made if new.
     pub fn intern(&mut self, name: &str) -> Sym {
         let hash = self.hasher.hash_one(name);

@@ -16,6 +16,11 @@ impl Journal {
         Self { ring: Vec::new(), next: 0 }
     }
 
+    /// An empty one, in whose eyes everybody has fallen behind who read this one.
+    pub fn afresh(&self) -> Self {
+        Self { ring: Vec::new(), next: (self.next / CAPACITY + 2) * CAPACITY }
+    }
+
     pub fn push(&mut self, slot: Slot) {
         if self.next > 0 && self.at(self.next - 1) == Some(slot) {
             return;
@@ -60,5 +65,11 @@ mod tests {
         }
         assert!(journal.since(9).is_none());
         assert_eq!(journal.since(10).map(Iterator::count), Some(CAPACITY as usize));
+        let mut fresh = journal.afresh();
+        assert!(fresh.since(journal.end()).is_none());
+        let begin = fresh.end();
+        fresh.push(3);
+        fresh.push(4);
+        assert_eq!(fresh.since(begin).map(Iterator::collect::<Vec<_>>), Some(vec![3, 4]));
     }
 }

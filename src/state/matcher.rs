@@ -109,8 +109,8 @@ impl Check {
             Check::Texts(word, patterns) => patterns.iter().any(|p| text_matches(task, *word, p)),
             Check::Anywhere(pattern, set) => {
                 known(task.hot.name, set)
-                    || task.raw_texts().is_some_and(|raw| pattern.may_be_in(raw))
-                        && task.texts().into_iter().flatten().any(|t| pattern.matches(t))
+                    || task.packed_texts().is_some_and(|raw| pattern.may_be_in(raw))
+                        && task.raw_texts().into_iter().flatten().any(|t| pattern.matches(t))
                     || id_matches(task, pattern)
             }
             Check::Number(measure, comparison, limit) => {
@@ -143,13 +143,13 @@ fn id_matches(task: &Task<'_>, pattern: &Pattern) -> bool {
 }
 
 fn text_matches(task: &Task<'_>, word: Word, pattern: &Pattern) -> bool {
-    let [args, kwargs, result] = task.texts();
+    let [args, kwargs, result] = task.raw_texts();
     let text = |t: Option<&str>| t.is_some_and(|t| pattern.matches(t));
     match word {
         Word::Args => text(args),
         Word::Kwargs => text(kwargs),
         Word::Result => text(result),
-        Word::Error => text(task.exception()) || text(task.traceback()),
+        Word::Error => text(task.raw_exception()) || text(task.raw_traceback()),
         Word::Id => id_matches(task, pattern),
         Word::Root => task.root().is_some_and(|root| pattern.matches(&root.to_string())),
         Word::Group => task.group().is_some_and(|group| pattern.matches(&group.to_string())),

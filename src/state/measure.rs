@@ -76,7 +76,7 @@ impl Model {
         let group = self.failures.count(&Failure {
             task: hot.name.map(|name| (name, self.names.name(name))),
             exception: hot.exception,
-            text: rare.and_then(|r| r.exception.as_deref()).unwrap_or_default(),
+            text: &self.redactor.text(rare.and_then(|r| r.exception.as_deref()).unwrap_or_default()),
             traceback: rare.and_then(|r| r.traceback.as_deref()),
             id,
             at,

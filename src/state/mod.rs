@@ -40,6 +40,7 @@ use crate::celery::pidbox::Reply;
 use crate::celery::result::Stored;
 use crate::clock::Stamp;
 use crate::filter::Filter;
+use crate::redact::Redactor;
 
 pub use live::{LiveQuery, Scan, ScanRequest, Sort};
 pub use matcher::no_state;
@@ -77,6 +78,8 @@ pub enum Update {
     },
     /// Why the result backend can't be read.
     NoResults(String),
+    /// Everything that was told is to be forgotten: another past follows.
+    Forget,
     /// Nothing but the time: closes rate buckets and notices silent workers.
     Tick(Stamp),
     /// The subscription stands, or has ended.
@@ -121,6 +124,17 @@ impl Store {
     /// Tells somebody every update from now on; the first to ask stays the only one.
     pub fn tap(&self, tap: impl Fn(&Update) + Send + Sync + 'static) {
         self.tap.get_or_init(|| Box::new(tap));
+    }
+
+    /// With secrets taken out of what is shown by these names of keys, in place of the usual ones.
+    pub fn redacting(self, redactor: Redactor) -> Self {
+        self.model.write().redactor = redactor;
+        self
+    }
+
+    /// What takes secrets out of texts that are shown.
+    pub fn redactor(&self) -> Redactor {
+        self.read(|m| m.redactor().clone())
     }
 
     /// Applies updates in order.

@@ -9,6 +9,7 @@ use crate::celery::TaskId;
 use crate::celery::canvas::Canvas;
 use crate::celery::event::Undecodable;
 use crate::clock::Stamp;
+use crate::redact::Redactor;
 
 use super::Version;
 use super::canvases::Canvases;
@@ -69,6 +70,7 @@ pub struct Model {
     pub(super) marks: Marks,
     pub(super) outages: Outages,
     pub(super) zone: TimeZone,
+    pub(super) redactor: Redactor,
     pub(super) journal: Journal,
     pub(super) version: Version,
     pub(super) counters: Counters,
@@ -111,6 +113,7 @@ impl Model {
             marks: Marks::default(),
             outages: Outages::default(),
             zone,
+            redactor: Redactor::default(),
             journal: Journal::new(),
             version: 0,
             counters: Counters::default(),
@@ -129,6 +132,19 @@ impl Model {
             figures: true,
             recalling: false,
         }
+    }
+
+    /// Begins anew. Who follows it is told to look at all of it again.
+    pub(super) fn forget(&mut self) {
+        let fresh = Self::new(self.limits, self.zone.clone());
+        *self = Self {
+            redactor: self.redactor.clone(),
+            version: self.version,
+            journal: self.journal.afresh(),
+            names: self.names.afresh(),
+            canvases: self.canvases.afresh(),
+            ..fresh
+        };
     }
 
     /// How often it has changed.
@@ -366,6 +382,11 @@ impl Model {
     /// The zone clock times in filters are meant in.
     pub fn zone(&self) -> &TimeZone {
         &self.zone
+    }
+
+    /// What takes secrets out of texts that are shown.
+    pub fn redactor(&self) -> &Redactor {
+        &self.redactor
     }
 
     /// Failures by what went wrong where.

@@ -6,9 +6,9 @@ use std::sync::Arc;
 
 use crate::celery::TaskId;
 use crate::celery::canvas::Canvas;
-use crate::celery::message::Message;
 use crate::celery::queue::{Delivered, Waiting};
 use crate::clock::Stamp;
+use crate::redact::Redactor;
 
 /// What of a queue is looked at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -154,8 +154,8 @@ impl Sample {
         Self { of, ..Self::default() }
     }
 
-    /// Folds a message in. `sent` is when it was sent, where that is known.
-    pub fn add(&mut self, waiting: &Waiting, sent: Option<Stamp>, now: Stamp) {
+    /// Folds a message in. `sent` is when it was sent, where that is known. By secrets nothing is grouped.
+    pub fn add(&mut self, waiting: &Waiting, sent: Option<Stamp>, now: Stamp, redactor: &Redactor) {
         self.looked += 1;
         self.of = self.of.max(self.looked);
         let message = waiting.message.as_ref().ok();
@@ -178,7 +178,7 @@ impl Sample {
             };
             put(groups, (rank, key), is_value).add(waiting, sent, origin.as_deref());
         }
-        for (name, value) in message.map(Message::arguments).unwrap_or_default() {
+        for (name, value) in message.map(|m| m.arguments(redactor)).unwrap_or_default() {
             let name: Arc<str> = name.into();
             if self.arguments.len() < ARGUMENTS || self.arguments.contains_key(&name) {
                 let value = value.chars().take(VALUE).collect();
@@ -333,9 +333,9 @@ mod tests {
         .into_iter()
         .enumerate()
         {
-            sample.add(&message(i, name, origin, priority), sent, at(100));
+            sample.add(&message(i, name, origin, priority), sent, at(100), &Redactor::default());
         }
-        sample.add(&Waiting::read(4, 0, b"garbage"), None, at(100));
+        sample.add(&Waiting::read(4, 0, b"garbage"), None, at(100), &Redactor::default());
         assert_eq!(counts(&sample, &By::Task)[..2], [("charge", 3), ("mail", 1)]);
         assert!(counts(&sample, &By::Task)[2].0.starts_with("can't be read: not JSON"));
         assert_eq!(counts(&sample, &By::Priority), [("0", 3), ("3", 2)]);
@@ -356,7 +356,7 @@ mod tests {
                 .enumerate()
         {
             let sent = Outgoing { args: (*args).into(), kwargs: (*kwargs).into(), ..outgoing("t", "gen1@a", 0) };
-            sample.add(&Waiting::read(i, 0, sent.encode_redis().as_bytes()), None, at(0));
+            sample.add(&Waiting::read(i, 0, sent.encode_redis().as_bytes()), None, at(0), &Redactor::default());
         }
         let by = |name: &str| By::Argument(name.into());
         assert_eq!(counts(&sample, &by("args[0]")), [("2", 2), ("1", 1)]);
@@ -379,7 +379,7 @@ mod tests {
     fn groups_are_bounded() {
         let mut sample = Sample::default();
         for n in 0..GROUPS + 20 {
-            sample.add(&message(n, "t", &format!("gen{n}@h"), 0), None, at(0));
+            sample.add(&message(n, "t", &format!("gen{n}@h"), 0), None, at(0), &Redactor::default());
         }
         assert_eq!(sample.groups(&By::Origin).len(), GROUPS + 1);
         assert_eq!(counts(&sample, &By::Origin).last(), Some(&(OTHERS, 20)), "it comes last, however many they are");

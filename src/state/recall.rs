@@ -74,7 +74,7 @@ mod tests {
         store.apply(&[Update::Recalled(batch(old))]);
         store.read(|m| {
             let [a, b] = ["a", "b"].map(|id| m.task(&TaskId::new(id)).unwrap());
-            assert_eq!((a.state(), a.name(), a.result()), (State::Success, Some("t"), Some("1")));
+            assert_eq!((a.state(), a.name(), a.result().as_deref()), (State::Success, Some("t"), Some("1")));
             assert_eq!((b.state(), b.name()), (State::Received, Some("other")));
             assert!(!a.is_recalled() && !b.is_recalled());
         });

@@ -1,5 +1,7 @@
 //! One task: its states, the two records it is held in, and the view through which everybody else reads it.
 
+use std::borrow::Cow;
+
 use crate::celery::TaskId;
 use crate::clock::Stamp;
 
@@ -293,28 +295,38 @@ impl<'m> Task<'m> {
     pub fn exception_type(&self) -> Option<&'m str> {
         self.sym(self.hot.exception)
     }
-    /// The exception as its worker printed it.
-    pub fn exception(&self) -> Option<&'m str> {
-        self.rare()?.exception.as_deref()
+    /// The exception as its worker printed it, without secrets.
+    pub fn exception(&self) -> Option<Cow<'m, str>> {
+        Some(self.model.redactor.text(self.raw_exception()?))
     }
-    pub fn traceback(&self) -> Option<&'m str> {
-        self.rare()?.traceback.as_deref()
+    /// Without secrets.
+    pub fn traceback(&self) -> Option<Cow<'m, str>> {
+        Some(self.model.redactor.traceback(self.raw_traceback()?))
     }
-    pub fn args(&self) -> Option<&'m str> {
-        self.texts()[0]
+    /// Without secrets.
+    pub fn args(&self) -> Option<Cow<'m, str>> {
+        Some(self.model.redactor.text(self.raw_texts()[0]?))
     }
-    pub fn kwargs(&self) -> Option<&'m str> {
-        self.texts()[1]
+    /// Without secrets.
+    pub fn kwargs(&self) -> Option<Cow<'m, str>> {
+        Some(self.model.redactor.text(self.raw_texts()[1]?))
     }
-    pub fn result(&self) -> Option<&'m str> {
-        self.texts()[2]
+    /// Without secrets.
+    pub fn result(&self) -> Option<Cow<'m, str>> {
+        Some(self.model.redactor.text(self.raw_texts()[2]?))
     }
-    /// `args`, `kwargs` and `result`.
-    pub fn texts(&self) -> [Option<&'m str>; 3] {
+    /// `args`, `kwargs` and `result` with their secrets: for what is sent and what is searched, never to be shown.
+    pub fn raw_texts(&self) -> [Option<&'m str>; 3] {
         unpack(self.cold.text.as_deref())
     }
-    /// The same, packed: for searches that want to know quickly that there is nothing to find.
-    pub(super) fn raw_texts(&self) -> Option<&'m [u8]> {
+    pub fn raw_exception(&self) -> Option<&'m str> {
+        self.rare()?.exception.as_deref()
+    }
+    pub fn raw_traceback(&self) -> Option<&'m str> {
+        self.rare()?.traceback.as_deref()
+    }
+    /// The texts packed: for searches that want to know quickly that there is nothing to find.
+    pub(super) fn packed_texts(&self) -> Option<&'m [u8]> {
         self.cold.text.as_deref()
     }
     pub fn retries(&self) -> Option<u16> {

@@ -47,6 +47,8 @@ pub enum Scope {
     /// Several fields below each other.
     Form,
     Welcome,
+    /// What is shown is a recording. It is live wherever `Global` is, behind it.
+    Replay,
 }
 
 impl Scope {
@@ -78,6 +80,7 @@ impl Scope {
             Scope::Field => "a field",
             Scope::Form => "a form",
             Scope::Welcome => "no broker",
+            Scope::Replay => "the recording",
         }
     }
 }
@@ -215,6 +218,12 @@ actions! {
     WelcomeDemo   Welcome ["d"]                      Looks    "demo"     "look around in the simulated cluster"
     WelcomeBroker Welcome ["b"]                      Looks    "broker"   "type a broker URL"
 
+    ReplayBack    Replay  ["<" "ctrl-left"]          Looks    "minute back" "a minute back in the recording"
+    ReplayOn      Replay  [">" "ctrl-right"]         Looks    "minute on" "a minute on in the recording"
+    ReplayTo      Replay  ["@"]                      Looks    "go to"    "go to a time of the recording"
+    ReplayFaster  Replay  ["ctrl-up"]                Looks    "faster"   "play faster"
+    ReplaySlower  Replay  ["ctrl-down"]              Looks    "slower"   "play slower"
+
     Pause         Global  ["p"]                      Looks    "pause"    "hold the view still"
     Copy          Global  ["y"]                      Looks    "copy"     "copy to the clipboard"
     TimeStyle     Global  ["T"]                      Looks    ""         "times as clock, UTC, or how long ago"
@@ -292,6 +301,7 @@ pub const TOGETHER: &[&[Scope]] = &[
     &[Scope::Pick, Scope::Choose],
     &[Scope::Confirm],
     &[Scope::Field],
+    &[Scope::Replay, Scope::Global],
 ];
 
 impl Action {

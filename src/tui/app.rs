@@ -1,6 +1,7 @@
 //! The whole screen: tabs, layers on top of them, and what keys do to both. Knows no tab by name and does no I/O.
 
 mod asks;
+mod replay;
 mod told;
 mod ways;
 
@@ -19,7 +20,7 @@ use super::options::Times;
 use super::page::{Page, Target};
 use super::tabs;
 use super::theme::{Role, ascii};
-use super::view::{Answer, Cx, Effect, Leave, Outcome, View};
+use super::view::{self, Answer, Cx, Effect, Leave, Outcome, View};
 use super::views::task::TaskScreen;
 use super::views::welcome::Welcome;
 use super::views::workflow::WorkflowScreen;
@@ -27,6 +28,7 @@ use crate::broker::{Health, LinkState, Right};
 use crate::clock::Stamp;
 use crate::export::Export;
 use crate::feed::Interest;
+use crate::feed::replay::Controls;
 use crate::history::writer;
 use crate::ops::{Command, Receipt, Risk};
 use crate::state::Model;
@@ -91,6 +93,8 @@ pub struct App {
     /// What the last line says can be done now, and what stays in it to the last.
     hints: Hints,
     clicks: Vec<(Rect, Target)>,
+    /// A field asks for a time of the recording.
+    going: bool,
     /// Where the mouse was pressed, while it may be dragged from there.
     dragging: Option<Target>,
     round_trip: Option<Duration>,
@@ -112,7 +116,9 @@ const TOAST: Duration = Duration::from_secs(6);
 const LOGGED: usize = 500;
 
 impl App {
-    pub fn new(options: Options) -> Self {
+    pub fn new(mut options: Options) -> Self {
+        // The past takes no commands.
+        options.read_only |= options.replay.is_some();
         let toast = options.notice.as_deref().map(|text| (clean(text), Role::Warn, Stamp::EPOCH));
         let titles = tabs::there(&options).map(|tab| tab.title).collect();
         let tabs = tabs::there(&options).map(|tab| (tab.make)()).collect();
@@ -141,6 +147,7 @@ impl App {
             hints: Hints::default(),
             clicks: Vec::new(),
             dragging: None,
+            going: false,
             round_trip: None,
         }
     }
@@ -160,6 +167,15 @@ impl App {
                 None => self.tabs[self.tab].as_mut(),
             },
         }
+    }
+
+    fn live(&self) -> Vec<Scope> {
+        let view = match (self.layers.last(), &self.welcome) {
+            (Some(layer), _) => layer.as_ref(),
+            (None, Some(welcome)) => welcome,
+            (None, None) => self.tabs[self.tab].as_ref(),
+        };
+        view::live(view, &self.options)
     }
 
     /// What workers should be asked about now.
@@ -197,7 +213,7 @@ impl App {
         if self.toast.as_ref().is_some_and(|(_, _, at)| world.now.since(*at) >= READ) {
             self.toast = None;
         }
-        let scopes = self.focus().scopes();
+        let scopes = self.live();
         if scopes.contains(&Scope::Global)
             && self.welcome.is_none()
             && let Some(tab) = key.character().and_then(|c| c.to_digit(10))
@@ -208,7 +224,7 @@ impl App {
         }
         // A key acts on what was on screen; one that comes before the next frame, on what this one makes of it.
         self.unsynced = true;
-        match self.keymap.resolve(&self.options.keys, scopes, key) {
+        match self.keymap.resolve(&self.options.keys, &scopes, key) {
             Resolved::Action(action) => self.perform(action, model, world),
             Resolved::Pending => Vec::new(),
             Resolved::Nothing => {
@@ -447,6 +463,7 @@ impl App {
                 self.layers.pop();
                 return self.perform(action, model, world);
             }
+            Effect::Answer(answer) if self.going => self.go_to(&answer, world),
             Effect::Answer(answer) => {
                 let top = self.layers.pop();
                 let outcome = self.with_cx(model, world, |view, cx| view.answer(&answer, cx));
@@ -465,7 +482,9 @@ impl App {
     }
 
     fn refuse_read_only(&mut self, command: &Command, now: Stamp) {
-        self.say(&format!("read-only: {} is not sent", command.verb()), Role::Warn, now);
+        let why =
+            if self.options.replay.is_some() { "this is a recording, the past takes no commands" } else { "read-only" };
+        self.say(&format!("{why}: {} is not sent", command.verb()), Role::Warn, now);
     }
 
     fn global(&mut self, action: Action, model: &Model, world: &World<'_>) -> Vec<Do> {
@@ -473,6 +492,9 @@ impl App {
             Action::Quit => return self.quit(),
             Action::Copy => return self.copy(model, world),
             Action::TimeStyle => self.next_time_style(world.now),
+            Action::Pause if self.options.replay.is_some() => self.play(action),
+            Action::ReplayTo => self.ask_where(),
+            Action::ReplayBack | Action::ReplayOn | Action::ReplayFaster | Action::ReplaySlower => self.play(action),
             Action::Log => self.layers.push(Box::<log::Log>::default()),
             Action::Pause => {
                 self.paused = match self.paused {
@@ -541,6 +563,9 @@ impl App {
             self.welcome = None;
         }
         self.offer(world.link);
+        if let Some(why) = self.options.replay.as_ref().and_then(Controls::trouble) {
+            self.say(&why, Role::Fail, world.now);
+        }
         let receipts = std::mem::take(&mut self.receipts);
         let recording = self.recording.take();
         let options = std::mem::take(&mut self.options);
@@ -589,7 +614,7 @@ impl App {
         }
         if lacks(Right::Control) {
             self.notes.push((Clean::own("READ-ONLY: no permission"), Role::Warn));
-        } else if self.options.read_only {
+        } else if self.options.read_only && self.options.replay.is_none() {
             self.notes.push((Clean::own("READ-ONLY"), Role::Warn));
         }
         // A message of before the session's first frame has no time yet.

@@ -6,6 +6,7 @@ use super::page::{Page, Target};
 use super::theme::Role;
 use super::view::Cx;
 use crate::broker::LinkState;
+use crate::feed::replay::Status;
 use crate::human;
 use crate::text::{Clean, clean};
 
@@ -72,7 +73,10 @@ impl Header {
         if let Some(kind) = kind.filter(|kind| ["valkey", "keydb", "dragonfly"].contains(kind)) {
             parts.push(Part::new(clean(kind), Role::Muted, 8));
         }
-        parts.push(link(cx));
+        parts.push(match &cx.options.replay {
+            Some(controls) => past(&controls.status(), cx),
+            None => link(cx),
+        });
         if let Some(slow) = round_trip.filter(|rtt| rtt.as_millis() >= 150) {
             parts.push(Part::new(crate::clean!("link {} ms", slow.as_millis()), Role::Muted, 4));
         }
@@ -144,6 +148,20 @@ impl Header {
             page.put_right(area.x, area.y, area.width - 1, &self.clock, Role::Muted);
         }
     }
+}
+
+/// What is shown is the past: how fast it goes by, and when it was.
+fn past(status: &Status, cx: &Cx<'_>) -> Part {
+    let state = match (status.winding, &status.trouble) {
+        (Some(to), _) => format!("going to {}", human::clock(to, cx.shown_zone())),
+        (None, Some(_)) if status.ended => "cut off here".into(),
+        (None, None) if status.ended => "at its end".into(),
+        _ if status.paused => "held".into(),
+        _ => format!("{}x", status.speed),
+    };
+    let short = Some(crate::clean!("REPLAY {state}"));
+    let text = crate::clean!("REPLAY {state}  {}", human::date(cx.now, cx.shown_zone()));
+    Part { short, ..Part::new(text, Role::Warn, 0) }
 }
 
 fn link(cx: &Cx<'_>) -> Part {

@@ -6,7 +6,7 @@ use super::action::{Action, Row, Scope};
 use super::keymap;
 use super::page::{Page, Target};
 use super::theme::Role;
-use super::view::{Cx, View};
+use super::view::{self, Cx, View};
 use crate::ops::Risk;
 use crate::text::{Clean, clean};
 
@@ -45,7 +45,10 @@ impl Hints {
             let always = [back, quit, (true, Action::Help, "help")];
             last.extend(always.into_iter().filter(|(on, ..)| *on).map(|(_, action, word)| (action, word)));
         }
-        let rows = keymap::rows(view.scopes()).filter(can).map(|row| (row.action, row.hint));
+        // With a recording, moving in it comes first.
+        let mut scopes = view::live(view, cx.options);
+        scopes.sort_by_key(|scope| *scope != Scope::Replay);
+        let rows = keymap::rows(&scopes).filter(can).map(|row| (row.action, row.hint));
         let rows = rows.filter(|(action, _)| !matches!(action, Action::Quit | Action::Help));
         let urged = view.urges().filter(|_| !cx.options.read_only);
         Self {

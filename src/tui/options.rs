@@ -9,6 +9,7 @@ use regex_lite::Regex;
 use super::header::Profile;
 use super::keys::Keys;
 use super::theme::{Role, Theme};
+use crate::feed::replay::Controls;
 
 /// See the module.
 #[derive(Clone, Debug)]
@@ -39,6 +40,8 @@ pub struct Options {
     pub clusters: Vec<Cluster>,
     /// Where the config file is, or would be.
     pub config: Option<String>,
+    /// The knobs of the recording that is played: it is the past, and nothing can be sent.
+    pub replay: Option<Controls>,
     /// Something to say at the start.
     pub notice: Option<String>,
     /// The history file, where one is kept.
@@ -104,6 +107,7 @@ impl Default for Options {
             refresh: None,
             clusters: Vec::new(),
             config: None,
+            replay: None,
             notice: None,
             history: None,
         }

@@ -149,6 +149,13 @@ pub enum Leave {
     Profile(String),
 }
 
+/// The scopes that are live on a view: its own, and what can be done with a recording that is played.
+pub fn live(view: &dyn View, options: &Options) -> Vec<Scope> {
+    let own = view.scopes();
+    let replay = (options.replay.is_some() && own.contains(&Scope::Global)).then_some(Scope::Replay);
+    own.iter().copied().chain(replay).collect()
+}
+
 /// A tab, a full screen, or something that lies on top.
 pub trait View: Send {
     /// Which rows of the action table are live, the nearest first.

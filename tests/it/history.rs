@@ -1,6 +1,5 @@
 //! What is written down comes back as it was.
 
-use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
@@ -13,6 +12,7 @@ use flower_tui::history::prune::Keep;
 use flower_tui::history::reader::{Page, Query, Reader};
 use flower_tui::history::upkeep;
 use flower_tui::history::writer::{self, Note, Options, Role};
+use flower_tui::redact::Redactor;
 use flower_tui::state::doc::TaskDoc;
 use flower_tui::state::{Limits, Store, Update};
 use jiff::tz::TimeZone;
@@ -20,11 +20,7 @@ use jiff::tz::TimeZone;
 use crate::fixtures::{batch, document, single_events};
 
 fn options(path: &Path, now: Stamp) -> Options {
-    Options { path: path.to_owned(), redact: Arc::new(plain), keep: Keep::default(), clock: Clock::manual(now) }
-}
-
-fn plain(text: &str) -> Cow<'_, str> {
-    text.into()
+    Options { path: path.to_owned(), redactor: Redactor::default(), keep: Keep::default(), clock: Clock::manual(now) }
 }
 
 fn now() -> Stamp {
@@ -327,7 +323,7 @@ fn two_files_of_one_cluster_become_one_and_twice_is_no_more_than_once() {
     write(&a, [vec![batch(0..count * 2 / 3)]]);
     write(&b, [vec![batch(count / 3..count)]]);
     for _ in 0..2 {
-        upkeep::merge(&a, &b, Arc::new(plain), now()).expect("merged");
+        upkeep::merge(&a, &b, Redactor::default(), now()).expect("merged");
         assert_same(&tasks(&a), &model(0..count), "merged");
     }
     let whole = folder.path().join("whole.db");

@@ -13,6 +13,7 @@ use flower_tui::history::lookup::{self, Found, Part, Request, Sums};
 use flower_tui::history::prune::Keep;
 use flower_tui::history::reader::Progress;
 use flower_tui::history::writer::{self, Note, Role as Writing, Status};
+use flower_tui::redact::Redactor;
 use flower_tui::sim::{Options as SimOptions, Scenario, SimBroker};
 use flower_tui::state::Update;
 use flower_tui::tui::app::{App, Do, Options, World};
@@ -36,7 +37,7 @@ fn file(batches: impl IntoIterator<Item = Batch>) -> (TempDir, PathBuf) {
     let path = folder.path().join("history.db");
     let options = writer::Options {
         path: path.clone(),
-        redact: Arc::new(|text| text.into()),
+        redactor: Redactor::default(),
         keep: Keep::default(),
         clock: Clock::manual(Stamp::from_micros(NOON)),
     };
@@ -44,8 +45,7 @@ fn file(batches: impl IntoIterator<Item = Batch>) -> (TempDir, PathBuf) {
     for batch in batches {
         recorder.give(Note::Events(Arc::new(batch)));
     }
-    drop(recorder);
-    running.join();
+    running.finish();
     (folder, path)
 }
 

@@ -2,14 +2,15 @@
 
 use std::path::Path;
 
-/// Folder or file, and the rooms it may use. `text`, `human` and `clock` are open to all.
+/// Folder or file, and the rooms it may use. `text`, `human`, `clock` and `redact` are open to all.
 const MAY_USE: &[(&str, &[&str])] = &[
     ("text", &[]),
     ("human", &[]),
     ("clock", &[]),
+    ("redact", &[]),
     ("celery", &[]),
     ("filter", &[]),
-    ("config", &["broker", "results"]),
+    ("config", &["broker", "history", "results"]),
     ("broker", &["celery"]),
     ("sim", &["broker", "celery"]),
     ("state", &["celery", "filter"]),
@@ -24,7 +25,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
         &["broker", "celery", "config", "export", "feed", "filter", "history", "ops", "results", "sim", "state", "tui"],
     ),
 ];
-const LEAVES: [&str; 4] = ["text", "human", "clock", "clean"];
+const LEAVES: [&str; 5] = ["text", "human", "clock", "redact", "clean"];
 
 /// Words that may stand in no file of a room.
 const FORBIDDEN: &[(&str, &[&str])] = &[

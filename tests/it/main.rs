@@ -14,6 +14,8 @@ mod palette;
 mod paths;
 mod protocol;
 mod real;
+mod redact;
+mod replay;
 mod screens;
 mod state;
 mod workers;

@@ -1,8 +1,6 @@
 //! Rows of the tables that results lie in, and what they say of a task. Columns are taken by name: which there are goes
 //! by the version of Celery and by `result_extended`.
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
 
 use crate::celery::json;
@@ -109,7 +107,7 @@ impl Layout {
         let (coding, kind) = (row.text("content_encoding"), row.text("content_type").unwrap_or_default());
         // Bytes are written as text (django-celery-results 2.6.0, `backends/database.py`, `encode_content`).
         let bytes = match coding.as_deref() {
-            Some("binary") => STANDARD.decode(&bytes).unwrap_or(bytes),
+            Some("binary") => base64_simd::STANDARD.decode_to_vec(&bytes).unwrap_or(bytes),
             _ => bytes,
         };
         match kind.as_str() {
@@ -123,6 +121,7 @@ impl Layout {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::redact::Redactor;
 
     fn read(layout: Layout, fields: &[(&str, &str)]) -> TaskResult {
         let fields = fields.iter().map(|(name, text)| ((*name).to_owned(), Field::Bytes(text.as_bytes().to_vec())));
@@ -148,9 +147,12 @@ mod tests {
                 ("children", "null"),
             ],
         );
-        assert_eq!(result.value().as_deref(), Some("{'a': 1}"));
+        assert_eq!(result.value(&Redactor::off()).as_deref(), Some("{'a': 1}"));
         assert_eq!((result.date_done.as_deref(), result.retries), (Some("2026-01-02T03:04:05.5"), Some(2)));
-        assert_eq!((result.args_text().as_deref(), result.kwargs_text()), (Some("(1,)"), None));
+        assert_eq!(
+            (result.args_text(&Redactor::off()).as_deref(), result.kwargs_text(&Redactor::off())),
+            (Some("(1,)"), None)
+        );
     }
 
     #[test]
@@ -166,7 +168,10 @@ mod tests {
         row.0[3].1 = Field::Bytes(b"\x80\x04K\x01.".to_vec());
         let Some((_, Stored::Result(result))) = Layout::Celery.read(row) else { panic!("not readable") };
         assert_eq!((result.status.as_str(), result.traceback.as_deref()), ("FAILURE", Some("Traceback")));
-        assert_eq!((result.unread.as_ref(), result.value(), result.exception()), (Some(&pickled), None, None));
+        assert_eq!(
+            (result.unread.as_ref(), result.value(&Redactor::off()), result.exception(&Redactor::off())),
+            (Some(&pickled), None, None)
+        );
     }
 
     #[test]
@@ -181,8 +186,10 @@ mod tests {
                 ("task_args", r#""(1, <Thing>)""#),
             ];
             let result = read(Layout::Django, &fields);
-            assert_eq!(result.args_text().as_deref(), Some("(1, <Thing>)"));
-            result.value().unwrap_or_else(|| result.unread.map(|unread| unread.to_string()).unwrap_or_default())
+            assert_eq!(result.args_text(&Redactor::off()).as_deref(), Some("(1, <Thing>)"));
+            result
+                .value(&Redactor::off())
+                .unwrap_or_else(|| result.unread.map(|unread| unread.to_string()).unwrap_or_default())
         };
         assert_eq!(said("application/json", "utf-8", "[true]"), "[True]");
         assert_eq!(said("application/x-python-serialize", "binary", "gARLAS4="), "5B, not read: it is pickled");

@@ -18,6 +18,7 @@ impl App {
         self.returns.clear();
         self.layers.clear();
         self.keymap.reset();
+        self.going = false;
         self.tab = tab;
         self.unsynced = true;
     }

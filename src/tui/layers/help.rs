@@ -10,7 +10,7 @@ use crate::tui::options::SavedFilter;
 use crate::tui::page::{Page, Target, centered};
 use crate::tui::tabs;
 use crate::tui::theme::Role;
-use crate::tui::view::{Answer, Cx, Effect, Outcome, View};
+use crate::tui::view::{self, Answer, Cx, Effect, Outcome, View};
 
 use super::Prompt;
 
@@ -67,7 +67,7 @@ impl Help {
     /// Help for a view as it is now.
     pub fn new(view: &dyn View, cx: &Cx<'_>) -> Self {
         let mut lines = Vec::new();
-        for scope in view.scopes() {
+        for scope in &view::live(view, cx.options) {
             lines.push(Line::heading(scope.title()));
             for row in keymap::rows(&[*scope]) {
                 let keys = cx.options.keys.of(row.action);

@@ -17,7 +17,7 @@ use crate::tui::keymap;
 use crate::tui::page::{Page, Target};
 use crate::tui::tabs;
 use crate::tui::theme::Role;
-use crate::tui::view::{Cx, Effect, Outcome, View};
+use crate::tui::view::{self, Cx, Effect, Outcome, View};
 use crate::tui::widgets::field::Field;
 
 /// Names of each kind that are offered; the busiest are.
@@ -141,7 +141,8 @@ fn actions(view: &dyn View, cx: &Cx<'_>) -> Vec<Line> {
         true => Clean::own(row.help),
         false => crate::clean!("{}: {}", row.hint, row.help),
     };
-    let mut rows: Vec<&Row> = keymap::rows(view.scopes()).filter(|row| row.action != Action::Palette).collect();
+    let mut rows: Vec<&Row> =
+        keymap::rows(&view::live(view, cx.options)).filter(|row| row.action != Action::Palette).collect();
     // Moving about is what one needs a palette for the least.
     rows.sort_by_key(|row| row.hint.is_empty());
     let line = |row: &Row| Line {

@@ -416,7 +416,7 @@ impl View for Failures {
             ("filter".to_owned(), format!("group:{}", group.id)),
             ("report".to_owned(), report(group, cx)),
         ];
-        copies.extend(example.and_then(|t| t.traceback()).map(|t| ("traceback".to_owned(), t.to_owned())));
+        copies.extend(example.and_then(|t| t.traceback()).map(|t| ("traceback".to_owned(), t.into_owned())));
         copies
     }
 

@@ -5,9 +5,9 @@ use ratatui::layout::Rect;
 use crate::celery::TaskId;
 use crate::celery::canvas::{Canvas, CanvasStep};
 use crate::celery::event::Undecodable;
-use crate::celery::json::{to_python, to_python_args};
 use crate::celery::message::{Body, Message, Protocol};
 use crate::human;
+use crate::redact::Redactor;
 use crate::state::Model;
 use crate::state::peek::{Found, Look};
 use crate::text::{Clean, clean};
@@ -65,7 +65,7 @@ fn pretty(text: &str, width: usize, lines: &mut Vec<Line>) {
 }
 
 /// Everything the message says.
-fn whole(queue: &str, message: &Message, width: usize) -> Vec<Line> {
+fn whole(queue: &str, message: &Message, width: usize, redactor: &Redactor) -> Vec<Line> {
     let mut lines: Vec<Line> = Vec::new();
     fact("task", message.name.clone(), &mut lines);
     fact("id", message.id.to_string(), &mut lines);
@@ -86,11 +86,11 @@ fn whole(queue: &str, message: &Message, width: usize) -> Vec<Line> {
     fact("size", format!("{}, protocol {protocol}", human::bytes(message.size as u64)), &mut lines);
     fact("tag", message.delivery_tag.clone(), &mut lines);
     match &message.body {
-        Body::Known { args, kwargs, .. } => {
+        body @ Body::Known { .. } => {
             heading("args", &mut lines);
-            pretty(&to_python_args(args), width, &mut lines);
+            pretty(&body.args_text(redactor).unwrap_or_default(), width, &mut lines);
             heading("kwargs", &mut lines);
-            pretty(&to_python(kwargs), width, &mut lines);
+            pretty(&body.kwargs_text(redactor).unwrap_or_default(), width, &mut lines);
         }
         Body::Opaque(why) => {
             heading("body", &mut lines);
@@ -99,7 +99,7 @@ fn whole(queue: &str, message: &Message, width: usize) -> Vec<Line> {
             for (label, text) in printed {
                 let Some(text) = text.as_deref().filter(|t| !t.is_empty()) else { continue };
                 heading(label, &mut lines);
-                pretty(text, width, &mut lines);
+                pretty(&redactor.text(text), width, &mut lines);
             }
         }
     }
@@ -155,7 +155,7 @@ impl View for MessageScreen {
         if width != self.width {
             self.width = width;
             self.scroll.lines = match &self.message {
-                Ok(message) => whole(&self.queue, message, width),
+                Ok(message) => whole(&self.queue, message, width, cx.model.redactor()),
                 Err(bad) => vec![
                     vec![(crate::clean!("✖ it can't be read: {}", bad.why), Role::Retry)],
                     vec![(crate::clean!("{} in queue {}", human::bytes(bad.size as u64), self.queue), Role::Muted)],

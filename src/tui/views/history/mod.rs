@@ -123,7 +123,7 @@ impl History {
         self.unasked = Asked::Yes;
         let (filter, now, zone) = (self.selected.clone(), cx.now, cx.model.zone().clone());
         let query = Query { filter, now, zone, limit: 0, before: None };
-        self.requests.push(self.rows.ask(query.clone()));
+        self.requests.push(self.rows.ask(query.clone(), cx.model.redactor()));
         self.requests.push(self.summing.ask(Look::Sums { query, points: above::points(cx.size.width) }));
     }
 

@@ -5,6 +5,7 @@ use crate::celery::TaskId;
 use crate::filter::Filter;
 use crate::history::lookup::{Look, Part, Request, Ticket, Waiting};
 use crate::history::reader::{Progress, Query};
+use crate::redact::Redactor;
 use crate::state::doc::TaskDoc;
 use crate::state::{Limits, Model, Store, Update};
 
@@ -43,7 +44,7 @@ pub enum Changed {
 impl Default for Rows {
     fn default() -> Self {
         Self {
-            store: empty(),
+            store: empty(Redactor::default()),
             waiting: Waiting::default(),
             query: None,
             stale: false,
@@ -54,14 +55,17 @@ impl Default for Rows {
     }
 }
 
-fn empty() -> Store {
+fn empty(redactor: Redactor) -> Store {
     // What is listed is bounded by how much is asked for: nothing has to make room.
-    Store::new(Limits { tasks: usize::MAX, bytes: usize::MAX, workers: 0 })
+    Store::new(Limits { tasks: usize::MAX, bytes: usize::MAX, workers: 0 }).redacting(redactor)
 }
 
 impl Rows {
-    /// Asks anew. What is listed stays until the first answer.
-    pub fn ask(&mut self, query: Query) -> Request {
+    /// Asks anew. What is listed stays until the first answer; secrets in it are hidden as elsewhere on the screen.
+    pub fn ask(&mut self, query: Query, redactor: &Redactor) -> Request {
+        if self.store.redactor() != *redactor {
+            self.store = empty(redactor.clone());
+        }
         let query = Query { limit: PORTION, before: None, ..query };
         self.query = Some(query.clone());
         (self.stale, self.done, self.next) = (true, false, None);
@@ -118,7 +122,7 @@ impl Rows {
         }
         let anew = std::mem::take(&mut self.stale);
         if anew {
-            self.store = empty();
+            self.store = empty(self.store.redactor());
         }
         self.store.apply(&[Update::Recalled(part.batch.clone())]);
         if let Some(query) = &self.query {
@@ -135,7 +139,7 @@ impl Rows {
     /// The look has failed: nothing is listed.
     pub fn fail(&mut self) {
         self.waiting.end();
-        self.store = empty();
+        self.store = empty(self.store.redactor());
         (self.stale, self.done, self.next) = (false, true, None);
     }
 

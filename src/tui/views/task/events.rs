@@ -187,7 +187,8 @@ pub fn recorded(events: &[serde_json::Value], cx: &Cx<'_>) -> Vec<Item> {
         };
         let host = text(event, "hostname").unwrap_or_default();
         let host = if kind == "sent" { format!("by {host}") } else { host };
-        let note = [Some(host), text(event, "exception")].into_iter().flatten().collect::<Vec<_>>().join("  ");
+        let exception = text(event, "exception").map(|text| cx.model.redactor().text(&text).into_owned());
+        let note = [Some(host), exception].into_iter().flatten().collect::<Vec<_>>().join("  ");
         Some((at, kind, role, note))
     };
     lines(events.iter().filter_map(event).collect(), cx)

@@ -3,6 +3,8 @@
 mod events;
 mod stored;
 
+use std::borrow::Cow;
+
 use ratatui::layout::Rect;
 
 use crate::celery::{TaskId, traceback};
@@ -141,7 +143,7 @@ impl View for TaskScreen {
                 let gone = "This task had to make room in memory: only its id is left.";
                 let mut items = vec![Item::line(0, vec![(Clean::own(gone), Role::Muted)])];
                 match cx.model.result(&self.id) {
-                    Some(stored) => stored::alone(stored, width, &mut items),
+                    Some(stored) => stored::alone(stored, cx.model.redactor(), width, &mut items),
                     None => stored::missing(cx.model.results_missing(), width, &mut items),
                 }
                 items
@@ -175,11 +177,11 @@ pub fn copies(task: &Task<'_>) -> Vec<(String, String)> {
     let texts = [
         ("id", Some(task.id().to_string())),
         ("name", task.name().map(str::to_owned)),
-        ("args", task.args().map(str::to_owned)),
-        ("kwargs", task.kwargs().map(str::to_owned)),
-        ("result", task.result().map(str::to_owned)),
-        ("exception", task.exception().map(str::to_owned)),
-        ("traceback", task.traceback().map(str::to_owned)),
+        ("args", task.args().map(Cow::into_owned)),
+        ("kwargs", task.kwargs().map(Cow::into_owned)),
+        ("result", task.result().map(Cow::into_owned)),
+        ("exception", task.exception().map(Cow::into_owned)),
+        ("traceback", task.traceback().map(Cow::into_owned)),
         ("worker", task.worker().map(str::to_owned)),
     ];
     texts.into_iter().filter_map(|(what, text)| Some((what.to_owned(), text.filter(|t| !t.is_empty())?))).collect()
@@ -219,19 +221,20 @@ fn whole(task: &Task<'_>, recorded: &[serde_json::Value], cx: &Cx<'_>, width: us
     facts(task, cx, &mut items);
     // Why it failed is what one came for: it stands before all that only describes the task.
     if let Some(exception) = task.exception() {
-        let lines = clean_lines(exception).into_iter().flat_map(|line| literal::wrap(&line, width));
+        let lines = clean_lines(&exception).into_iter().flat_map(|line| literal::wrap(&line, width));
         section("exception", "", lines.map(|l| Item::line(1, vec![(l, Role::Fail)])).collect(), &mut items);
     }
     // Events cut a result short, and some say nothing of the traceback: the result backend has them whole.
     let stored = cx.model.result(task.id());
-    let more = stored::Fuller::of(task, stored);
-    if let Some(traceback) = task.traceback().or(more.traceback) {
-        let note = if task.traceback().is_none() { stored::FROM } else { "" };
+    let more = stored::Fuller::of(task, stored, cx.model.redactor());
+    let (own, stored_one) = (task.traceback(), more.traceback.as_deref());
+    if let Some(traceback) = own.as_deref().or(stored_one) {
+        let note = if own.is_none() { stored::FROM } else { "" };
         section("traceback", note, trace(traceback, width), &mut items);
     }
     for (label, text) in [("args", task.args()), ("kwargs", task.kwargs()), ("result", task.result())] {
         let whole = more.text(label);
-        let Some(text) = whole.or(text).filter(|t| !t.is_empty()) else { continue };
+        let Some(text) = whole.or(text.as_deref()).filter(|t| !t.is_empty()) else { continue };
         let (lines, kind) = literal::outline(text, label, 1, width);
         let note = match kind {
             _ if whole.is_some() => stored::FROM,
@@ -394,16 +397,16 @@ pub fn brief(task: &Task<'_>, cx: &Cx<'_>, width: usize) -> Vec<Line> {
         ]);
     };
     let worker = task.worker().map(|w| task.pid().map_or_else(|| w.to_owned(), |pid| format!("{w}  pid {pid}")));
-    pair(("args", task.args(), Role::Text), ("worker", worker));
-    pair(("kwargs", task.kwargs(), Role::Text), ("queue", task.queue().map(str::to_owned)));
+    pair(("args", task.args().as_deref(), Role::Text), ("worker", worker));
+    pair(("kwargs", task.kwargs().as_deref(), Role::Text), ("queue", task.queue().map(str::to_owned)));
     let root = task.root().filter(|r| r != task.id()).map(|r| format!("{r}"));
     match task.exception() {
-        Some(exception) => pair(("error", Some(exception), Role::Fail), ("root", root)),
-        None => pair(("result", task.result(), Role::Text), ("root", root)),
+        Some(exception) => pair(("error", Some(&exception), Role::Fail), ("root", root)),
+        None => pair(("result", task.result().as_deref(), Role::Text), ("root", root)),
     }
     // A details pane that was pulled taller shows the end of the traceback too.
     if let Some(text) = task.traceback() {
-        let raised = traceback::raised_at(text).map_or(0, |frame| frame.at);
+        let raised = traceback::raised_at(&text).map_or(0, |frame| frame.at);
         let cut = |line: &str| clean(&crate::text::cut_end(crate::clean!("{line}").as_str(), width.saturating_sub(2)));
         lines.extend(text.lines().skip(raised).map(|line| vec![(cut(line), Role::Muted)]));
     }

@@ -1,6 +1,9 @@
 //! What the result backend adds to a task's events: texts that events cut short, and those they lack.
 
+use std::borrow::Cow;
+
 use crate::celery::result::{Opaque, Stored};
+use crate::redact::Redactor;
 use crate::state::Task;
 use crate::text::{Clean, clean};
 use crate::tui::theme::Role;
@@ -13,21 +16,22 @@ pub const FROM: &str = "   from the result backend";
 /// Texts of a task that the result backend has and its events lack.
 #[derive(Default)]
 pub struct Fuller<'s> {
-    pub traceback: Option<&'s str>,
+    pub traceback: Option<Cow<'s, str>>,
     args: Option<String>,
     kwargs: Option<String>,
     result: Option<String>,
 }
 
 impl<'s> Fuller<'s> {
-    pub fn of(task: &Task<'_>, stored: Option<&'s Stored>) -> Self {
+    pub fn of(task: &Task<'_>, stored: Option<&'s Stored>, redactor: &Redactor) -> Self {
         let Some(stored) = stored.and_then(Stored::result) else { return Self::default() };
-        let cut = |shown: Option<&str>| shown.is_none_or(|text| text.is_empty() || text.contains("..."));
+        let [args, kwargs, result] = task.raw_texts();
+        let cut = |known: Option<&str>| known.is_none_or(|text| text.is_empty() || text.contains("..."));
         Self {
-            traceback: stored.traceback.as_deref(),
-            args: stored.args_text().filter(|_| cut(task.args())),
-            kwargs: stored.kwargs_text().filter(|_| cut(task.kwargs())),
-            result: stored.value().filter(|_| cut(task.result())),
+            traceback: stored.traceback_text(redactor),
+            args: cut(args).then(|| stored.args_text(redactor)).flatten(),
+            kwargs: cut(kwargs).then(|| stored.kwargs_text(redactor)).flatten(),
+            result: cut(result).then(|| stored.value(redactor)).flatten(),
         }
     }
 
@@ -64,7 +68,7 @@ pub fn missing(why: Option<&str>, width: usize, items: &mut Vec<Item>) {
 }
 
 /// All the result backend has of a task that no event is left of.
-pub fn alone(stored: &Stored, width: usize, items: &mut Vec<Item>) {
+pub fn alone(stored: &Stored, redactor: &Redactor, width: usize, items: &mut Vec<Item>) {
     let Some(result) = stored.result() else { return opaque(Some(stored), items) };
     let line = |label: &str, text: &str| {
         Item::line(0, vec![(crate::clean!("{label:<10} "), Role::Muted), (clean(text), Role::Text)])
@@ -80,14 +84,18 @@ pub fn alone(stored: &Stored, width: usize, items: &mut Vec<Item>) {
         ("group", result.group_id.as_ref()),
     ];
     items.extend(facts.into_iter().filter_map(|(label, text)| Some(line(label, text?))));
-    items.extend(result.exception().map(|exception| line("exception", &exception)));
+    items.extend(result.exception(redactor).map(|exception| line("exception", &exception)));
     items.extend(result.unread.as_ref().map(|unread| line("result", &unread.to_string())));
-    let texts = [("args", result.args_text()), ("kwargs", result.kwargs_text()), ("result", result.value())];
+    let texts = [
+        ("args", result.args_text(redactor)),
+        ("kwargs", result.kwargs_text(redactor)),
+        ("result", result.value(redactor)),
+    ];
     for (label, text) in texts {
         let Some(text) = text else { continue };
         super::section(label, "", literal::outline(&text, label, 1, width).0, items);
     }
-    if let Some(traceback) = &result.traceback {
-        super::section("traceback", "", super::trace(traceback, width), items);
+    if let Some(traceback) = result.traceback_text(redactor) {
+        super::section("traceback", "", super::trace(&traceback, width), items);
     }
 }

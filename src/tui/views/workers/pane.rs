@@ -8,6 +8,7 @@ use serde_json::Value;
 use crate::celery::TaskId;
 use crate::celery::pidbox::Method;
 use crate::human;
+use crate::redact::Redactor;
 use crate::state::Task;
 use crate::state::stats::Percentiles;
 use crate::state::worker::{Held, KEPT, Registered, Worker};
@@ -122,10 +123,10 @@ pub fn content(inner: Inner, worker: &Worker, cx: &Cx<'_>, width: usize) -> Cont
         Inner::Revoked => revoked(found.revoked.as_deref(), cx, &mut content),
         Inner::Registered => registered(found.registered.as_deref(), cx, width, &mut content),
         Inner::Limits => limits(worker, width, &mut content),
-        Inner::Config => settings(found.conf.as_ref(), &mut content),
+        Inner::Config => settings(found.conf.clone(), cx.model.redactor(), &mut content),
         Inner::Stats => {
             let document = found.document.as_ref().and_then(|text| serde_json::from_str::<Value>(text).ok());
-            settings(document.as_ref(), &mut content);
+            settings(document, cx.model.redactor(), &mut content);
         }
     }
     let known = found.answered(inner.method().name()).is_some();
@@ -278,7 +279,7 @@ fn busy<'a>(held: &'a Held, cx: &Cx<'_>, width: usize, known: &mut Usual<'a>) ->
         (crate::clean!("{since:<8} "), Role::Faint),
     ];
     line.extend(runs(held, cx, known));
-    line.push((crate::clean!(" {}", held.args), Role::Muted));
+    line.push((crate::clean!(" {}", held.args(cx.model.redactor())), Role::Muted));
     line
 }
 
@@ -345,7 +346,7 @@ fn held(inner: Inner, list: Option<&[Held]>, cx: &Cx<'_>, width: usize, content:
             }
             _ => line.push((cut(task.queue.as_deref().unwrap_or("-"), 12), Role::Muted)),
         }
-        line.push((crate::clean!(" {}", task.args), Role::Muted));
+        line.push((crate::clean!(" {}", task.args(cx.model.redactor())), Role::Muted));
         content.rows.push((Key::Task(task.id.clone()), line));
     }
 }
@@ -416,11 +417,12 @@ fn limits(worker: &Worker, width: usize, content: &mut Content) {
         .collect();
 }
 
-/// A document as one line for each value, by name.
-fn settings(document: Option<&Value>, content: &mut Content) {
+/// A document as one line for each value, by name, without secrets.
+fn settings(document: Option<Value>, redactor: &Redactor, content: &mut Content) {
     let mut lines: Vec<(String, String)> = Vec::new();
-    if let Some(document) = document {
-        flatten("", document, &mut lines);
+    if let Some(mut document) = document {
+        redactor.json(&mut document);
+        flatten("", &document, &mut lines);
     }
     lines.sort();
     let wide = lines.iter().map(|(key, _)| key.chars().count()).max().unwrap_or(0).min(44);
@@ -453,7 +455,8 @@ mod tests {
     #[test]
     fn a_document_becomes_sorted_lines() {
         let mut content = Content::default();
-        settings(Some(&serde_json::json!({"b": {"y": [1, 2], "x": null}, "a": "text"})), &mut content);
+        let document = serde_json::json!({"b": {"y": [1, 2], "x": null}, "a": "text"});
+        settings(Some(document), &Redactor::default(), &mut content);
         let keys: Vec<&Key> = content.rows.iter().map(|(key, _)| key).collect();
         assert_eq!(keys, [&Key::Name("a".into()), &Key::Name("b.x".into()), &Key::Name("b.y".into())]);
         let text: String = content.rows[2].1.iter().map(|(t, _)| t.as_str()).collect();

@@ -21,11 +21,11 @@ use crate::tui::widgets::table::{Cell, Column};
 const PRINTED: usize = 16 << 10;
 
 /// Arguments as one line.
-fn arguments(message: &Message) -> String {
+fn arguments(message: &Message, cx: &Cx<'_>) -> String {
     if message.size > PRINTED && message.argsrepr.as_ref().is_none_or(String::is_empty) {
         return "⏎ shows them".into();
     }
-    let (args, kwargs) = (message.args_text(), message.kwargs_text());
+    let (args, kwargs) = (message.args_text(cx.model.redactor()), message.kwargs_text(cx.model.redactor()));
     let text = match (args, kwargs.filter(|k| k != "{}")) {
         (Some(args), Some(kwargs)) => format!("{args} {kwargs}"),
         (Some(args), None) => args,
@@ -75,11 +75,11 @@ fn of_message(title: &str, message: &Result<Message, Undecodable>, size: usize, 
             )
         }
         ("ARGS", Ok(message)) => match &message.body {
-            Body::Known { .. } => muted(&cut_end(clean(&arguments(message)).as_str(), room)),
+            Body::Known { .. } => muted(&cut_end(clean(&arguments(message, cx)).as_str(), room)),
             Body::Opaque(why) if message.argsrepr.is_none() => Cell::new(crate::clean!("✖ {why}"), Role::Retry),
             // The body can't be read; this is what its sender wrote beside it.
             Body::Opaque(_) => {
-                let text = clean(&format!("✖ {}", arguments(message)));
+                let text = clean(&format!("✖ {}", arguments(message, cx)));
                 Cell::new(clean(&cut_end(text.as_str(), room)), Role::Retry)
             }
         },
