@@ -39,7 +39,8 @@ pub enum Look {
 pub struct Ticket(Arc<AtomicBool>);
 
 impl Ticket {
-    fn is_over(&self) -> bool {
+    /// Whether nobody waits for the answer any more.
+    pub fn is_over(&self) -> bool {
         self.0.load(Ordering::Relaxed)
     }
 }

@@ -386,7 +386,10 @@ impl View for History {
     }
 
     fn wants_lookups(&mut self) -> Vec<Request> {
-        std::mem::take(&mut self.requests)
+        let mut requests = std::mem::take(&mut self.requests);
+        // Keys that came before this frame may have asked for something else since.
+        requests.retain(|request| !request.ticket.is_over());
+        requests
     }
 
     fn looked_up(&mut self, ticket: &Ticket, found: Found, cx: &mut Cx<'_>) -> Outcome {
