@@ -9,6 +9,7 @@ mod ids;
 pub mod lock;
 pub mod minutes;
 mod plan;
+pub mod playback;
 pub mod prune;
 pub mod reader;
 mod row;

@@ -7,6 +7,8 @@ use std::sync::Arc;
 use flower_tui::celery::TaskId;
 use flower_tui::celery::event::Batch;
 use flower_tui::clock::{Clock, Stamp};
+use flower_tui::feed::apply_messages;
+use flower_tui::feed::replay::Source;
 use flower_tui::filter;
 use flower_tui::history::prune::Keep;
 use flower_tui::history::reader::{Page, Query, Reader};
@@ -392,4 +394,25 @@ fn a_file_that_can_not_be_written_is_told_and_the_rest_goes_on() {
     assert!(told(&garbage).contains("no history file"));
     assert!(told(Path::new("/proc/nowhere/h.db")).contains("/proc/nowhere/h.db"));
     assert_eq!(std::fs::read(&garbage).expect("there"), [b'x'; 5_000], "it is left as it was");
+}
+
+#[test]
+fn a_stretch_of_the_past_is_played_again_in_the_order_of_time() {
+    let folder = tempfile::tempdir().expect("temp");
+    let path = folder.path().join("h.db");
+    let count = single_events().len();
+    write(&path, [vec![batch(0..count)]]);
+    let messages = Source::history(&path, Stamp::EPOCH, now() + std::time::Duration::from_secs(60)).messages();
+    let messages: Vec<_> = messages.map(|message| message.expect("readable")).collect();
+    assert!(messages.is_sorted_by_key(|message| message.received));
+    let store = Store::new(Limits::default());
+    apply_messages(&store, &messages);
+    let played =
+        store.read(|m| m.all_tasks().map(|t| (t.id().to_string(), TaskDoc::from(t))).collect::<BTreeMap<_, _>>());
+    let want = tasks(&path);
+    assert_eq!(played.len(), want.len());
+    let same = |id: &String| played[id].state == want[id].state && played[id].result == want[id].result;
+    let other: Vec<_> = want.keys().filter(|id| !same(id)).collect();
+    assert!(other.is_empty(), "{other:?} are not what they were");
+    assert!(store.read(|m| m.workers().iter().any(|(_, w)| w.processed.is_some())), "workers come too");
 }
