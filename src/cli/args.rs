@@ -94,7 +94,7 @@ pub enum Command {
     Revoke(RevokeArgs),
     /// Send tasks again with the same arguments
     Retry(RetryArgs),
-    /// Play a recorded event stream (made by `events --raw`)
+    /// Play a recorded event stream (made by `events --raw`, also compressed with gzip or zstd)
     Replay(ReplayArgs),
     /// The settings: what is in force, a file to start from, where it is
     Config(ConfigArgs),

@@ -65,7 +65,7 @@ fn a_secret_is_on_no_screen_and_in_no_copy() {
         assert!(!text.contains(SECRET), "{what}: {text}");
         assert!(text.contains(part), "{what}: {text}");
     };
-    shown(&mut stage, "the list and its details", "'password': '***'");
+    shown(&mut stage, "the list and its details", "'auth': '***'");
     stage.keys("<Enter>");
     shown(&mut stage, "the task's own screen", "redis://:***@cache/0");
     shown(&mut stage, "the traceback", "f(token='***')");
