@@ -9,19 +9,22 @@ mod dial;
 mod events;
 mod fault;
 mod http;
+mod losses;
 mod management;
 mod post;
 mod table;
+mod tap;
 
 use std::ops::Range;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use lapin::ExchangeKind;
 use lapin::options::ExchangeDeclareOptions;
 use lapin::types::FieldTable;
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, mpsc};
 
 use super::rights::Rights;
 use super::url::{AmqpUrl, ApiUrl};
@@ -30,10 +33,12 @@ use crate::celery::message::Outgoing;
 use crate::celery::pidbox::{Reply, Request};
 use crate::celery::queue::{Delivered, Depth, Waiting};
 use depths::Asker;
-use dial::{Dialer, GATHER, Link};
+use dial::{Dialer, Link};
+use events::Taken;
 use http::Http;
 use management::Management;
 use post::Post;
+use tap::Deliveries;
 
 /// How long an answer may take.
 const ANSWER: Duration = Duration::from_secs(5);
@@ -49,6 +54,8 @@ pub struct AmqpBroker {
     asker: Mutex<Option<Asker>>,
     post: Mutex<Option<Arc<Post>>>,
     rights: Rights,
+    /// Events that our queue has dropped, and that were not told yet.
+    lost: Arc<AtomicU64>,
 }
 
 impl AmqpBroker {
@@ -68,6 +75,7 @@ impl AmqpBroker {
             asker: Mutex::new(None),
             post: Mutex::new(None),
             rights: Rights::default(),
+            lost: Arc::default(),
         })
     }
 
@@ -83,7 +91,7 @@ impl AmqpBroker {
             return Ok(post.clone());
         }
         *slot = None;
-        let opened = Post::open(self.dialer.connect("control", Duration::ZERO).await?).await;
+        let opened = Post::open(self.dialer.connect("control").await?).await;
         self.rights.note(Right::Replies, &opened);
         Ok(slot.insert(Arc::new(opened?)).clone())
     }
@@ -92,7 +100,7 @@ impl AmqpBroker {
     async fn ask<T>(&self, what: impl AsyncFnOnce(&mut Asker) -> Result<T>) -> Result<T> {
         let mut slot = self.asker.lock().await;
         if slot.as_ref().is_none_or(|asker| !asker.stands()) {
-            *slot = Some(Asker::new(self.dialer.connect("queues", Duration::ZERO).await?));
+            *slot = Some(Asker::new(self.dialer.connect("queues").await?));
         }
         let Some(asker) = slot.as_mut() else { return Err(Error::Unable { what: "not connected".into() }) };
         let answer = what(asker).await;
@@ -121,12 +129,20 @@ impl Broker for AmqpBroker {
     }
 
     async fn events(&self) -> Result<EventStream> {
-        let subscribed = events::subscribe(self.dialer.connect("events", GATHER).await?).await;
+        let (out, messages) = mpsc::channel(tap::BATCHES);
+        let count = Arc::<AtomicU64>::default();
+        let taken = Taken { messages, count: count.clone(), lost: self.lost.clone() };
+        let link = self.dialer.connect_tapped("events", Some(Deliveries { out, count })).await?;
+        let subscribed = events::subscribe(link, taken).await;
         self.rights.note(Right::Events, &subscribed);
         match subscribed {
-            Err(Error::Denied { .. }) => Ok(events::silence(self.dialer.connect("events", GATHER).await?)),
+            Err(Error::Denied { .. }) => Ok(events::silence(self.dialer.connect("events").await?)),
             other => other,
         }
+    }
+
+    fn missed(&self) -> u64 {
+        self.lost.swap(0, Ordering::Relaxed)
     }
 
     async fn control(&self, request: &Request, expected: &[String], wait: Duration) -> Result<Vec<Reply>> {
@@ -206,8 +222,4 @@ async fn declare(link: &Link, exchange: &Exchange) {
         Ok(Err(error)) => tracing::debug!("exchange {} was not declared: {error}", exchange.name),
         Err(_) => tracing::debug!("exchange {} was not declared in time", exchange.name),
     }
-}
-
-fn is_json(content_type: &str) -> bool {
-    content_type == "application/json"
 }

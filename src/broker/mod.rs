@@ -8,7 +8,7 @@ pub mod redis;
 mod rights;
 pub mod tls;
 pub mod url;
-mod wire;
+pub mod wire;
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -220,6 +220,11 @@ pub trait Broker: Send + Sync {
 
     /// Subscribes to events. The stream ends with the connection.
     async fn events(&self) -> Result<EventStream>;
+
+    /// Events that the broker has dropped before we could take them, since this was asked last: that many at least.
+    fn missed(&self) -> u64 {
+        0
+    }
 
     /// Sends a remote-control request and collects the replies: until every name in `expected` has answered, or, where
     /// that is not known, until the time is up.

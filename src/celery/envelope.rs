@@ -5,9 +5,8 @@
 use std::borrow::Cow;
 use std::io::Read;
 
-use base64::Engine;
-use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig};
-use serde::Deserialize;
+use base64_simd::{STANDARD, STANDARD_NO_PAD};
+use serde::de::{Deserialize, Deserializer, Visitor};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
 
@@ -16,29 +15,49 @@ use super::{Error, Result, json};
 /// The most a body may grow to when decompressed.
 pub const MAX_BODY: usize = 64 << 20;
 
-/// Padding is optional on the way in; kombu always writes it.
-const BASE64: GeneralPurpose = GeneralPurpose::new(
-    &base64::alphabet::STANDARD,
-    GeneralPurposeConfig::new().with_decode_padding_mode(base64::engine::DecodePaddingMode::Indifferent),
-);
-
 /// An envelope that borrows from the bytes it was read from.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, serde::Deserialize)]
 pub struct Envelope<'a> {
     #[serde(borrow, default)]
-    body: Option<Cow<'a, str>>,
+    body: Words<'a>,
     #[serde(borrow, default, rename = "content-type")]
-    content_type: Option<Cow<'a, str>>,
+    content_type: Words<'a>,
     #[serde(borrow, default)]
     headers: Option<&'a RawValue>,
     #[serde(borrow, default)]
     properties: Option<Properties<'a>>,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, serde::Deserialize)]
 struct Properties<'a> {
     #[serde(borrow, default)]
-    body_encoding: Option<Cow<'a, str>>,
+    body_encoding: Words<'a>,
+}
+
+/// A text, or null. What serde makes of `Option<Cow<str>>` is a copy always.
+#[derive(Debug, Default)]
+struct Words<'a>(Option<Cow<'a, str>>);
+
+impl<'de: 'a, 'a> Deserialize<'de> for Words<'a> {
+    fn deserialize<D: Deserializer<'de>>(de: D) -> std::result::Result<Self, D::Error> {
+        struct Read;
+        impl<'de> Visitor<'de> for Read {
+            type Value = Words<'de>;
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("a text")
+            }
+            fn visit_unit<E>(self) -> std::result::Result<Self::Value, E> {
+                Ok(Words(None))
+            }
+            fn visit_borrowed_str<E>(self, text: &'de str) -> std::result::Result<Self::Value, E> {
+                Ok(Words(Some(Cow::Borrowed(text))))
+            }
+            fn visit_str<E>(self, text: &str) -> std::result::Result<Self::Value, E> {
+                Ok(Words(Some(Cow::Owned(text.to_owned()))))
+            }
+        }
+        de.deserialize_any(Read)
+    }
 }
 
 /// How the bytes of a message are to be read.
@@ -95,7 +114,7 @@ impl<'a> Envelope<'a> {
 
     /// What the sender calls the body's format.
     pub fn content_type(&self) -> &str {
-        self.content_type.as_deref().unwrap_or("application/json")
+        self.content_type.0.as_deref().unwrap_or("application/json")
     }
 
     /// The message headers, empty where there are none.
@@ -108,8 +127,8 @@ impl<'a> Envelope<'a> {
 
     /// The body's bytes: base64 undone, decompressed, not deserialised.
     pub fn body(&self) -> Result<Cow<'_, [u8]>> {
-        let text = self.body.as_deref().unwrap_or_default();
-        let plain = match self.properties.as_ref().and_then(|p| p.body_encoding.as_deref()) {
+        let text = self.body.0.as_deref().unwrap_or_default();
+        let plain = match self.properties.as_ref().and_then(|p| p.body_encoding.0.as_deref()) {
             Some("base64") => Cow::Owned(from_base64(text)?),
             _ => Cow::Borrowed(text.as_bytes()),
         };
@@ -206,14 +225,15 @@ fn decompress(name: &str, bytes: &[u8]) -> Result<Vec<u8>> {
     Ok(out)
 }
 
-/// Reads base64.
+/// Reads base64. Padding is optional on the way in; kombu always writes it.
 pub fn from_base64(text: &str) -> Result<Vec<u8>> {
-    BASE64.decode(text).map_err(|_| Error::Base64)
+    let coding = if text.ends_with('=') { STANDARD } else { STANDARD_NO_PAD };
+    coding.decode_to_vec(text).map_err(|_| Error::Base64)
 }
 
 /// Base64 as kombu writes it.
 pub fn to_base64(bytes: &[u8]) -> String {
-    BASE64.encode(bytes)
+    STANDARD.encode_to_string(bytes)
 }
 
 #[cfg(test)]

@@ -3,6 +3,8 @@
 //! A message holds one event or, as `task.multi`, a list. Decoding copies each text once, into the batch's one
 //! buffer; an event refers to its texts by place, so that a batch of 512 events costs a handful of allocations.
 
+use std::ops::Range;
+
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::Value;
 
@@ -18,6 +20,9 @@ pub struct Batch {
     /// Events and messages that could not be read, with the reason. Their number is exact, the texts are for showing.
     pub undecodable: Vec<Undecodable>,
 }
+
+/// Bytes of text that a batch keeps room for.
+const ROOM: usize = 1 << 20;
 
 /// A message or event that could not be read.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -55,21 +60,39 @@ impl<T> Field<T> {
     }
 }
 
-/// A text inside a [`Batch`].
+/// A text inside a [`Batch`]: where it begins, and its length plus two; 0 there is an absent field, 1 a null one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Text(Field<(u32, u32)>);
+pub struct Text {
+    at: u32,
+    size: u32,
+}
 
 impl Text {
+    const NULL: Text = Text { at: 0, size: 1 };
+
     /// Whether the sender left the field out.
     pub fn is_absent(self) -> bool {
-        matches!(self.0, Field::Absent)
+        self.size == 0
+    }
+
+    fn place(self) -> Field<Range<usize>> {
+        match self.size {
+            0 => Field::Absent,
+            1 => Field::Null,
+            size => Field::Value(self.at as usize..self.at as usize + size as usize - 2),
+        }
+    }
+
+    fn skip(self, bytes: u32) -> Self {
+        let bytes = bytes.min(self.size.saturating_sub(2));
+        Text { at: self.at + bytes, size: self.size - bytes }
     }
 }
 
 /// One event.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Event {
-    Task(Box<TaskEvent>),
+    Task(TaskEvent),
     Worker(WorkerEvent),
     /// Of a group that neither Celery nor we know what to do with.
     Other,
@@ -158,18 +181,24 @@ impl Batch {
 
     /// A text as a field, so that null and absent are told apart.
     pub fn field(&self, text: Text) -> Field<&str> {
-        match text.0 {
+        match text.place() {
             Field::Absent => Field::Absent,
             Field::Null => Field::Null,
-            Field::Value((at, len)) => {
-                Field::Value(self.text.get(at as usize..(at + len) as usize).unwrap_or_default())
-            }
+            Field::Value(place) => Field::Value(self.text.get(place).unwrap_or_default()),
         }
     }
 
     /// Whether there is nothing in it.
     pub fn is_empty(&self) -> bool {
         self.events.is_empty() && self.undecodable.is_empty()
+    }
+
+    /// Empties it for the next messages. Its room stays, unless it grew far beyond what is usual.
+    pub fn clear(&mut self) {
+        self.text.clear();
+        self.text.shrink_to(ROOM);
+        self.events.clear();
+        self.undecodable.clear();
     }
 
     /// Bytes it holds, for bounding queues.
@@ -221,12 +250,12 @@ impl Batch {
     }
 
     fn put(&mut self, text: &str) -> Text {
-        let at = self.text.len();
+        // A batch is far from 4 GB: a message has 64 MB at most.
+        let (Ok(at), Ok(size)) = (u32::try_from(self.text.len()), u32::try_from(text.len() + 2)) else {
+            return Text::NULL;
+        };
         self.text.push_str(text);
-        match (u32::try_from(at), u32::try_from(text.len())) {
-            (Ok(at), Ok(len)) => Text(Field::Value((at, len))),
-            _ => Text(Field::Null),
-        }
+        Text { at, size }
     }
 
     fn push_fields(&mut self, fields: Fields, received: Stamp) {
@@ -282,7 +311,7 @@ impl Fields {
         let (group, subject) = kind.split_once('-').unwrap_or((kind, ""));
         match group {
             "worker" => Ok(Event::Worker(self.into_worker(subject, batch, received)?)),
-            "task" => Ok(Event::Task(Box::new(self.into_task(subject, batch, received)?))),
+            "task" => Ok(Event::Task(self.into_task(subject, batch, received)?)),
             _ => Ok(Event::Other),
         }
     }
@@ -352,15 +381,6 @@ impl Fields {
             terminated: self.terminated,
             expired: self.expired,
         })
-    }
-}
-
-impl Text {
-    fn skip(self, bytes: u32) -> Self {
-        match self.0 {
-            Field::Value((at, len)) => Text(Field::Value((at + bytes.min(len), len - bytes.min(len)))),
-            _ => self,
-        }
     }
 }
 
@@ -480,7 +500,7 @@ fn read_field<'de, A: MapAccess<'de>>(
         _ => return read_number(key, fields, map.next_value_seed(ScalarSeed(batch))?),
     };
     *text = match map.next_value_seed(ScalarSeed(batch))? {
-        Scalar::Null => Text(Field::Null),
+        Scalar::Null => Text::NULL,
         Scalar::Text(text) => text,
         Scalar::Bool(b) => batch.put(if b { "True" } else { "False" }),
         Scalar::Int(i) => batch.put(&i.to_string()),

@@ -9,6 +9,7 @@ use crate::celery::result::Stored;
 use crate::human;
 use crate::ops::locate::Held;
 use crate::redact::Redactor;
+use crate::results::ResultUrl;
 use crate::state::doc::TaskDoc;
 use crate::state::{State, Task};
 
@@ -26,7 +27,12 @@ pub struct Found {
 /// What the result backend has of a task, or why it can't be asked.
 pub async fn stored(id: &TaskId, env: &Env) -> Result<Option<Stored>, String> {
     let backend = env.url().and_then(|url| env.results(&url)).map_err(|e| e.to_string())?;
-    let Some(backend) = backend else { return Err("there is no result backend that could be asked".into()) };
+    let Some(backend) = backend else {
+        return Err(match &env.settings.result_backend.value {
+            Some(ResultUrl::Nothing(why)) => (*why).to_owned(),
+            _ => "there is no result backend that could be asked".into(),
+        });
+    };
     let found = backend.get(std::slice::from_ref(id)).await.map_err(|e| e.to_string())?;
     Ok(found.into_iter().next().map(|(_, stored)| stored))
 }
@@ -55,6 +61,9 @@ pub fn fill(document: &mut Value, stored: &Stored, redactor: &Redactor) {
     }
     document["group_id"] = text(&result.group_id);
     document["date_done"] = text(&result.date_done);
+    if let Some(unread) = &result.unread {
+        document["result_unread"] = json!({"bytes": unread.size, "why": unread.why});
+    }
 }
 
 /// Puts events and answers together.
@@ -85,9 +94,7 @@ pub fn judge(
         };
         evidence.push(match &stored {
             Ok(Some(Stored::Result(result))) => format!("the result backend says {}", result.status),
-            Ok(Some(Stored::Opaque { size, why })) => {
-                format!("the result backend holds {} for it that can't be read: {why}", human::bytes(*size as u64))
-            }
+            Ok(Some(Stored::Opaque(opaque))) => format!("the result backend has something for it: {opaque}"),
             Ok(None) => "the result backend knows nothing of it".into(),
             Err(why) => format!("the result backend was not asked: {why}"),
         });

@@ -17,11 +17,13 @@ pub(super) const BATCH: usize = 512;
 /// Runs until the feed stops.
 pub(super) async fn run(context: Context, backlog: Arc<Backlog<RawMessage>>, mut updates: mpsc::Receiver<Update>) {
     let mut tick = tokio::time::interval(Duration::from_secs(1));
+    // The room that the last batch took.
+    let mut spare: Option<Batch> = None;
     loop {
         tokio::select! {
             () = context.stop.cancelled() => return,
             (messages, dropped) = backlog.take(BATCH) => {
-                let mut batch = Batch::default();
+                let mut batch = spare.take().unwrap_or_default();
                 for message in &messages {
                     batch.push(&message.data, &message.coding, message.received);
                 }
@@ -29,8 +31,14 @@ pub(super) async fn run(context: Context, backlog: Arc<Backlog<RawMessage>>, mut
                 if dropped > 0 {
                     applied.push(Update::Missed(context.clock.now(), dropped));
                 }
-                applied.push(Update::Events(Arc::new(batch)));
+                let batch = Arc::new(batch);
+                applied.push(Update::Events(batch.clone()));
                 context.store.apply(&applied);
+                drop(applied);
+                spare = Arc::into_inner(batch).map(|mut batch| {
+                    batch.clear();
+                    batch
+                });
                 // Under load this never waits: let the other tasks of this thread have their turn.
                 tokio::task::yield_now().await;
             }

@@ -102,6 +102,10 @@ impl Poller {
             self.control(Method::Heartbeat, &[], Duration::ZERO).await;
         }
         self.depths(asked).await;
+        match self.context.broker.missed() {
+            0 => {}
+            missed => self.send(Update::Missed(self.context.clock.now(), missed)).await,
+        }
         let every = if self.interest.borrow().broker { HEALTH } else { HEALTH_UNSEEN };
         if asked.health.is_none_or(|at| at.elapsed() >= every) {
             asked.health = Some(Instant::now());

@@ -115,8 +115,7 @@ const PIECE: usize = 512;
 /// The sequence (OSC 52) that puts a text into the terminal's clipboard, wrapped so that it passes a multiplexer; or why
 /// there is none.
 pub fn to_clipboard(text: &str, through: Multiplexer) -> Result<String, &'static str> {
-    use base64::Engine;
-    let encoded = base64::engine::general_purpose::STANDARD.encode(text);
+    let encoded = base64_simd::STANDARD.encode_to_string(text);
     if encoded.len() > LONGEST {
         return Err("it is too long for a terminal's clipboard");
     }

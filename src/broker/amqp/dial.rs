@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use async_rs::traits::Reactor;
@@ -15,11 +15,11 @@ use lapin::uri::{AMQPAuthority, AMQPQueryString, AMQPScheme, AMQPUri, AMQPUserIn
 use lapin::{AsyncTcpStream, Channel, Connection, ConnectionProperties};
 use parking_lot::Mutex;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::time::Sleep;
 use tokio_util::compat::{Compat, TokioAsyncReadCompatExt};
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
 use super::fault;
+use super::tap::{Deliveries, Tap};
 use crate::broker::tls::{self, Tls};
 use crate::broker::url::{AmqpServer, AmqpUrl};
 use crate::broker::wire::{Stream, of_system, tcp};
@@ -29,8 +29,6 @@ use crate::broker::{Error, Result, TransportOptions};
 const CONNECTING: Duration = Duration::from_secs(3);
 /// Seconds between heartbeats. A connection on which nothing comes for twice as long is dead.
 const HEARTBEAT: u16 = 6;
-/// How long events that come one after the other may gather before they are read: less than a frame of the screen.
-pub(super) const GATHER: Duration = Duration::from_millis(20);
 /// Bytes of a frame. The library's buffers hold 32 of them.
 const FRAME: u32 = 32 << 10;
 
@@ -64,14 +62,18 @@ impl Dialer {
         (self.servers.len() > 1).then(|| &self.servers[self.at.load(Ordering::Relaxed) % self.servers.len()].0)
     }
 
-    /// A connection to the server in use, else to the next that takes us. Where `pause` is not zero, what comes is read
-    /// that much later, and all that has come by then at once: messages on their way to us wake threads for each read.
-    pub async fn connect(&self, purpose: &str, pause: Duration) -> Result<Link> {
+    /// A connection to the server in use, else to the next that takes us.
+    pub async fn connect(&self, purpose: &str) -> Result<Link> {
+        self.connect_tapped(purpose, None).await
+    }
+
+    /// The same; deliveries on it go to `tap`.
+    pub async fn connect_tapped(&self, purpose: &str, tap: Option<Deliveries>) -> Result<Link> {
         let mut first = None;
         for _ in 0..self.servers.len() {
             let at = self.at.load(Ordering::Relaxed);
             let (server, tls) = &self.servers[at % self.servers.len()];
-            match self.connect_to(server, tls.as_ref(), purpose, pause).await {
+            match self.connect_to(server, tls.as_ref(), purpose, tap.clone()).await {
                 Ok(link) => return Ok(link),
                 Err(error) => {
                     first.get_or_insert(error);
@@ -83,7 +85,13 @@ impl Dialer {
         Err(first.unwrap_or_else(|| Error::Url { what: "the broker URL names no server".into() }))
     }
 
-    async fn connect_to(&self, server: &AmqpServer, tls: Option<&Tls>, purpose: &str, pause: Duration) -> Result<Link> {
+    async fn connect_to(
+        &self,
+        server: &AmqpServer,
+        tls: Option<&Tls>,
+        purpose: &str,
+        tap: Option<Deliveries>,
+    ) -> Result<Link> {
         let url = || self.url.clone();
         let late = |_| Error::Unreachable { url: url(), why: "no answer in time".into() };
         let place = (server.host.clone(), server.port);
@@ -93,13 +101,8 @@ impl Dialer {
             None => Error::Unreachable { url: url(), why: of_system(&error) },
         })?;
         let cut = CancellationToken::new();
-        let stream = Wire {
-            stream,
-            cut: Box::pin(cut.clone().cancelled_owned()),
-            pause,
-            until: Box::pin(tokio::time::sleep(Duration::ZERO)),
-            pausing: false,
-        };
+        let cutting = Box::pin(cut.clone().cancelled_owned());
+        let stream = Wire { stream, cut: cutting, tap: tap.map(Tap::new) };
         // What the library began without us ends too when we don't wait for it.
         let guard = cut.drop_guard();
         let connection = tokio::time::timeout(self.connect, shake_hands(server, stream, purpose)).await;
@@ -194,33 +197,25 @@ impl Reactor for Ready {
     }
 }
 
-/// A connection that can be made to end, and that may pause between two reads.
+/// A connection that can be made to end, and that may have its deliveries taken out.
 struct Wire {
     stream: Stream,
     cut: Pin<Box<WaitForCancellationFutureOwned>>,
-    pause: Duration,
-    /// Ends the pause, while there is one.
-    until: Pin<Box<Sleep>>,
-    pausing: bool,
+    tap: Option<Tap>,
 }
 
 impl AsyncRead for Wire {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, into: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        if self.pausing {
-            ready!(self.until.as_mut().poll(cx));
-            self.pausing = false;
-        }
-        let before = into.filled().len();
-        let Poll::Ready(read) = Pin::new(&mut self.stream).poll_read(cx, into) else {
-            // Nothing read is the end.
-            return self.cut.as_mut().poll(cx).map(Ok);
+        let wire = &mut *self;
+        let read = match &mut wire.tap {
+            Some(tap) => tap.poll_read(&mut wire.stream, cx, into),
+            None => Pin::new(&mut wire.stream).poll_read(cx, into),
         };
-        if into.filled().len() > before && !self.pause.is_zero() {
-            let until = tokio::time::Instant::now() + self.pause;
-            self.until.as_mut().reset(until);
-            self.pausing = true;
+        match read {
+            Poll::Ready(read) => Poll::Ready(read),
+            // Nothing read is the end.
+            Poll::Pending => wire.cut.as_mut().poll(cx).map(Ok),
         }
-        Poll::Ready(read)
     }
 }
 

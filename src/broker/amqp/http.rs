@@ -2,8 +2,7 @@
 
 use std::time::Duration;
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
+use base64_simd::STANDARD;
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::Bytes;
 use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HOST};
@@ -42,7 +41,7 @@ impl Http {
     pub fn new(url: ApiUrl, login: (&str, &Secret)) -> crate::broker::Result<Self> {
         let tls = url.ssl.as_ref().map(|ssl: &SslOptions| Tls::new(ssl)).transpose()?;
         let (user, password) = url.login.as_ref().map_or(login, |(user, password)| (user.as_str(), password));
-        let coded = STANDARD.encode(format!("{user}:{}", password.reveal()));
+        let coded = STANDARD.encode_to_string(format!("{user}:{}", password.reveal()));
         Ok(Self { tls, authorization: Secret::new(format!("Basic {coded}")), url })
     }
 

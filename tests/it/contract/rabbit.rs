@@ -8,6 +8,7 @@ use flower_tui::broker::{self, Broker, BrokerUrl, TransportOptions};
 use flower_tui::celery::message::Outgoing;
 use futures_util::StreamExt;
 use serde_json::json;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
 
@@ -49,6 +50,7 @@ async fn rabbitmq_without_its_management_api() {
     assert!(one.broker.health().await.expect("it answers").blind.is_some_and(|why| why.contains("15672")));
     what_has_no_place_to_go_is_not_sent(&*one.broker).await;
     a_broker_that_falls_silent_is_found_out(&one.rabbit).await;
+    what_our_queue_drops_is_counted(&one).await;
     nothing_is_left(one);
 }
 
@@ -108,8 +110,7 @@ async fn what_has_no_place_to_go_is_not_sent(broker: &dyn Broker) {
 
 /// A connection on which nothing comes back any more ends by itself.
 async fn a_broker_that_falls_silent_is_found_out(rabbit: &Rabbit) {
-    let proxy =
-        Proxy::start(rabbit.url().split(['@', '/']).find(|part| part.starts_with("127")).expect("address")).await;
+    let proxy = Proxy::start(rabbit, Duration::ZERO).await;
     let broker = open(&format!("amqp://127.0.0.1:{}", proxy.port), "");
     let stream = broker.events().await.expect("subscribed");
     proxy.frozen.cancel();
@@ -117,29 +118,89 @@ async fn a_broker_that_falls_silent_is_found_out(rabbit: &Rabbit) {
     ended.await.expect("found out within 20 seconds");
 }
 
+/// Over a link that is too slow for its events, RabbitMQ drops the oldest. Never are more counted than were lost.
+async fn what_our_queue_drops_is_counted(One { rabbit, broker, .. }: &One) {
+    let proxy = Proxy::start(rabbit, Duration::from_millis(16)).await;
+    let slow = open(&format!("amqp://127.0.0.1:{}", proxy.port), "");
+    let mut stream = slow.events().await.expect("subscribed");
+    let announce = async |key: &str, bytes: usize| {
+        let route = Some(("celeryev".to_owned(), key.to_owned()));
+        let message = Outgoing { route, args: format!("[{:?}]", "x".repeat(bytes)), ..task("none") };
+        broker.publish(&message).await.expect("announced");
+    };
+    let announcing = async {
+        let (mut sent, mut missed) = (0, 0);
+        while missed == 0 {
+            announce("task.bulky", 50_000).await;
+            (sent, missed) = (sent + 1, slow.missed());
+        }
+        proxy.fast.cancel();
+        announce("task.last", 1).await;
+        (sent, missed)
+    };
+    let hearing = async {
+        let (mut heard, mut last) = (0, false);
+        while !last {
+            let message = stream.next().await.expect("the connection stands");
+            last = message.channel == "task.last";
+            heard += u64::from(!last);
+        }
+        heard
+    };
+    let both = async { tokio::join!(announcing, hearing) };
+    let ((sent, missed), heard) = tokio::time::timeout(2 * LIMIT, both).await.expect("losses are noticed");
+    assert!(heard > 0 && heard + missed + slow.missed() <= sent, "{heard} heard, {missed} missed, {sent} sent");
+}
+
 /// Passes bytes on, until it is frozen: then it only holds its connections open.
 struct Proxy {
     port: u16,
     frozen: CancellationToken,
+    /// From then on it is a fast link.
+    fast: CancellationToken,
 }
 
 impl Proxy {
-    async fn start(to: &str) -> Self {
-        let (to, frozen) = (to.to_owned(), CancellationToken::new());
+    /// A link that rests so long after each 32 kB.
+    async fn start(rabbit: &Rabbit, pause: Duration) -> Self {
+        let to = rabbit.url().split(['@', '/']).find(|part| part.starts_with("127")).expect("address").to_owned();
+        let (frozen, fast) = (CancellationToken::new(), CancellationToken::new());
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("bound");
         let port = listener.local_addr().expect("address").port();
-        let stop = frozen.clone();
+        let (stop, hurry) = (frozen.clone(), fast.clone());
         tokio::spawn(async move {
-            while let Ok((mut near, _)) = listener.accept().await {
-                let (mut far, stop) = (TcpStream::connect(&to).await.expect("connected"), stop.clone());
+            while let Ok((near, _)) = listener.accept().await {
+                let far = TcpStream::connect(&to).await.expect("connected");
+                let (stop, hurry) = (stop.clone(), hurry.clone());
                 tokio::spawn(async move {
                     tokio::select! {
-                        _ = tokio::io::copy_bidirectional(&mut near, &mut far) => {}
+                        _ = pass(near, far, pause, &hurry) => {}
                         () = stop.cancelled() => std::future::pending().await,
                     }
                 });
             }
         });
-        Self { port, frozen }
+        Self { port, frozen, fast }
+    }
+}
+
+async fn pass(near: TcpStream, far: TcpStream, pause: Duration, hurry: &CancellationToken) -> std::io::Result<()> {
+    let ((mut near_in, mut near_out), (mut far_in, mut far_out)) = (near.into_split(), far.into_split());
+    let back = async {
+        let mut bytes = vec![0; 32 << 10];
+        loop {
+            let n = far_in.read(&mut bytes).await?;
+            if n == 0 {
+                return Ok(());
+            }
+            near_out.write_all(&bytes[..n]).await?;
+            if !pause.is_zero() && !hurry.is_cancelled() {
+                tokio::time::sleep(pause).await;
+            }
+        }
+    };
+    tokio::select! {
+        passed = back => passed,
+        passed = tokio::io::copy(&mut near_in, &mut far_out) => passed.map(|_| ()),
     }
 }

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use crate::celery::result::Stored;
+use crate::celery::result::{Opaque, Stored};
 use crate::redact::Redactor;
 use crate::state::Task;
 use crate::text::{Clean, clean};
@@ -47,11 +47,24 @@ impl<'s> Fuller<'s> {
 
 /// A line for what is there and can't be read.
 pub fn opaque(stored: Option<&Stored>, items: &mut Vec<Item>) {
-    if let Some(Stored::Opaque { size, why }) = stored {
+    let unread = match stored {
+        Some(Stored::Opaque(opaque)) => Some(opaque),
+        Some(Stored::Result(result)) => result.unread.as_ref(),
+        None => None,
+    };
+    if let Some(Opaque { size, why }) = unread {
         let size = crate::human::bytes(*size as u64);
         let text = crate::clean!("The result backend holds {size} for it that can't be shown: {why}.");
         items.extend([Item::default(), Item::line(0, vec![(text, Role::Muted)])]);
     }
+}
+
+/// A line for a result backend that does not answer.
+pub fn missing(why: Option<&str>, width: usize, items: &mut Vec<Item>) {
+    let Some(why) = why else { return };
+    items.push(Item::default());
+    let text = crate::clean!("The result backend can't be read: {why}.");
+    items.extend(literal::wrap(&text, width).into_iter().map(|line| Item::line(0, vec![(line, Role::Muted)])));
 }
 
 /// All the result backend has of a task that no event is left of.
@@ -72,6 +85,7 @@ pub fn alone(stored: &Stored, redactor: &Redactor, width: usize, items: &mut Vec
     ];
     items.extend(facts.into_iter().filter_map(|(label, text)| Some(line(label, text?))));
     items.extend(result.exception(redactor).map(|exception| line("exception", &exception)));
+    items.extend(result.unread.as_ref().map(|unread| line("result", &unread.to_string())));
     let texts = [
         ("args", result.args_text(redactor)),
         ("kwargs", result.kwargs_text(redactor)),
