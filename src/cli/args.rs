@@ -97,7 +97,7 @@ pub enum Command {
     Revoke(RevokeArgs),
     /// Send tasks again with the same arguments
     Retry(RetryArgs),
-    /// Play a recorded event stream (made by `events --raw`)
+    /// Play a recorded event stream (made by `events --raw`, also compressed with gzip or zstd)
     Replay(ReplayArgs),
     /// Store everything that happens in the history file, until stopped; for systemd
     #[command(after_help = RECORD_HELP)]
