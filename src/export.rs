@@ -43,6 +43,11 @@ impl<W: Write> Rows<W> {
         Self { out, format, written: 0 }
     }
 
+    /// Writes what waits in a buffer.
+    pub fn finish(&mut self) -> io::Result<()> {
+        self.out.flush()
+    }
+
     pub fn add(&mut self, row: &impl Serialize) -> io::Result<()> {
         match self.format {
             Format::Jsonl => {

@@ -8,7 +8,7 @@ pub mod redis;
 mod rights;
 pub mod tls;
 pub mod url;
-mod wire;
+pub mod wire;
 
 use std::ops::Range;
 use std::sync::Arc;

@@ -21,7 +21,7 @@ use tokio_rustls::client::TlsStream;
 
 use super::{Error, Result};
 
-pub use words::explain;
+pub use words::{explain, other_names};
 
 /// What `broker_use_ssl` says. Redis' names begin with `ssl_`, RabbitMQ's don't; both are taken.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
@@ -171,24 +171,30 @@ impl SslOptions {
         }
     }
 
-    /// Whose signature counts: the file's, else the system's.
+    /// Whose signature counts.
     fn roots(&self) -> Result<RootCertStore> {
         let mut roots = RootCertStore::empty();
-        match &self.ssl_ca_certs {
-            Some(file) => {
-                for certificate in certificates(file, "ssl_ca_certs")? {
-                    let added = roots.add(certificate);
-                    added.map_err(|e| wrong(format!("a certificate in {} is of no use: {e}", file.display())))?;
-                }
-            }
-            None => {
-                roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-                if roots.is_empty() {
-                    return Err(wrong("this system knows no CA certificates: name a file with ssl_ca_certs".into()));
-                }
-            }
-        }
+        roots.add_parsable_certificates(self.authorities()?);
         Ok(roots)
+    }
+
+    /// The certificates of those whose signature counts, all of use: the file's, else the system's.
+    pub fn authorities(&self) -> Result<Vec<CertificateDer<'static>>> {
+        let usable = |certificate: &CertificateDer<'static>| RootCertStore::empty().add(certificate.clone());
+        if let Some(file) = &self.ssl_ca_certs {
+            let found = certificates(file, "ssl_ca_certs")?;
+            for certificate in &found {
+                usable(certificate)
+                    .map_err(|e| wrong(format!("a certificate in {} is of no use: {e}", file.display())))?;
+            }
+            return Ok(found);
+        }
+        let mut found = rustls_native_certs::load_native_certs().certs;
+        found.retain(|certificate| usable(certificate).is_ok());
+        if found.is_empty() {
+            return Err(wrong("this system knows no CA certificates: name a file with ssl_ca_certs".into()));
+        }
+        Ok(found)
     }
 }
 

@@ -13,10 +13,10 @@ impl<T: AsyncRead + AsyncWrite + Unpin + Send> Wire for T {}
 pub(super) type Stream = Box<dyn Wire>;
 
 /// Host and port.
-pub(super) type Server = (String, u16);
+pub type Server = (String, u16);
 
 /// Connects to a server, without TLS.
-pub(super) async fn reach((host, port): &Server) -> io::Result<TcpStream> {
+pub async fn reach((host, port): &Server) -> io::Result<TcpStream> {
     let stream = TcpStream::connect((host.as_str(), *port)).await?;
     stream.set_nodelay(true)?;
     Ok(stream)
@@ -32,7 +32,7 @@ pub(super) async fn tcp(server: &Server, tls: Option<&Tls>) -> io::Result<Stream
 }
 
 /// An error of the operating system, in a few words.
-pub(super) fn of_system(error: &io::Error) -> String {
+pub fn of_system(error: &io::Error) -> String {
     match error.kind() {
         io::ErrorKind::ConnectionRefused => "connection refused".into(),
         io::ErrorKind::TimedOut => "no answer in time".into(),

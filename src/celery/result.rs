@@ -8,11 +8,37 @@ use super::{Error, Result, json};
 #[derive(Debug, Clone, PartialEq)]
 pub enum Stored {
     Result(Box<TaskResult>),
-    /// Something that can't be read, such as pickled bytes, which are never run.
-    Opaque {
-        size: usize,
-        why: String,
-    },
+    Opaque(Opaque),
+}
+
+/// Something that can't be read, such as pickled bytes, which are never run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Opaque {
+    pub size: usize,
+    pub why: String,
+}
+
+impl Opaque {
+    /// Why a pickle is not read.
+    pub const PICKLED: &str = "it is pickled";
+
+    /// What can't be read for this reason.
+    fn of(bytes: &[u8], why: &Error) -> Self {
+        // A pickle begins with its protocol (Python's `pickletools`).
+        let is_pickle = bytes.first() == Some(&0x80);
+        Self { size: bytes.len(), why: if is_pickle { Self::PICKLED.into() } else { why.to_string() } }
+    }
+
+    /// A value in JSON, or why it can't be read.
+    pub fn or_value(bytes: &[u8]) -> std::result::Result<Value, Self> {
+        json::parse(bytes).map_err(|why| Self::of(bytes, &why))
+    }
+}
+
+impl std::fmt::Display for Opaque {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}, not read: {}", crate::human::bytes(self.size as u64), self.why)
+    }
 }
 
 impl Stored {
@@ -20,9 +46,7 @@ impl Stored {
     pub fn read(bytes: &[u8]) -> Self {
         match TaskResult::decode(bytes) {
             Ok(result) => Stored::Result(Box::new(result)),
-            // A pickle begins with its protocol (Python's `pickletools`).
-            Err(_) if bytes.first() == Some(&0x80) => Stored::Opaque { size: bytes.len(), why: "it is pickled".into() },
-            Err(why) => Stored::Opaque { size: bytes.len(), why: why.to_string() },
+            Err(why) => Stored::Opaque(Opaque::of(bytes, &why)),
         }
     }
 
@@ -30,7 +54,7 @@ impl Stored {
     pub fn result(&self) -> Option<&TaskResult> {
         match self {
             Stored::Result(result) => Some(result),
-            Stored::Opaque { .. } => None,
+            Stored::Opaque(_) => None,
         }
     }
 
@@ -38,18 +62,20 @@ impl Stored {
     pub fn size(&self) -> usize {
         let text = |text: &Option<String>| text.as_deref().map_or(0, str::len);
         match self {
-            Stored::Opaque { why, .. } => why.len() + 64,
+            Stored::Opaque(opaque) => opaque.why.len() + 64,
             Stored::Result(r) => 512 + r.length + text(&r.traceback),
         }
     }
 }
 
 /// What the result backend keeps of a task.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct TaskResult {
     pub status: String,
     /// The returned value; for a failure the exception as `Type: message`.
     pub result: Value,
+    /// What stands in the place of a result that can't be read, while the rest can.
+    pub unread: Option<Opaque>,
     pub traceback: Option<String>,
     /// ISO 8601.
     pub date_done: Option<String>,
@@ -94,6 +120,7 @@ impl TaskResult {
             kwargs: any("kwargs"),
             retries: any("retries").and_then(|v| v.as_i64()),
             result: any("result").unwrap_or(Value::Null),
+            unread: None,
             length: bytes.len(),
         })
     }
@@ -105,7 +132,17 @@ impl TaskResult {
 
     /// The returned value as Python prints it; of a failure there is none.
     pub fn value(&self) -> Option<String> {
-        (self.status == "SUCCESS").then(|| json::to_python(&self.result))
+        (self.status == "SUCCESS" && self.unread.is_none()).then(|| json::to_python(&self.result))
+    }
+
+    /// The positional arguments as Python prints them.
+    pub fn args_text(&self) -> Option<String> {
+        self.args.as_ref().map(|args| as_printed(args).unwrap_or_else(|| json::to_python_args(args)))
+    }
+
+    /// The keyword arguments as Python prints them.
+    pub fn kwargs_text(&self) -> Option<String> {
+        self.kwargs.as_ref().map(|kwargs| as_printed(kwargs).unwrap_or_else(|| json::to_python(kwargs)))
     }
 
     /// The exception a failed task left, as `Type(arguments)`.
@@ -120,6 +157,12 @@ impl TaskResult {
     }
 }
 
+/// Arguments that a backend keeps as Python printed them: django-celery-results (2.6.0, `backends/database.py`) writes the
+/// message's `argsrepr`.
+fn as_printed(arguments: &Value) -> Option<String> {
+    arguments.as_str().map(str::to_owned)
+}
+
 /// The key under which a task's result lies in Redis.
 pub fn redis_key(id: &super::TaskId) -> String {
     format!("celery-task-meta-{id}")
@@ -131,10 +174,10 @@ mod tests {
 
     #[test]
     fn a_pickle_is_named_and_never_run() {
-        assert_eq!(Stored::read(b"\x80\x04K\x01."), Stored::Opaque { size: 5, why: "it is pickled".into() });
+        assert_eq!(Stored::read(b"\x80\x04K\x01."), Stored::Opaque(Opaque { size: 5, why: "it is pickled".into() }));
         let read = Stored::read(br#"{"status": "SUCCESS", "result": {"a": [true, null]}}"#);
         assert_eq!(read.result().and_then(TaskResult::value).as_deref(), Some("{'a': [True, None]}"));
-        assert!(matches!(Stored::read(b"plain"), Stored::Opaque { size: 5, .. }));
+        assert!(matches!(Stored::read(b"plain"), Stored::Opaque(Opaque { size: 5, .. })));
     }
 
     #[test]

@@ -25,7 +25,7 @@ pub struct Global {
     /// Broker URL: redis://:password@host:6379/0, rediss:// for TLS, sentinel://h1;sentinel://h2, unix:///path; amqp://user:password@host:5672/vhost, amqps:// [env: FLOWER_TUI_BROKER, CELERY_BROKER_URL]
     #[arg(short, long, global = true, value_name = "URL")]
     pub broker: Option<String>,
-    /// Where results are, as Celery's result_backend says it; else the broker's Redis is looked into
+    /// Where results are, as Celery's result_backend says it: redis://…, db+sqlite:///path, db+postgresql://user:password@host/name, db+mysql://…, django-db+postgresql://…; else the broker's Redis is looked into [env: FLOWER_TUI_RESULT_BACKEND, CELERY_RESULT_BACKEND]
     #[arg(long, global = true, value_name = "URL")]
     pub result_backend: Option<String>,
     /// Read the broker URL from a file, or from standard input (-)
@@ -40,6 +40,9 @@ pub struct Global {
     /// Config file [env: FLOWER_TUI_CONFIG]
     #[arg(short, long, global = true, value_name = "FILE")]
     pub config: Option<PathBuf>,
+    /// The history file: what happens is recorded in it, and found again [env: FLOWER_TUI_HISTORY]
+    #[arg(long, global = true, value_name = "FILE")]
+    pub history: Option<PathBuf>,
     /// Send nothing that changes the cluster [env: FLOWER_TUI_READ_ONLY]
     #[arg(long, global = true)]
     pub read_only: bool,
@@ -84,7 +87,7 @@ pub enum Command {
     Queues(Format),
     /// One queue: depth, consumers, and what waits next in it (nothing is consumed)
     Queue(QueueArgs),
-    /// Tasks seen while listening, and those workers hold
+    /// Tasks of the history; where there is none, those seen while listening; and those workers hold
     Tasks(TasksArgs),
     /// One task: where it is and what is known of it
     Task(TaskArgs),
@@ -96,6 +99,11 @@ pub enum Command {
     Retry(RetryArgs),
     /// Play a recorded event stream (made by `events --raw`)
     Replay(ReplayArgs),
+    /// Store everything that happens in the history file, until stopped; for systemd
+    #[command(after_help = RECORD_HELP)]
+    Record,
+    /// The history file: look things up, write them out, keep it in order
+    History(HistoryArgs),
     /// The settings: what is in force, a file to start from, where it is
     Config(ConfigArgs),
     /// Completions for a shell
@@ -103,6 +111,11 @@ pub enum Command {
     /// The manual page
     Man,
 }
+
+const RECORD_HELP: &str = "\
+Without --history the file is history.db in the state folder. It is written every quarter of a second; one process writes
+at a time, a second one waits for the first to end. SIGTERM and SIGINT write the rest and end it, SIGHUP opens the log
+file anew. Under systemd it tells when it is ready, and that it is alive (Type=notify, WatchdogSec).";
 
 const WORKER_HELP: &str = "\
 Actions, behind the names:
@@ -198,9 +211,12 @@ pub struct QueueArgs {
 pub struct TasksArgs {
     /// A filter such as: state:failure task:billing.*
     pub filter: Vec<String>,
-    /// How long to listen
-    #[arg(long = "for", value_name = "TIME", default_value = "2s", value_parser = duration)]
-    pub listen: f64,
+    /// How long to listen (2s; not at all where there is a history)
+    #[arg(long = "for", value_name = "TIME", value_parser = duration)]
+    pub listen: Option<f64>,
+    /// No more than so many of the history
+    #[arg(long, value_name = "N", default_value_t = 10_000)]
+    pub limit: usize,
     #[command(flatten)]
     pub format: Format,
 }
@@ -208,9 +224,9 @@ pub struct TasksArgs {
 #[derive(Args, Debug)]
 pub struct TaskArgs {
     pub id: String,
-    /// How long to listen
-    #[arg(long = "for", value_name = "TIME", default_value = "2s", value_parser = duration)]
-    pub listen: f64,
+    /// How long to listen (2s; not at all where the history knows it)
+    #[arg(long = "for", value_name = "TIME", value_parser = duration)]
+    pub listen: Option<f64>,
     /// One JSON document
     #[arg(long)]
     pub json: bool,
@@ -254,9 +270,9 @@ pub struct RetryArgs {
     /// Queue to send to, instead of the one it came from
     #[arg(long, value_name = "NAME")]
     pub queue: Option<String>,
-    /// How long to listen for the tasks' events
-    #[arg(long = "for", value_name = "TIME", default_value = "2s", value_parser = duration)]
-    pub listen: f64,
+    /// How long to listen for the tasks' events (2s; not at all where the history knows them)
+    #[arg(long = "for", value_name = "TIME", value_parser = duration)]
+    pub listen: Option<f64>,
     /// One JSON document
     #[arg(long)]
     pub json: bool,
@@ -271,6 +287,53 @@ pub struct ReplayArgs {
     /// How much faster than it happened
     #[arg(long, default_value_t = 1.0, value_parser = speed)]
     pub speed: f64,
+}
+
+#[derive(Args, Debug)]
+pub struct HistoryArgs {
+    #[command(subcommand)]
+    pub what: HistoryCommand,
+}
+
+#[derive(Subcommand, Debug)]
+pub enum HistoryCommand {
+    /// Tasks that a filter selects, the newest first
+    Query {
+        /// A filter such as: state:failure task:billing.* since:2026-11-24
+        filter: Vec<String>,
+        /// No more than so many
+        #[arg(long, value_name = "N", default_value_t = 1_000)]
+        limit: usize,
+        #[command(flatten)]
+        format: Format,
+    },
+    /// Write the tasks that a filter selects to a new file: CSV, or JSON lines where its name ends in .jsonl
+    Export {
+        file: PathBuf,
+        /// A filter; without one all tasks
+        filter: Vec<String>,
+    },
+    /// What is in the file: tasks by state, since when, and what takes how much room
+    Stats {
+        /// One JSON document
+        #[arg(long)]
+        json: bool,
+    },
+    /// Take away now what is too old to be kept; a recorder does so by itself
+    Prune,
+    /// A copy in another file, as of now; the recorder goes on meanwhile
+    Backup { file: PathBuf },
+    /// Read the whole file, and say whether it holds together
+    Check {
+        /// Make summaries and tables of ids anew first, of the tasks themselves
+        #[arg(long)]
+        mend: bool,
+    },
+    /// Add what another history file holds: of a recorder on another machine
+    Merge {
+        #[arg(required = true)]
+        files: Vec<PathBuf>,
+    },
 }
 
 #[derive(Args, Debug)]

@@ -1,18 +1,22 @@
 //! What every command needs: settings, broker, audit log, clock.
 
 use std::os::unix::fs::OpenOptionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
 use super::args::Global;
+use super::exit::usage;
 use super::look::Look;
 use crate::broker::{self, Broker, BrokerUrl};
 use crate::clock::Clock;
 use crate::config::{Flags, Settings, file, resolve};
 use crate::history::audit::{Audit, Origin};
+use crate::history::prune::Keep;
+use crate::history::reader::Reader;
+use crate::history::writer;
 use crate::ops::Ops;
 use crate::results::{self, Backend, ResultUrl};
 use crate::state::{Limits, Store};
@@ -30,8 +34,16 @@ pub struct Env {
 }
 
 /// Variables that say which cluster is meant: they hold until a person chooses another.
-const CLUSTER: [&str; 5] =
-    ["FLOWER_TUI_BROKER", "CELERY_BROKER_URL", "FLOWER_TUI_BROKER_API", "FLOWER_BROKER_API", "FLOWER_TUI_PROFILE"];
+const CLUSTER: [&str; 8] = [
+    "FLOWER_TUI_BROKER",
+    "CELERY_BROKER_URL",
+    "FLOWER_TUI_BROKER_API",
+    "FLOWER_BROKER_API",
+    "FLOWER_TUI_RESULT_BACKEND",
+    "CELERY_RESULT_BACKEND",
+    "FLOWER_TUI_PROFILE",
+    "FLOWER_TUI_HISTORY",
+];
 
 /// How long workers have to answer a command.
 const ANSWER: Duration = Duration::from_secs(3);
@@ -47,6 +59,7 @@ impl Env {
             broker_api: global.broker_api.clone(),
             profile: global.profile.clone(),
             config: global.config.clone(),
+            history: global.history.clone(),
             read_only: global.read_only,
             max_tasks: global.max_tasks,
             max_memory: global.max_memory.clone(),
@@ -75,8 +88,14 @@ impl Env {
         let mut environment = self.environment.clone();
         environment.retain(|key, _| !CLUSTER.contains(&key.as_str()));
         let profile = Some(name.to_owned());
-        let none =
-            Flags { broker: None, broker_file: None, broker_api: None, result_backend: None, ..self.flags.clone() };
+        let none = Flags {
+            broker: None,
+            broker_file: None,
+            broker_api: None,
+            result_backend: None,
+            history: None,
+            ..self.flags.clone()
+        };
         let flags = Flags { profile, ..none };
         let settings = Settings::resolve(&flags, &environment)?;
         let look = Look::of(&settings)?;
@@ -105,8 +124,8 @@ impl Env {
             (None, _) => return Ok(None),
         };
         let mut options = self.settings.result_options.clone();
-        if options.use_ssl.is_none() {
-            options.use_ssl = self.settings.transport_options.use_ssl.clone();
+        if options.transport.use_ssl.is_none() {
+            options.transport.use_ssl = self.settings.transport_options.use_ssl.clone();
         }
         Ok(results::open(&url, &options)?)
     }
@@ -134,12 +153,40 @@ impl Env {
         Store::in_zone(limits, jiff::tz::TimeZone::system())
     }
 
+    /// The log of commands: in the history file, if there is one.
+    fn audit(&self) -> Result<Audit, String> {
+        if let Some(path) = &self.settings.history.value {
+            return Audit::in_history(path).map_err(|e| e.to_string());
+        }
+        let folder = file::state_folder().ok_or("there is no home folder for the audit log")?;
+        Audit::open(&folder.join("audit.db")).map_err(|e| e.to_string())
+    }
+
+    /// The history file; where none was named, the usual place.
+    pub fn history_or_usual(&self) -> anyhow::Result<PathBuf> {
+        if let Some(path) = &self.settings.history.value {
+            return Ok(path.clone());
+        }
+        let folder =
+            file::state_folder().ok_or_else(|| usage("there is no home folder: name a file with --history"))?;
+        Ok(folder.join("history.db"))
+    }
+
+    /// The history to look things up in, if one was named.
+    pub fn reader(&self) -> anyhow::Result<Option<Reader>> {
+        Ok(self.settings.history.value.as_deref().map(Reader::open).transpose()?)
+    }
+
+    /// How the history is written to a file.
+    pub fn recording(&self, path: PathBuf) -> writer::Options {
+        writer::Options { path, redact: Arc::new(plain), keep: Keep::default(), clock: self.clock.clone() }
+    }
+
     /// What carries commands out. The past and the simulated cluster leave nothing in the audit log.
     pub fn ops(&self, broker: Arc<dyn Broker>, store: Store, clock: Clock, via: &'static str, real: bool) -> Ops {
-        let audit = match (real && self.settings.audit.value, file::state_folder()) {
-            (false, _) => Ok(None),
-            (true, Some(folder)) => Audit::open(&folder.join("audit.db")).map(Some).map_err(|e| e.to_string()),
-            (true, None) => Err("there is no home folder for the audit log".into()),
+        let audit = match real && self.settings.audit.value {
+            false => Ok(None),
+            true => self.audit().map(Some),
         };
         Ops {
             broker,
@@ -152,6 +199,10 @@ impl Env {
             wait: Duration::from_secs(10),
         }
     }
+}
+
+fn plain(text: &str) -> std::borrow::Cow<'_, str> {
+    text.into()
 }
 
 fn log_to(path: &Path, verbose: u8) -> anyhow::Result<()> {

@@ -5,7 +5,7 @@ use std::fmt::Write;
 use std::io::Read;
 use std::time::Duration;
 
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use super::args::FromCelery;
 use super::env::Env;
@@ -14,6 +14,7 @@ use super::out;
 use crate::celery::pidbox::{Method, Request};
 use crate::celery::settings::{self, HIDDEN, Settings};
 use crate::config::file;
+use crate::results::ResultUrl;
 use crate::text::clean;
 
 /// How long workers have to answer.
@@ -62,13 +63,21 @@ fn profile(name: &str, settings: &Settings) -> String {
     let mut text = Text { prefix: format!("[profiles.{name}]\n"), out: String::new() };
     text.line(&format!("[profiles.{name}]"));
     text.url(settings);
+    text.results(settings);
     text.exchanges(settings);
-    let tables = [("transport_options", "broker_transport_options"), ("broker_use_ssl", "broker_use_ssl")];
+    // What is no table stands before all tables.
+    if let Some(on @ Value::Bool(_)) = settings.get("broker_use_ssl") {
+        text.value("broker_use_ssl", on);
+    }
+    let tables = [
+        ("transport_options", "broker_transport_options"),
+        ("broker_use_ssl", "broker_use_ssl"),
+        ("database_table_names", "database_table_names"),
+        ("database_table_schemas", "database_table_schemas"),
+    ];
     for (ours, theirs) in tables {
-        match settings.get(theirs) {
-            Some(Value::Object(options)) if !options.is_empty() => text.table(&name, ours, options),
-            Some(Value::Bool(on)) => text.value(ours, &Value::Bool(*on)),
-            _ => {}
+        if let Some(Value::Object(options)) = settings.get(theirs).filter(|options| **options != json!({})) {
+            text.table(&name, ours, options);
         }
     }
     text.out
@@ -112,13 +121,22 @@ impl Text {
             }
             None => self.comment("broker = \"redis://…\"  is not among the settings"),
         }
-        if let Some(url) = settings.get("result_backend").and_then(Value::as_str) {
-            if url.contains(HIDDEN) {
-                self.comment(&setting("result_backend", &Value::from(url)));
-            } else {
-                self.value("result_backend", &Value::from(url));
-            }
+    }
+
+    fn results(&mut self, settings: &Settings) {
+        let Some(url) = settings.get("result_backend").and_then(Value::as_str) else { return };
+        if url.contains(HIDDEN) {
+            self.comment(&setting("result_backend", &Value::from(url)));
+            return;
         }
+        // Which database it is stands in another setting, whose name hides its value.
+        let prefix = match ResultUrl::parse(url) {
+            Ok(ResultUrl::Nothing(_)) if url.starts_with("django") => "django-db+",
+            Ok(ResultUrl::Nothing(_)) if url == "db" || url == "database" => "db+",
+            _ => return self.value("result_backend", &Value::from(url)),
+        };
+        self.comment(&format!("result_backend is {url:?} there: which database that is has to be filled in."));
+        self.comment(&setting("result_backend", &Value::from(format!("{prefix}postgresql://user:password@host/name"))));
     }
 
     /// Names that we take as Celery has them where nothing is said.
@@ -198,7 +216,6 @@ fn without_hidden(value: &Value) -> (Option<Value>, Vec<String>) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::json;
 
     fn made(settings: &Value) -> (String, file::Profile) {
         let settings = settings.as_object().expect("object").clone();
@@ -245,6 +262,23 @@ mod tests {
             assert!(text.contains(said), "{said} in\n{text}");
         }
         assert!(!text.contains("event_exchange"));
+    }
+
+    #[test]
+    fn a_database_is_taken_with_its_tables_or_asked_for() {
+        let (_, profile) = made(&json!({
+            "broker_url": "redis://h", "result_backend": "db+sqlite:////var/r.db", "broker_use_ssl": false,
+            "broker_transport_options": {"sep": "x"},
+            "database_table_names": {"task": "jobs", "group": "groups"}, "database_table_schemas": {"task": "app"},
+        }));
+        assert_eq!(profile.result_backend.as_deref(), Some("db+sqlite:////var/r.db"));
+        let tables = [profile.database_table_names.task, profile.database_table_schemas.task];
+        assert_eq!(tables, [Some("jobs".into()), Some("app".into())]);
+        for (backend, want) in [("django-db", "django-db+"), ("database", "db+"), ("db", "db+")] {
+            let (text, profile) = made(&json!({"result_backend": backend, "database_url": HIDDEN}));
+            let want = format!("# result_backend = \"{want}postgresql://user:password@host/name\"");
+            assert!(text.contains(&want) && profile.result_backend.is_none(), "{text}");
+        }
     }
 
     #[test]

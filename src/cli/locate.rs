@@ -4,10 +4,11 @@ use serde_json::{Value, json};
 
 use super::env::Env;
 use super::gather::Gathered;
+use crate::celery::TaskId;
 use crate::celery::result::Stored;
-use crate::celery::{TaskId, json as python};
 use crate::human;
 use crate::ops::locate::Held;
+use crate::results::ResultUrl;
 use crate::state::doc::TaskDoc;
 use crate::state::{State, Task};
 
@@ -25,7 +26,12 @@ pub struct Found {
 /// What the result backend has of a task, or why it can't be asked.
 pub async fn stored(id: &TaskId, env: &Env) -> Result<Option<Stored>, String> {
     let backend = env.url().and_then(|url| env.results(&url)).map_err(|e| e.to_string())?;
-    let Some(backend) = backend else { return Err("there is no result backend that could be asked".into()) };
+    let Some(backend) = backend else {
+        return Err(match &env.settings.result_backend.value {
+            Some(ResultUrl::Nothing(why)) => (*why).to_owned(),
+            _ => "there is no result backend that could be asked".into(),
+        });
+    };
     let found = backend.get(std::slice::from_ref(id)).await.map_err(|e| e.to_string())?;
     Ok(found.into_iter().next().map(|(_, stored)| stored))
 }
@@ -39,8 +45,8 @@ pub fn fill(document: &mut Value, stored: &Stored) {
         ("name", text(&result.name)),
         ("worker", text(&result.worker)),
         ("queue", text(&result.queue)),
-        ("args", json!(result.args.as_ref().map(python::to_python_args))),
-        ("kwargs", json!(result.kwargs.as_ref().map(python::to_python))),
+        ("args", json!(result.args_text())),
+        ("kwargs", json!(result.kwargs_text())),
         ("result", json!(result.value())),
         ("exception", json!(result.exception())),
         ("traceback", text(&result.traceback)),
@@ -54,6 +60,9 @@ pub fn fill(document: &mut Value, stored: &Stored) {
     }
     document["group_id"] = text(&result.group_id);
     document["date_done"] = text(&result.date_done);
+    if let Some(unread) = &result.unread {
+        document["result_unread"] = json!({"bytes": unread.size, "why": unread.why});
+    }
 }
 
 /// Puts events and answers together.
@@ -84,9 +93,7 @@ pub fn judge(
         };
         evidence.push(match &stored {
             Ok(Some(Stored::Result(result))) => format!("the result backend says {}", result.status),
-            Ok(Some(Stored::Opaque { size, why })) => {
-                format!("the result backend holds {} for it that can't be read: {why}", human::bytes(*size as u64))
-            }
+            Ok(Some(Stored::Opaque(opaque))) => format!("the result backend has something for it: {opaque}"),
             Ok(None) => "the result backend knows nothing of it".into(),
             Err(why) => format!("the result backend was not asked: {why}"),
         });

@@ -8,11 +8,14 @@ mod events;
 mod exit;
 mod from_celery;
 mod gather;
+mod history;
 mod listing;
 mod locate;
 mod look;
+mod notify;
 mod out;
 mod queue;
+mod record;
 mod replay;
 mod status;
 mod tasks;
@@ -82,6 +85,8 @@ async fn dispatch(command: Option<Command>, env: Env) -> anyhow::Result<Exit> {
         Some(Command::Revoke(args)) => tasks::revoke(&env, args).await,
         Some(Command::Retry(args)) => tasks::retry(&env, args).await,
         Some(Command::Replay(args)) => replay::run(env, args).await,
+        Some(Command::Record) => record::run(&env).await,
+        Some(Command::History(args)) => history::run(&env, args).await,
         Some(Command::Config(args)) => config::run(&env, &args).await,
         Some(Command::Completions { .. } | Command::Man) => Ok(Exit::Done),
     }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::args::{RetryArgs, RevokeArgs, TaskArgs, TasksArgs};
+use super::args::{Format, RetryArgs, RevokeArgs, TaskArgs, TasksArgs};
 use super::env::Env;
 use super::exit::{Exit, not_so, usage};
 use super::gather::{self, Gathered};
@@ -13,11 +13,13 @@ use crate::celery::TaskId;
 use crate::celery::pidbox::Signal;
 use crate::celery::result::Stored;
 use crate::filter;
+use crate::history::reader::Reader;
 use crate::human;
 use crate::ops::retry::Retry;
 use crate::ops::{self, Command, Receipt};
 use crate::state::doc::TaskDoc;
 use crate::state::{Model, Sort, Store, Update, no_state};
+use crate::text::clean;
 
 /// How long workers have to say whether they hold a task.
 const ASK: Duration = Duration::from_secs(1);
@@ -60,22 +62,68 @@ fn adopt_held(store: &Store, env: &Env) {
 pub async fn list(env: &Env, args: TasksArgs) -> anyhow::Result<Exit> {
     let filter =
         filter::parse(&args.filter.join(" ")).map_err(|e| usage(format!("filter, character {}: {e}", e.at + 1)))?;
-    let cluster = gather::begin(env).await?;
-    cluster.listen(env, args.listen).await;
-    adopt_held(&cluster.store, env);
-    let docs: Vec<TaskDoc> =
-        cluster.store.read(|m| m.select(&filter, Sort::default(), usize::MAX).into_iter().map(TaskDoc::from).collect());
+    let mut docs = match env.reader()? {
+        Some(mut reader) => stored(env, &mut reader, &args)?,
+        None => Vec::new(),
+    };
+    let with_history = env.settings.history.value.is_some();
+    match gather::begin(env).await {
+        Ok(cluster) => {
+            cluster.listen(env, args.listen.unwrap_or(if with_history { 0.0 } else { LISTEN })).await;
+            adopt_held(&cluster.store, env);
+            let live = cluster.store.read(|m| {
+                m.select(&filter, Sort::default(), usize::MAX).into_iter().map(TaskDoc::from).collect::<Vec<_>>()
+            });
+            docs.retain(|doc| !live.iter().any(|other| other.id == doc.id));
+            docs.splice(0..0, live);
+        }
+        Err(error) if with_history => out::error(&format!("flower-tui: {error:#}; this is what the history has")),
+        Err(error) => return Err(error),
+    }
     // A state of the application's own may be called anything: only where nothing was found it was a slip.
     if let Some(word) = no_state(&filter).filter(|_| docs.is_empty()) {
-        out::error(&format!("flower-tui: no state begins with {}", crate::text::clean(&word)));
+        out::error(&format!("flower-tui: no state begins with {}", clean(&word)));
     }
+    print(args.format, &docs)?;
+    Ok(Exit::Done)
+}
+
+/// Prints tasks in the format asked for.
+pub fn print(format: Format, docs: &[TaskDoc]) -> anyhow::Result<()> {
     let headers = ["STATE", "TASK", "ID", "WORKER", "QUEUE", "RUNTIME", "ARGS"];
-    out::rows(args.format, &docs, &headers, |t| {
+    out::rows(format, docs, &headers, |t| {
         let text = |t: &Option<String>| t.clone().unwrap_or_else(|| "-".into());
         let runtime = t.runtime.map_or_else(|| "-".into(), human::seconds);
         vec![t.state.clone(), text(&t.name), t.id.clone(), text(&t.worker), text(&t.queue), runtime, text(&t.args)]
-    })?;
-    Ok(Exit::Done)
+    })
+}
+
+/// Seconds to listen where nothing else tells of tasks.
+const LISTEN: f64 = 2.0;
+
+/// What the history has.
+fn stored(env: &Env, reader: &mut Reader, args: &TasksArgs) -> anyhow::Result<Vec<TaskDoc>> {
+    let query = super::history::query_of(env, &args.filter, args.limit)?;
+    let page = tokio::task::block_in_place(|| reader.find(&query, &mut |_| true))?;
+    if page.next.is_some() {
+        out::error(&format!("flower-tui: the newest {} of more in the history; --limit asks for others", args.limit));
+    }
+    Ok(page.tasks.into_iter().map(|(_, doc)| doc).collect())
+}
+
+/// Makes tasks that the history knows part of the model; says which, with their events.
+fn recall(store: &Store, env: &Env, ids: &[TaskId]) -> anyhow::Result<Vec<Vec<Value>>> {
+    let Some(mut reader) = env.reader()? else { return Ok(Vec::new()) };
+    let mut known = Vec::new();
+    for id in ids {
+        if let Some((n, doc)) = tokio::task::block_in_place(|| reader.task(id))? {
+            let events = reader.events(n, &doc)?;
+            let batch = crate::history::batch_in_time(events.clone());
+            store.apply(&[Update::Recalled(std::sync::Arc::new(batch))]);
+            known.push(events);
+        }
+    }
+    Ok(known)
 }
 
 fn online(model: &Model, env: &Env) -> Vec<String> {
@@ -86,7 +134,8 @@ fn online(model: &Model, env: &Env) -> Vec<String> {
 pub async fn one(env: &Env, args: TaskArgs) -> anyhow::Result<Exit> {
     let id = TaskId::new(args.id.trim());
     let cluster = gather::begin(env).await?;
-    cluster.listen(env, args.listen).await;
+    let recalled = recall(&cluster.store, env, std::slice::from_ref(&id))?.pop();
+    cluster.listen(env, args.listen.unwrap_or(if recalled.is_some() { 0.0 } else { LISTEN })).await;
     let workers = cluster.store.read(|m| online(m, env));
     let (held, asked) = ops::locate::held(cluster.broker.as_ref(), &id, &workers, ASK).await?;
     let stored = locate::stored(&id, env).await;
@@ -110,15 +159,16 @@ pub async fn one(env: &Env, args: TaskArgs) -> anyhow::Result<Exit> {
         }
         document["verdict"] = json!(found.verdict);
         document["evidence"] = json!(found.evidence);
-        document["events"] = json!(found.events);
+        document["events"] = json!(recalled.unwrap_or(found.events));
         out::json(&document)?;
     } else {
-        out::line(&format!("{id}  {}", found.verdict))?;
+        out::line(clean(&format!("{id}  {}", found.verdict)).as_str())?;
         for line in &found.evidence {
-            out::line(&format!("  {line}"))?;
+            out::line(clean(&format!("  {line}")).as_str())?;
         }
         if let Some(Stored::Result(result)) = &found.stored {
-            let value = result.value().or_else(|| result.exception());
+            let unread = || result.unread.as_ref().map(ToString::to_string);
+            let value = result.value().or_else(|| result.exception()).or_else(unread);
             let rows = [("result", value), ("done", result.date_done.clone())];
             let rows: Vec<Vec<String>> = rows.into_iter().filter_map(|(k, v)| Some(vec![k.to_owned(), v?])).collect();
             out::table(&["", ""], &rows)?;
@@ -148,11 +198,11 @@ pub fn print_receipt(receipt: &Receipt, as_json: bool) -> anyhow::Result<Exit> {
         let rows: Vec<Vec<String>> =
             receipt.replies.iter().map(|(who, value)| vec![who.clone(), Receipt::reply_text(value)]).collect();
         for row in &rows {
-            out::line(&format!("{}: {}", crate::text::clean(&row[0]), crate::text::clean(&row[1])))?;
+            out::line(&format!("{}: {}", clean(&row[0]), clean(&row[1])))?;
         }
     }
     if let Some(why) = receipt.outcome.why() {
-        let why = crate::text::clean(&why);
+        let why = clean(&why);
         out::error(&format!("flower-tui: {} {}: {why}", receipt.verb, receipt.outcome.word()));
     }
     Ok(Exit::of(receipt))
@@ -162,7 +212,7 @@ pub async fn revoke(env: &Env, args: RevokeArgs) -> anyhow::Result<Exit> {
     let terminate = match args.terminate {
         true => Some(Signal::parse(&args.signal).ok_or_else(|| {
             let known = Signal::ALL.map(Signal::name).join(", ");
-            usage(format!("there is no signal {}: take one of {known}", crate::text::clean(&args.signal)))
+            usage(format!("there is no signal {}: take one of {known}", clean(&args.signal)))
         })?),
         false => None,
     };
@@ -179,17 +229,18 @@ pub async fn run(env: &Env, cluster: &Gathered, command: &Command) -> Receipt {
 
 pub async fn retry(env: &Env, args: RetryArgs) -> anyhow::Result<Exit> {
     let cluster = gather::begin(env).await?;
-    cluster.listen(env, args.listen).await;
+    let ids: Vec<TaskId> = args.ids.iter().map(|id| TaskId::new(id.trim())).collect();
+    let known = recall(&cluster.store, env, &ids)?.len() == ids.len();
+    cluster.listen(env, args.listen.unwrap_or(if known { 0.0 } else { LISTEN })).await;
     let (mut tasks, mut refused) = (Vec::new(), Vec::new());
-    for text in &args.ids {
-        let id = TaskId::new(text.trim());
-        match cluster.store.read(|m| Retry::prepare(m, &id, args.queue.as_deref())) {
+    for id in &ids {
+        match cluster.store.read(|m| Retry::prepare(m, id, args.queue.as_deref())) {
             Ok(retry) => tasks.push(retry),
             Err(why) => refused.push(format!("{id} can't be sent again exactly: {why}")),
         }
     }
     for line in &refused {
-        out::error(&format!("flower-tui: {}", crate::text::clean(line)));
+        out::error(&format!("flower-tui: {}", clean(line)));
     }
     if tasks.is_empty() {
         return Err(not_so("nothing was sent"));
@@ -197,7 +248,7 @@ pub async fn retry(env: &Env, args: RetryArgs) -> anyhow::Result<Exit> {
     if args.dry_run {
         for task in &tasks {
             for line in task.lines() {
-                out::line(crate::text::clean(&line).as_str())?;
+                out::line(clean(&line).as_str())?;
             }
         }
         return Ok(if refused.is_empty() { Exit::Done } else { Exit::NotSo });

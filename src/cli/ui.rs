@@ -1,7 +1,7 @@
 //! The screen: on a broker, on the simulated cluster, or on a recording.
 
 use std::io::IsTerminal;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,7 +15,8 @@ use super::look;
 use crate::broker::{self, Broker, BrokerUrl};
 use crate::clock::Clock;
 use crate::config::{file, keep};
-use crate::feed::{Context, Feed};
+use crate::feed::{self, Context, Feed, warm};
+use crate::history::writer;
 use crate::results::Backend;
 use crate::sim::{self, SimBroker};
 use crate::tui::app::{Options, Profile};
@@ -134,6 +135,10 @@ async fn session(
         results: cluster.results.clone(),
     };
     let tracker = TaskTracker::new();
+    let recording = match &env.settings.history.value {
+        Some(path) if cluster.real && cluster.of_profile => Some(record(env, path, &context, &tracker)?),
+        _ => None,
+    };
     let feed = Feed::start(&context, &tracker);
     let ops = env.ops(cluster.broker.clone(), store, cluster.clock.clone(), "ui", cluster.real);
     let settings = &env.settings;
@@ -169,7 +174,31 @@ async fn session(
     begin.theme = Some(session.theme());
     stop.cancel();
     tracker.close();
+    if let Some(running) = recording {
+        tracker.wait().await;
+        tokio::task::block_in_place(|| running.finish());
+    }
     Ok(leave?)
+}
+
+/// Records what happens, and begins with what the history has.
+fn record(env: &Env, path: &Path, context: &Context, tracker: &TaskTracker) -> anyhow::Result<writer::Running> {
+    let (recorder, running) = writer::start(env.recording(path.to_owned()))?;
+    feed::record::attach(&context.store, &recorder, &context.stop, tracker);
+    let (context, path) = (context.clone(), path.to_owned());
+    tracker.spawn(async move {
+        let Context { store, clock, stop, results, .. } = context;
+        match warm::fill(store.clone(), path, clock.now(), stop).await {
+            Ok(unfinished) => {
+                if let Some(backend) = results {
+                    warm::settle(&store, Some(&recorder), backend.as_ref(), &unfinished).await;
+                }
+            }
+            // A file that is only being made has no past.
+            Err(why) => tracing::info!("{why}"),
+        }
+    });
+    Ok(running)
 }
 
 /// Writes the broker that was typed into the settings.

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use serde::de::IgnoredAny;
 use serde::{Deserialize, Deserializer};
 use toml::Spanned;
 
@@ -43,9 +44,21 @@ pub struct Profile {
     /// Where results are, as Celery's setting of this name says it.
     pub result_backend: Option<String>,
     pub result_backend_transport_options: Option<TransportOptions>,
+    /// What Celery's tables are called in a database, and where they lie, as its settings of these names say it.
+    pub database_table_names: Tables,
+    pub database_table_schemas: Tables,
     /// TLS, as Celery's setting of this name says it.
     #[serde(deserialize_with = "use_ssl")]
     pub broker_use_ssl: Option<SslOptions>,
+}
+
+/// Something of each of Celery's two tables.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Tables {
+    pub task: Option<String>,
+    /// Of no use: it has no more than what tasks say of themselves.
+    pub group: Option<IgnoredAny>,
 }
 
 /// The screen.

@@ -10,7 +10,7 @@ use super::ui::{self, Ui};
 use crate::broker::tls::SslOptions;
 use crate::broker::url::ApiUrl;
 use crate::broker::{BrokerUrl, TransportOptions};
-use crate::results::ResultUrl;
+use crate::results::{self, ResultUrl, TableName};
 
 /// What the command line said. `None` is nothing.
 #[derive(Debug, Clone, Default)]
@@ -21,6 +21,7 @@ pub struct Flags {
     pub broker_api: Option<String>,
     pub profile: Option<String>,
     pub config: Option<PathBuf>,
+    pub history: Option<PathBuf>,
     pub read_only: bool,
     pub max_tasks: Option<u64>,
     pub max_memory: Option<String>,
@@ -70,12 +71,14 @@ pub struct Settings {
     pub transport_options: TransportOptions,
     /// `None` where nothing was said: then results are looked for in the broker, if that is a Redis.
     pub result_backend: From<Option<ResultUrl>>,
-    pub result_options: TransportOptions,
+    pub result_options: results::Options,
     pub profile: From<Option<String>>,
     /// The profile's colour; red marks a cluster where mistakes hurt.
     pub color: Option<String>,
     /// All profiles there are.
     pub clusters: Vec<Cluster>,
+    /// The history file, if there is to be one.
+    pub history: From<Option<PathBuf>>,
     pub read_only: From<bool>,
     pub max_tasks: From<u64>,
     /// Bytes.
@@ -224,11 +227,25 @@ impl Settings {
                 result_of_profile(r)?,
                 None,
             )?,
-            result_options: values.result_backend_transport_options.clone().unwrap_or_default(),
+            result_options: results::Options {
+                transport: values.result_backend_transport_options.clone().unwrap_or_default(),
+                table: TableName {
+                    schema: values.database_table_schemas.task.clone(),
+                    name: values.database_table_names.task.clone(),
+                },
+            },
             broker_api,
             color: ui::value(&values.color),
             clusters: clusters::of(&r.file),
             profile,
+            history: r.pick(
+                flags.history.clone().map(Some),
+                &["FLOWER_TUI_HISTORY"],
+                |text| Ok(Some(PathBuf::from(text))),
+                |_| None,
+                None,
+                None,
+            )?,
             read_only: r.pick(
                 only(flags.read_only),
                 &["FLOWER_TUI_READ_ONLY"],
@@ -290,6 +307,11 @@ impl Settings {
             ("broker", or_none(&self.broker.value), self.broker.source.to_string()),
             ("result_backend", self.results(), self.result_backend.source.to_string()),
             ("broker_api", or_none(&self.broker_api.value), self.broker_api.source.to_string()),
+            (
+                "history",
+                or_none(&self.history.value.as_ref().map(|p| p.display().to_string())),
+                self.history.source.to_string(),
+            ),
             ("read_only", self.read_only.value.to_string(), self.read_only.source.to_string()),
             ("max_tasks", self.max_tasks.value.to_string(), self.max_tasks.source.to_string()),
             ("max_memory", crate::human::bytes(self.max_memory.value), self.max_memory.source.to_string()),

@@ -7,8 +7,10 @@ mod backlog;
 mod ingest;
 mod looker;
 mod poller;
+pub mod record;
 pub mod replay;
 mod results;
+pub mod warm;
 
 use std::sync::Arc;
 

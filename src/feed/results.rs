@@ -72,6 +72,7 @@ impl Reader {
 pub async fn look(context: &Context, backend: &dyn Backend, wanted: &ResultLook, updates: &mpsc::Sender<Update>) {
     let (ids, keep) = match wanted {
         ResultLook::Task(id) => (vec![id.clone()], true),
+        ResultLook::Workflow(_) if !backend.tells_groups() => return,
         ResultLook::Workflow(id) => (context.store.read(|m| m.may_be_grouped_with(id, NEAR)), false),
     };
     let update = match backend.get(&ids).await {

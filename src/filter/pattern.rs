@@ -57,6 +57,21 @@ impl Pattern {
         self.text.bytes().all(|b| b.is_ascii_hexdigit() || b == b'-' || b == b'*')
     }
 
+    /// The digits (dashes left out) that a UUID would have to begin with, if it can be read as the beginning of one: at
+    /// least four, and no star but one at the end.
+    pub fn beginning_of_uuid(&self) -> Option<String> {
+        let text = match self.kind {
+            Kind::Part | Kind::Whole => self.text.as_str(),
+            Kind::Glob => self.text.strip_suffix('*')?,
+        };
+        let in_place = |(at, c): (usize, char)| match at {
+            8 | 13 | 18 | 23 => c == '-',
+            _ => c.is_ascii_hexdigit(),
+        };
+        let fits = text.len() <= 36 && text.chars().enumerate().all(in_place);
+        Some(text.replace('-', "")).filter(|digits| fits && digits.len() >= 4)
+    }
+
     /// Whether `value` begins with it (globs and `=` as in [`Pattern::matches`]): for states.
     pub fn begins(&self, value: &str) -> bool {
         match self.kind {
@@ -159,6 +174,9 @@ mod tests {
         ] {
             assert_eq!(Pattern::new(pattern).matches(value), want, "{pattern} {value}");
         }
+        let begins = |text| Pattern::new(text).beginning_of_uuid();
+        assert_eq!(begins("3f9c1d2a-0b").as_deref(), Some("3f9c1d2a0b"));
+        assert_eq!([begins("3f9c1d2a0b"), begins("3f9"), begins("*3f9c"), begins("name")], [None, None, None, None]);
         assert!(Pattern::new("fail").begins("FAILURE"));
         assert!(!Pattern::new("lure").begins("FAILURE"));
     }

@@ -89,7 +89,11 @@ fn prepare(connection: &mut Connection) -> rusqlite::Result<()> {
             transaction.execute_batch(&format!("ALTER TABLE audit ADD COLUMN {column} TEXT NOT NULL DEFAULT ''"))?;
         }
     }
-    transaction.pragma_update(None, "user_version", VERSION)?;
+    let application: i64 = transaction.pragma_query_value(None, "application_id", |row| row.get(0))?;
+    // In a history file the version is that of the history.
+    if application != super::schema::APPLICATION {
+        transaction.pragma_update(None, "user_version", VERSION)?;
+    }
     transaction.commit()
 }
 
@@ -97,10 +101,7 @@ impl Audit {
     /// Opens the log, and makes file (0600) and folder (0700) where there are none.
     pub fn open(path: &Path) -> Result<Self, Error> {
         let fail = |why: String| Error { path: path.display().to_string(), why };
-        if let Some(folder) = path.parent() {
-            make_folder(folder).map_err(|e| fail(e.to_string()))?;
-        }
-        make_file(path).map_err(|e| fail(e.to_string()))?;
+        make(path).map_err(|e| fail(e.to_string()))?;
         let open = || -> rusqlite::Result<Connection> {
             let mut connection = Connection::open(path)?;
             connection.busy_timeout(std::time::Duration::from_secs(2))?;
@@ -109,6 +110,12 @@ impl Audit {
         };
         let connection = open().map_err(|e| fail(e.to_string()))?;
         Ok(Self { connection: Mutex::new(connection), path: path.to_owned() })
+    }
+
+    /// The log in a history file, which is made where there is none.
+    pub fn in_history(path: &Path) -> Result<Self, Error> {
+        super::schema::open(path).map_err(|e| Error { path: e.path, why: e.why })?;
+        Self::open(path)
     }
 
     /// Writes down that a command is about to be sent; the number is for [`Audit::answered`].
@@ -152,13 +159,12 @@ impl Audit {
     }
 }
 
-fn make_folder(folder: &Path) -> std::io::Result<()> {
-    use std::os::unix::fs::DirBuilderExt;
-    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)
-}
-
-fn make_file(path: &Path) -> std::io::Result<()> {
-    use std::os::unix::fs::OpenOptionsExt;
+/// Makes a file that only its owner may read, and its folder, where there are none.
+pub(super) fn make(path: &Path) -> std::io::Result<()> {
+    use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+    if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+        std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
+    }
     std::fs::OpenOptions::new().create(true).append(true).mode(0o600).open(path).map(|_| ())
 }
 

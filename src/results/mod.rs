@@ -2,6 +2,8 @@
 //! and never needed: the live view goes on without.
 
 mod redis;
+mod sql;
+mod url;
 
 use std::sync::Arc;
 
@@ -10,6 +12,8 @@ use async_trait::async_trait;
 use crate::broker::{BrokerUrl, TransportOptions};
 use crate::celery::TaskId;
 use crate::celery::result::Stored;
+
+pub use url::ResultUrl;
 
 /// Why nothing can be read, in a sentence. No password stands in it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -22,72 +26,36 @@ pub trait Backend: Send + Sync {
     /// The URL without its password.
     fn url(&self) -> String;
 
+    /// Whether it keeps which group a task belongs to.
+    fn tells_groups(&self) -> bool {
+        true
+    }
+
     /// What is kept of these tasks; nothing is said of those it knows nothing of.
     async fn get(&self, ids: &[TaskId]) -> Result<Vec<(TaskId, Stored)>, Error>;
 }
 
-/// Where results are, as Celery's `result_backend` says it.
-#[derive(Debug, Clone, PartialEq)]
-pub enum ResultUrl {
-    Redis(BrokerUrl),
-    /// Nothing can be read, for this reason.
-    Nothing(&'static str),
+/// What the application has set besides the URL.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Options {
+    pub transport: TransportOptions,
+    pub table: TableName,
 }
 
-impl ResultUrl {
-    /// Reads a URL.
-    pub fn parse(text: &str) -> Result<Self, Error> {
-        let (scheme, _) = text.split_once("://").unwrap_or((text, ""));
-        match scheme {
-            "rpc" => Ok(Self::Nothing("rpc:// sends each result to who asked for it, and keeps none")),
-            "disabled" | "none" | "" => Ok(Self::Nothing("results are not kept")),
-            "redis" | "rediss" | "sentinel" | "unix" | "redis+socket" | "redis+unix" => {
-                BrokerUrl::parse(text).map(Self::Redis).map_err(|error| Error(error.to_string()))
-            }
-            _ => Err(Error(format!(
-                "result backends of type {}:// can't be read; redis://, rediss://, sentinel:// and unix:// can",
-                crate::text::clean(&scheme.chars().take(20).collect::<String>())
-            ))),
-        }
-    }
-
-    /// Whether a password stands in it.
-    pub fn has_password(&self) -> bool {
-        matches!(self, Self::Redis(url) if url.has_password())
-    }
-}
-
-impl std::fmt::Display for ResultUrl {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Redis(url) => url.fmt(f),
-            Self::Nothing(why) => f.write_str(why),
-        }
-    }
+/// The table of tasks in a database, where it has another name than usual.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct TableName {
+    pub schema: Option<String>,
+    pub name: Option<String>,
 }
 
 /// Opens the backend of a URL; `None` where there is nothing to read. Nothing is connected yet.
-pub fn open(url: &ResultUrl, options: &TransportOptions) -> Result<Option<Arc<dyn Backend>>, Error> {
-    match url {
-        ResultUrl::Redis(BrokerUrl::Redis(url)) => Ok(Some(Arc::new(redis::RedisResults::open(url, options)?))),
-        _ => Ok(None),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_backend_that_keeps_nothing_says_so_and_an_unknown_one_is_named() {
-        let said = |text| match ResultUrl::parse(text) {
-            Ok(url) => url.to_string(),
-            Err(error) => error.to_string(),
-        };
-        assert_eq!(said("redis://:pw@cache/1"), "redis://:***@cache:6379/1");
-        assert!(said("rpc://").starts_with("rpc:// sends"));
-        assert!(said("disabled://").contains("not kept"));
-        assert!(said("mongodb://u:secret@h/db").starts_with("result backends of type mongodb:// can't be read"));
-        assert!(!said("mongodb://u:secret@h/db").contains("secret"));
-    }
+pub fn open(url: &ResultUrl, options: &Options) -> Result<Option<Arc<dyn Backend>>, Error> {
+    Ok(match url {
+        ResultUrl::Redis(BrokerUrl::Redis(url)) => Some(Arc::new(redis::RedisResults::open(url, &options.transport)?)),
+        ResultUrl::Sql(database, layout) => {
+            Some(Arc::new(sql::SqlResults::open(database, *layout, &options.table, url.to_string())?))
+        }
+        ResultUrl::Redis(BrokerUrl::Amqp(_)) | ResultUrl::Nothing(_) => None,
+    })
 }

@@ -28,6 +28,9 @@ impl Model {
     pub(super) fn apply(&mut self, update: &Update) {
         match update {
             Update::Events(batch) => self.apply_events(batch, 0..batch.events.len()),
+            Update::Recalled(batch) => self.apply_past(batch, false),
+            Update::Past(batch) => self.apply_past(batch, true),
+            Update::PastEnds(at) => self.outages.past(*at),
             Update::Missed(at, n) => {
                 self.counters.missed += n;
                 self.last_missed = Some(*at);
@@ -83,6 +86,21 @@ impl Model {
         self.version += 1;
     }
 
+    /// Events of the past are none that were seen just now, and workers in them may be gone.
+    fn apply_past(&mut self, batch: &Batch, figures: bool) {
+        let before = (self.counters, self.first_event, self.now, self.figures);
+        (self.recalling, self.figures) = (true, figures && self.figures);
+        self.apply_events(batch, 0..batch.events.len());
+        self.recalling = false;
+        (self.counters, self.figures) = (before.0, before.3);
+        let first = batch.events.iter().filter_map(|event| match event {
+            Event::Task(event) => Some(event.received),
+            _ => None,
+        });
+        self.first_event = if figures { before.1.into_iter().chain(first).min() } else { before.1 };
+        self.now = if figures { self.now } else { before.2 };
+    }
+
     pub(super) fn apply_events(&mut self, batch: &Batch, range: Range<usize>) {
         if range.start == 0 {
             self.counters.seen += batch.undecodable.len() as u64;
@@ -102,11 +120,15 @@ impl Model {
                 Event::Other => {}
             }
         }
+        self.sweep_when_full();
+        self.version += 1;
+    }
+
+    pub(super) fn sweep_when_full(&mut self) {
         if self.names.live() > self.sweep_at {
             self.sweep();
             self.sweep_at = SWEEP_AT.max(self.names.live() * 2);
         }
-        self.version += 1;
     }
 
     fn worker_mut(&mut self, name: Sym, now: Stamp) -> &mut Worker {
@@ -222,12 +244,15 @@ impl Model {
         self.journal.push(slot);
     }
 
-    fn task_event(&mut self, batch: &Batch, event: &TaskEvent) {
+    pub(super) fn task_event(&mut self, batch: &Batch, event: &TaskEvent) {
         self.counters.task_events += 1;
         self.first_event.get_or_insert(event.received);
         self.now = self.now.max(event.received);
         let (slot, new) = self.tasks.find_or_insert(&event.id); // T1
         let i = slot as usize;
+        if new && self.recalling {
+            self.tasks.hot[i].flags |= flag::RECALLED;
+        }
         if new && let Some(queue) = self.sent_here.remove(&event.id) {
             self.tasks.hot[i].queue = Some(self.names.intern(&queue));
         }
@@ -258,7 +283,9 @@ impl Model {
         }
         self.tasks.account(before, text_size(&self.tasks.cold[i]));
         self.tasks.classify(slot);
-        self.measure(event, i, old, new, late);
+        if self.figures {
+            self.measure(event, i, old, new, late);
+        }
         self.hand_over(holder, self.holder(i));
         self.journal.push(slot);
         while let Some(evicted) = self.tasks.evict_one(self.limits.tasks, self.limits.bytes) {
@@ -290,8 +317,14 @@ impl Model {
 
     fn touch_worker(&mut self, batch: &Batch, event: &TaskEvent, i: usize) {
         let Some(hostname) = batch.text(event.hostname) else { return };
+        if self.recalling && hostname.is_empty() {
+            return; // Whoever told of it did not know which worker it was.
+        }
         let name = self.names.intern(hostname);
         self.tasks.hot[i].worker = Some(name);
+        if self.recalling {
+            return;
+        }
         let worker = self.worker_mut(name, event.received);
         worker.last_seen = worker.last_seen.max(event.received);
         worker.untold = 0;

@@ -15,7 +15,7 @@ fn secs(stamp: Option<Stamp>) -> Option<f64> {
 }
 
 /// A task. Times are epoch seconds.
-#[derive(Serialize, Debug, Clone, PartialEq)]
+#[derive(Serialize, Debug, Clone, Default, PartialEq)]
 pub struct TaskDoc {
     pub id: String,
     pub name: Option<String>,
@@ -84,6 +84,15 @@ impl From<Task<'_>> for TaskDoc {
             exchange: text(task.exchange()),
             routing_key: text(task.routing_key()),
         }
+    }
+}
+
+impl TaskDoc {
+    /// Seconds from when it could have run, as far as that is known, to when it did.
+    pub fn wait(&self) -> Option<f64> {
+        let eta = self.eta.as_deref().and_then(super::task::parse_iso).map(Stamp::secs);
+        let from = eta.or(self.sent).or(self.received)?;
+        Some(self.started? - from).filter(|secs| *secs >= 0.0)
     }
 }
 

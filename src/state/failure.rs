@@ -9,6 +9,7 @@ use crate::celery::TaskId;
 use crate::celery::traceback::{self, Frame};
 use crate::clock::Stamp;
 
+use super::doc::TaskDoc;
 use super::intern::Sym;
 use super::series::Ring;
 
@@ -99,11 +100,8 @@ pub struct Failures {
 impl Failures {
     /// Counts a failure, and says which group it belongs to.
     pub(super) fn count(&mut self, failure: &Failure<'_>) -> GroupId {
-        let (kind, message) = traceback::exception(failure.text);
-        let message = traceback::normalise(message);
         let frame = failure.traceback.and_then(traceback::raised_at);
-        let place = frame.map_or((String::new(), ""), |f| (f.file.to_owned(), f.function));
-        let id = name([failure.task.map_or("", |(_, name)| name), kind, &message, &place.0, place.1]);
+        let (id, message) = name(failure.task.map_or("", |(_, name)| name), failure.text, frame);
         let at = failure.at;
         if self.groups.len() >= MAX_GROUPS && !self.groups.contains_key(&id) {
             let oldest = self.groups.iter().min_by_key(|(_, g)| g.last).map(|(key, _)| *key);
@@ -171,8 +169,23 @@ fn place_of(frame: Frame<'_>) -> String {
     }
 }
 
+/// The group of a failure, and its message without what differs from call to call.
+fn name(task: &str, exception: &str, frame: Option<Frame<'_>>) -> (GroupId, String) {
+    let (kind, message) = traceback::exception(exception);
+    let message = traceback::normalise(message);
+    let (file, function) = frame.map_or(("", ""), |f| (f.file, f.function));
+    (hash([task, kind, &message, file, function]), message)
+}
+
+/// The group that a failed task belongs to.
+pub fn group_of(doc: &TaskDoc) -> Option<GroupId> {
+    let exception = doc.exception.as_deref().filter(|_| doc.state == "FAILURE")?;
+    let frame = doc.traceback.as_deref().and_then(traceback::raised_at);
+    Some(name(doc.name.as_deref().unwrap_or_default(), exception, frame).0)
+}
+
 /// FNV-1a: the same on every machine and in every version, which a hash map's own hash is not.
-fn name(parts: [&str; 5]) -> GroupId {
+fn hash(parts: [&str; 5]) -> GroupId {
     let mut hash: u32 = 0x811c_9dc5;
     for part in parts {
         for byte in part.bytes().chain([0xff]) {

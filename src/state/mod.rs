@@ -7,6 +7,7 @@ mod apply;
 mod canvases;
 pub mod doc;
 pub mod failure;
+pub mod follow;
 pub mod inspected;
 pub mod intern;
 mod journal;
@@ -26,7 +27,7 @@ pub mod task;
 mod tasks;
 pub mod worker;
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use jiff::tz::TimeZone;
 use parking_lot::RwLock;
@@ -51,6 +52,12 @@ pub type Version = u64;
 #[derive(Debug, Clone)]
 pub enum Update {
     Events(Arc<Batch>),
+    /// Events of tasks that were looked up in the history: tasks alone, figures stay as they are.
+    Recalled(Arc<Batch>),
+    /// Events of the time before we came, in order, as the history has them. They fill lists and charts.
+    Past(Arc<Batch>),
+    /// The history was read up to this time; what came between then and now was seen by nobody.
+    PastEnds(Stamp),
     /// Messages dropped because we could not keep up, at a time.
     Missed(Stamp, u64),
     /// Depths read from the broker, at a time.
@@ -85,7 +92,11 @@ pub enum Update {
 pub struct Store {
     model: Arc<RwLock<Model>>,
     version: Arc<watch::Sender<Version>>,
+    tap: Arc<OnceLock<Tap>>,
 }
+
+/// Somebody who is told what the model is told. It must not take long, nor call back.
+type Tap = Box<dyn Fn(&Update) + Send + Sync>;
 
 /// Events applied under one write lock: below 2 ms, so that a screen never waits longer.
 const EVENTS_PER_LOCK: usize = 2_000;
@@ -98,12 +109,24 @@ impl Store {
 
     /// An empty model; clock times in filters are meant in this zone.
     pub fn in_zone(limits: Limits, zone: TimeZone) -> Self {
-        Self { model: Arc::new(RwLock::new(Model::new(limits, zone))), version: Arc::new(watch::Sender::new(0)) }
+        Self {
+            model: Arc::new(RwLock::new(Model::new(limits, zone))),
+            version: Arc::new(watch::Sender::new(0)),
+            tap: Arc::default(),
+        }
+    }
+
+    /// Tells somebody every update from now on; the first to ask stays the only one.
+    pub fn tap(&self, tap: impl Fn(&Update) + Send + Sync + 'static) {
+        self.tap.get_or_init(|| Box::new(tap));
     }
 
     /// Applies updates in order.
     pub fn apply(&self, updates: &[Update]) {
         for update in updates {
+            if let Some(tap) = self.tap.get() {
+                tap(update);
+            }
             match update {
                 Update::Events(batch) => {
                     let mut from = 0;

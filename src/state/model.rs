@@ -88,6 +88,10 @@ pub struct Model {
     pub(super) canvases: Canvases,
     pub(super) results: Results,
     pub(super) results_missing: Option<String>,
+    /// Rates, runtimes and failure groups are kept.
+    pub(super) figures: bool,
+    /// What is applied happened long ago: workers named in it may be gone since.
+    pub(super) recalling: bool,
 }
 
 impl Model {
@@ -122,6 +126,8 @@ impl Model {
             canvases: Canvases::default(),
             results: Results::default(),
             results_missing: None,
+            figures: true,
+            recalling: false,
         }
     }
 

@@ -7,6 +7,9 @@ use crate::clock::Stamp;
 /// How many stretches are remembered.
 const KEPT: usize = 256;
 
+/// A history that ends so shortly before we came has no hole behind it.
+const JOINED: std::time::Duration = std::time::Duration::from_secs(3);
+
 /// See the module.
 #[derive(Default)]
 pub struct Outages {
@@ -19,14 +22,14 @@ pub struct Outages {
 impl Outages {
     /// The link came up or went down. Says how long it was down, when it comes back.
     pub(super) fn link(&mut self, live: bool, at: Stamp) -> Option<std::time::Duration> {
+        let first = self.begun.is_none();
         match (live, self.spans.back_mut()) {
-            (true, Some((from, until @ None))) => {
-                *until = Some(at);
-                Some(at.since(*from))
-            }
-            (true, _) => {
+            (true, last) => {
                 self.begun.get_or_insert(at);
-                None
+                let Some((from, until @ None)) = last else { return None };
+                *until = Some(at);
+                // Before the first subscription it was not our link that was down.
+                (!first).then(|| at.since(*from))
             }
             (false, Some((_, None))) => None,
             (false, _) => {
@@ -38,6 +41,15 @@ impl Outages {
                 }
                 None
             }
+        }
+    }
+
+    /// What came before is known from the history, up to a time. Where that lies before the first subscription, there is
+    /// a hole between the two.
+    pub(super) fn past(&mut self, end: Stamp) {
+        let begun = self.begun.filter(|begun| begun.since(end) > JOINED);
+        if self.spans.is_empty() && (begun.is_some() || self.begun.is_none()) {
+            self.spans.push_front((end, begun));
         }
     }
 
@@ -81,6 +93,31 @@ mod tests {
         assert_eq!(outages.seen(at(0), at(20)), 16.0);
         assert_eq!(outages.seen(at(12), at(13)), 0.0);
         assert_eq!(outages.seen(at(40), at(60)), 10.0, "one that lasts");
+    }
+
+    #[test]
+    fn what_nobody_recorded_before_we_came_is_a_hole() {
+        let at = |s: i64| Stamp::from_micros(1_000_000_000_000 + s * 1_000_000);
+        for begun_first in [true, false] {
+            let mut outages = Outages::default();
+            let begin = |outages: &mut Outages| assert_eq!(outages.link(true, at(100)), None, "no link was down");
+            if begun_first {
+                begin(&mut outages);
+            }
+            outages.past(at(40));
+            if !begun_first {
+                begin(&mut outages);
+            }
+            assert!(
+                outages.touches(at(50), at(60))
+                    && !outages.touches(at(10), at(40))
+                    && !outages.touches(at(100), at(110))
+            );
+        }
+        let mut outages = Outages::default();
+        outages.link(true, at(100));
+        outages.past(at(99));
+        assert!(!outages.touches(at(90), at(110)), "somebody records all the time");
     }
 
     #[test]

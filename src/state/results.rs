@@ -87,12 +87,13 @@ impl Model {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::celery::result::Opaque;
 
     #[test]
     fn what_was_looked_at_long_ago_makes_room() {
         let mut results = Results::default();
         let id = |n: usize| TaskId::new(&n.to_string());
-        let opaque = |size| Stored::Opaque { size, why: String::new() };
+        let opaque = |size| Stored::Opaque(Opaque { size, why: String::new() });
         for n in 0..=KEPT {
             results.put(&id(n), opaque(n));
         }

@@ -108,6 +108,8 @@ pub(super) mod flag {
     pub const EXPIRED: u8 = 8;
     /// Revoked while it ran.
     pub const TERMINATED: u8 = 16;
+    /// First known from the history.
+    pub const RECALLED: u8 = 32;
 }
 
 /// What lists sort and filter by: 32 bytes a task.
@@ -350,8 +352,12 @@ impl<'m> Task<'m> {
             units => Some(f64::from(units) / 1e5),
         }
     }
+    /// Whether it is the first task of its workflow.
+    pub fn is_own_root(&self) -> bool {
+        self.hot.flags & flag::ROOT_SELF != 0
+    }
     pub fn root(&self) -> Option<TaskId> {
-        if self.hot.flags & flag::ROOT_SELF != 0 {
+        if self.is_own_root() {
             return Some(self.cold.id.clone());
         }
         self.rare()?.root.clone()
@@ -374,6 +380,10 @@ impl<'m> Task<'m> {
     }
     pub fn is_terminated(&self) -> bool {
         self.hot.flags & flag::TERMINATED != 0
+    }
+    /// Whether the history told of it first, and not an event that came.
+    pub fn is_recalled(&self) -> bool {
+        self.hot.flags & flag::RECALLED != 0
     }
     /// What kind of failure it was, the last time it failed.
     pub fn group(&self) -> Option<GroupId> {

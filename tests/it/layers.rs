@@ -14,10 +14,10 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("sim", &["broker", "celery"]),
     ("state", &["celery", "filter"]),
     ("export", &["celery", "filter", "state"]),
-    ("history", &[]),
+    ("history", &["celery", "filter", "state"]),
     ("ops", &["broker", "celery", "history", "state"]),
     ("results", &["broker", "celery"]),
-    ("feed", &["broker", "celery", "results", "state"]),
+    ("feed", &["broker", "celery", "history", "results", "state"]),
     ("tui", &["broker", "celery", "export", "feed", "filter", "ops", "state"]),
     (
         "cli",

@@ -5,6 +5,7 @@ mod broker_tab;
 mod clusters;
 mod contract;
 mod fixtures;
+mod history;
 mod layers;
 mod lists;
 mod ops;

@@ -170,6 +170,28 @@ fn a_result_that_an_event_cut_short_is_shown_whole() {
 }
 
 #[test]
+fn a_result_that_cannot_be_read_says_why_on_the_screen() {
+    use flower_tui::celery::TaskId;
+    use flower_tui::celery::result::{Opaque, Stored, TaskResult};
+    let mut stage = stage(120, 36);
+    stage.keys("/state:success task:mail<Enter><Enter>");
+    let missing = "can't reach db+postgresql://joe:***@db/shop: connection refused";
+    stage.store.apply(&[Update::NoResults(missing.into())]);
+    stage.draw();
+    assert!(stage.text().contains(&format!("The result backend can't be read: {missing}.")), "{}", stage.text());
+    let text = stage.text();
+    let ids: Vec<TaskId> = stage.store.read(|m| m.all_tasks().map(|t| t.id().clone()).collect());
+    let id = ids.into_iter().find(|id| text.contains(&id.to_string())).expect("the task on the screen");
+    let unread = Some(Opaque { size: 34, why: Opaque::PICKLED.into() });
+    let pickled = Stored::Result(Box::new(TaskResult { status: "SUCCESS".into(), unread, ..TaskResult::default() }));
+    stage.store.apply(&[Update::Results { found: vec![(id, pickled)], keep: true }]);
+    stage.draw();
+    let text = stage.text();
+    assert!(text.contains("holds 34B for it that can't be shown: it is pickled."), "{text}");
+    assert!(!text.contains("can't be read"), "{text}");
+}
+
+#[test]
 fn ten_thousand_calls_in_a_row_are_a_tree_too() {
     let mut stage = stage(120, 36);
     workflow(&stage, 10_000, |i| i.checked_sub(1));

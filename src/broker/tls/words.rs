@@ -17,6 +17,16 @@ pub fn explain(error: &io::Error) -> Option<String> {
     })
 }
 
+/// The names of a certificate that is good, but not for the host we connect to.
+pub fn other_names(error: &io::Error) -> Vec<String> {
+    match error.get_ref().and_then(|inner| inner.downcast_ref::<Error>()) {
+        Some(Error::InvalidCertificate(CertificateError::NotValidForNameContext { presented, .. })) => {
+            presented.iter().map(|name| plain(name)).collect()
+        }
+        _ => Vec::new(),
+    }
+}
+
 fn certificate(why: &CertificateError) -> String {
     match why {
         CertificateError::UnknownIssuer => {
@@ -65,12 +75,16 @@ fn refusal(alert: AlertDescription) -> String {
     }
 }
 
-/// `DnsName("cache-1")` as `cache-1`, and not too many of them.
-fn shown(names: &[String]) -> String {
-    let plain = |name: &String| match name.split_once("(\"").and_then(|(_, rest)| rest.split_once('"')) {
+/// `DnsName("cache-1")` as `cache-1`.
+fn plain(name: &str) -> String {
+    match name.split_once("(\"").and_then(|(_, rest)| rest.split_once('"')) {
         Some((name, _)) => name.to_owned(),
-        None => name.clone(),
-    };
+        None => name.to_owned(),
+    }
+}
+
+/// Names, and not too many of them.
+fn shown(names: &[String]) -> String {
     let first: Vec<String> = names.iter().take(3).map(|name| crate::text::clean(&plain(name)).to_string()).collect();
     let more = if names.len() > 3 { " and others" } else { "" };
     format!("{}{more}", first.join(", "))

@@ -230,10 +230,10 @@ pub fn flower(arguments: &[&str], home: &Path) -> Command {
     command
 }
 
-fn root() -> PathBuf {
+pub fn root() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
 }
 
-fn venv(program: &str) -> PathBuf {
+pub fn venv(program: &str) -> PathBuf {
     root().join("target/celery/bin").join(program)
 }

@@ -5,6 +5,7 @@ pub mod cluster;
 mod command_line;
 mod connect;
 mod control;
+mod databases;
 mod peek;
 mod profiles;
 pub mod pty;
@@ -12,6 +13,7 @@ pub mod rabbit;
 mod rabbitmq;
 mod reconnect;
 mod refusals;
+mod sql;
 mod suspend;
 mod workers;
 

@@ -130,8 +130,9 @@ impl View for TaskScreen {
                 self.title = vec![(clean(&self.id.to_string()), Role::Faint)];
                 let gone = "This task had to make room in memory: only its id is left.";
                 let mut items = vec![Item::line(0, vec![(Clean::own(gone), Role::Muted)])];
-                if let Some(stored) = cx.model.result(&self.id) {
-                    stored::alone(stored, width, &mut items);
+                match cx.model.result(&self.id) {
+                    Some(stored) => stored::alone(stored, width, &mut items),
+                    None => stored::missing(cx.model.results_missing(), width, &mut items),
                 }
                 items
             }
@@ -230,6 +231,7 @@ fn whole(task: &Task<'_>, cx: &Cx<'_>, width: usize) -> Vec<Item> {
         section(label, note, lines, &mut items);
     }
     stored::opaque(stored, &mut items);
+    stored::missing(cx.model.results_missing().filter(|_| stored.is_none()), width, &mut items);
     let bars = events::bars(task, cx, width);
     if bars.len() > 1 {
         section("runs", "", bars.into_iter().map(|line| Item::line(1, line)).collect(), &mut items);

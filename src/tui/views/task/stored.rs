@@ -1,7 +1,6 @@
 //! What the result backend adds to a task's events: texts that events cut short, and those they lack.
 
-use crate::celery::json;
-use crate::celery::result::Stored;
+use crate::celery::result::{Opaque, Stored};
 use crate::state::Task;
 use crate::text::{Clean, clean};
 use crate::tui::theme::Role;
@@ -26,8 +25,8 @@ impl<'s> Fuller<'s> {
         let cut = |shown: Option<&str>| shown.is_none_or(|text| text.is_empty() || text.contains("..."));
         Self {
             traceback: stored.traceback.as_deref(),
-            args: stored.args.as_ref().filter(|_| cut(task.args())).map(json::to_python_args),
-            kwargs: stored.kwargs.as_ref().filter(|_| cut(task.kwargs())).map(json::to_python),
+            args: stored.args_text().filter(|_| cut(task.args())),
+            kwargs: stored.kwargs_text().filter(|_| cut(task.kwargs())),
             result: stored.value().filter(|_| cut(task.result())),
         }
     }
@@ -44,11 +43,24 @@ impl<'s> Fuller<'s> {
 
 /// A line for what is there and can't be read.
 pub fn opaque(stored: Option<&Stored>, items: &mut Vec<Item>) {
-    if let Some(Stored::Opaque { size, why }) = stored {
+    let unread = match stored {
+        Some(Stored::Opaque(opaque)) => Some(opaque),
+        Some(Stored::Result(result)) => result.unread.as_ref(),
+        None => None,
+    };
+    if let Some(Opaque { size, why }) = unread {
         let size = crate::human::bytes(*size as u64);
         let text = crate::clean!("The result backend holds {size} for it that can't be shown: {why}.");
         items.extend([Item::default(), Item::line(0, vec![(text, Role::Muted)])]);
     }
+}
+
+/// A line for a result backend that does not answer.
+pub fn missing(why: Option<&str>, width: usize, items: &mut Vec<Item>) {
+    let Some(why) = why else { return };
+    items.push(Item::default());
+    let text = crate::clean!("The result backend can't be read: {why}.");
+    items.extend(literal::wrap(&text, width).into_iter().map(|line| Item::line(0, vec![(line, Role::Muted)])));
 }
 
 /// All the result backend has of a task that no event is left of.
@@ -69,11 +81,8 @@ pub fn alone(stored: &Stored, width: usize, items: &mut Vec<Item>) {
     ];
     items.extend(facts.into_iter().filter_map(|(label, text)| Some(line(label, text?))));
     items.extend(result.exception().map(|exception| line("exception", &exception)));
-    let texts = [
-        ("args", result.args.as_ref().map(json::to_python_args)),
-        ("kwargs", result.kwargs.as_ref().map(json::to_python)),
-        ("result", result.value()),
-    ];
+    items.extend(result.unread.as_ref().map(|unread| line("result", &unread.to_string())));
+    let texts = [("args", result.args_text()), ("kwargs", result.kwargs_text()), ("result", result.value())];
     for (label, text) in texts {
         let Some(text) = text else { continue };
         super::section(label, "", literal::outline(&text, label, 1, width).0, items);
