@@ -103,11 +103,19 @@ pub fn is_internal(name: &str) -> bool {
         || name.starts_with("reply.")
         || name.starts_with("amq.gen-")
         || name.starts_with(DELAYED)
+        // Where a client with `rpc://` gets its results (Celery 5.7.0, `backends/rpc.py`, `oid`).
+        || matches!(TaskId::new(name), TaskId::Uuid(_))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_clients_get_their_results_from_is_no_queue_of_tasks() {
+        assert!(is_internal("ce311c21-3d1d-3b45-9c39-0b2b33e3796e"));
+        assert!(!is_internal("payments") && !is_internal("ce311c21-payments"));
+    }
 
     #[test]
     fn a_delayed_message_is_known_by_its_exchange_and_led_past_the_delay() {

@@ -97,7 +97,7 @@ pub enum Command {
     Revoke(RevokeArgs),
     /// Send tasks again with the same arguments
     Retry(RetryArgs),
-    /// Play a recorded event stream (made by `events --raw`)
+    /// Play a recorded event stream (made by `events --raw`, also compressed with gzip or zstd)
     Replay(ReplayArgs),
     /// Store everything that happens in the history file, until stopped; for systemd
     #[command(after_help = RECORD_HELP)]
@@ -280,7 +280,18 @@ pub struct RetryArgs {
 
 #[derive(Args, Debug)]
 pub struct ReplayArgs {
-    pub file: PathBuf,
+    /// A recording made by `events --raw`, plain or compressed with gzip or zstd
+    #[arg(required_unless_present = "from")]
+    pub file: Option<PathBuf>,
+    /// Play a stretch of the history instead
+    #[arg(long, value_name = "history", value_parser = ["history"], conflicts_with = "file")]
+    pub from: Option<String>,
+    /// Where the stretch begins: 2h ago, 14:00, 2026-11-24T14:00, or a mark
+    #[arg(long, value_name = "TIME", default_value = "1h", requires = "from")]
+    pub since: String,
+    /// And where it ends; else now
+    #[arg(long, value_name = "TIME", requires = "from")]
+    pub until: Option<String>,
     /// Apply everything at once and print the final state
     #[arg(long)]
     pub json: bool,

@@ -1,23 +1,40 @@
-//! `replay FILE`.
+//! `replay FILE`, and `replay --from history`.
 
 use serde_json::json;
 
 use super::args::ReplayArgs;
 use super::env::Env;
-use super::exit::{Exit, not_so};
+use super::exit::{Exit, not_so, usage};
 use super::{out, ui};
 use crate::broker::RawMessage;
 use crate::clock::Stamp;
 use crate::feed::apply_messages;
 use crate::feed::replay::{Broken, Source};
+use crate::filter::When;
+use crate::history::reader::Reader;
 use crate::state::doc::{TaskDoc, WorkerDoc};
 
 /// Messages applied together: what is in memory of a recording at a time.
 const SLICE: usize = 4_096;
 
 pub async fn run(env: Env, args: ReplayArgs) -> anyhow::Result<Exit> {
-    let source = Source::file(&args.file);
+    let source = match &args.file {
+        Some(file) => Source::file(file),
+        None => past(&env, &args)?,
+    };
     if args.json { at_once(&env, &source) } else { ui::replay(env, source, args.speed).await }
+}
+
+/// The stretch of history that was asked for.
+fn past(env: &Env, args: &ReplayArgs) -> anyhow::Result<Source> {
+    let (path, now) = (env.history_or_usual()?, env.clock.now());
+    let reader = Reader::open(&path)?;
+    let time = |text: &str| {
+        let found = When::parse(text).resolve(now, &jiff::tz::TimeZone::system(), |name| reader.mark(name));
+        found.ok_or_else(|| usage(format!("{} is no time and no mark of the history", crate::text::clean(text))))
+    };
+    let until = args.until.as_deref().map(time).transpose()?.unwrap_or(now);
+    Ok(Source::history(&path, time(&args.since)?, until))
 }
 
 /// Applies everything, and prints what is known then. Of a recording that was cut off, as far as it goes.

@@ -10,6 +10,7 @@ pub mod lock;
 pub mod lookup;
 pub mod minutes;
 mod plan;
+pub mod playback;
 pub mod prune;
 pub mod reader;
 mod row;

@@ -6,7 +6,7 @@ use crate::celery::message::Outgoing;
 use crate::celery::queue::behind_delay;
 use crate::celery::{TaskId, repr};
 
-use crate::redact::Redactor;
+use crate::redact::{HIDDEN, Redactor};
 use crate::state::{Model, Task};
 use crate::text::cut_end;
 
@@ -40,6 +40,8 @@ pub enum Refusal {
     NotJson { what: &'static str, why: repr::NotJson },
     #[error("its {what} are not {wanted}")]
     WrongKind { what: &'static str, wanted: &'static str },
+    #[error("its {what} had secrets, which the history does not keep")]
+    Hidden { what: &'static str },
     #[error("the queue it was sent to is not known (say which with --queue)")]
     NoQueue,
 }
@@ -51,6 +53,12 @@ impl Retry {
         let name = task.name().ok_or(Refusal::NoName)?;
         // As it was, with its secrets: what is shown is no literal to be sent.
         let [args, kwargs, _] = task.raw_texts();
+        // What was hidden before it was stored is no literal either.
+        for (text, what) in [(args, "args"), (kwargs, "kwargs")] {
+            if task.is_recalled() && text.is_some_and(|text| text.contains(HIDDEN)) {
+                return Err(Refusal::Hidden { what });
+            }
+        }
         let route = if queue.is_some() { None } else { route_of(&task) };
         let queue = match queue {
             Some(queue) => queue.to_owned(),

@@ -10,8 +10,11 @@ use flower_tui::celery::message::Outgoing;
 use flower_tui::celery::queue::Waiting;
 use flower_tui::export::{self, Export, What};
 use flower_tui::filter;
+use flower_tui::history::prune::Keep;
+use flower_tui::history::reader::Reader;
+use flower_tui::history::writer::{self, Note, Options};
 use flower_tui::ops::Command;
-use flower_tui::ops::retry::Retry;
+use flower_tui::ops::retry::{Refusal, Retry};
 use flower_tui::redact::Redactor;
 use flower_tui::state::doc::WaitingDoc;
 use flower_tui::state::{Limits, Sort, Store, Update};
@@ -65,7 +68,7 @@ fn a_secret_is_on_no_screen_and_in_no_copy() {
         assert!(!text.contains(SECRET), "{what}: {text}");
         assert!(text.contains(part), "{what}: {text}");
     };
-    shown(&mut stage, "the list and its details", "'password': '***'");
+    shown(&mut stage, "the list and its details", "'auth': '***'");
     stage.keys("<Enter>");
     shown(&mut stage, "the task's own screen", "redis://:***@cache/0");
     shown(&mut stage, "the traceback", "f(token='***')");
@@ -150,4 +153,32 @@ fn a_scan_of_many_texts_takes_little_time() {
     }
     // Even without optimisation and on a busy machine: far from what would hold up a stream of events.
     assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
+}
+
+#[test]
+fn what_the_history_hid_is_not_sent_again() {
+    let Update::Events(batch) = events(1_795_529_007.0) else { panic!("events") };
+    let folder = tempfile::tempdir().expect("temp");
+    let path = folder.path().join("h.db");
+    let now = flower_tui::clock::Stamp::from_micros(1_795_529_100_000_000);
+    let options = Options {
+        path: path.clone(),
+        redactor: Redactor::default(),
+        keep: Keep::default(),
+        clock: flower_tui::clock::Clock::manual(now),
+    };
+    let (recorder, running) = writer::start(options).expect("opened");
+    recorder.offer(Note::Events(batch));
+    running.finish();
+    let bytes = std::fs::read(&path).expect("written");
+    assert!(!bytes.windows(SECRET.len()).any(|w| w == SECRET.as_bytes()), "the file holds the secret");
+    let id = TaskId::new("vault-1");
+    let mut reader = Reader::open(&path).expect("opened");
+    let (n, doc) = reader.task(&id).expect("read").expect("known");
+    assert_eq!(doc.kwargs.as_deref(), Some("{'user': 'bob', 'auth': '***'}"));
+    let store = Store::new(Limits::default());
+    let events = reader.events(n, &doc).expect("read");
+    store.apply(&[Update::Recalled(Arc::new(flower_tui::history::batch_in_time(events)))]);
+    let refused = store.read(|m| Retry::prepare(m, &id, None)).map(|retry| retry.message.kwargs);
+    assert_eq!(refused, Err(Refusal::Hidden { what: "args" }));
 }

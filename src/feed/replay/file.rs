@@ -36,12 +36,17 @@ pub fn to_line(message: &RawMessage) -> String {
 const LONGEST: u64 = 256 << 20;
 /// Bytes read ahead.
 const AHEAD: usize = 256 << 10;
+/// Bytes uncompressed at a time: what of them stands before a damaged place is lost.
+const PLAIN: usize = 8 << 10;
+
+type Reader = Box<dyn BufRead + Send>;
 
 /// The messages of a file.
 pub(super) struct Lines {
     name: String,
     /// Nothing more comes when it is gone.
-    reader: Option<Result<Box<dyn BufRead + Send>, Broken>>,
+    reader: Option<Result<Reader, Broken>>,
+    compressed: bool,
     number: u64,
     line: Vec<u8>,
 }
@@ -49,8 +54,11 @@ pub(super) struct Lines {
 impl Lines {
     pub fn open(path: &Path) -> Self {
         let name = path.display().to_string();
-        let reader = open(path).map_err(|error| Broken::Unreadable(format!("can't read {name}: {error}")));
-        Self { name, reader: Some(reader), number: 0, line: Vec::new() }
+        let (reader, compressed) = match open(path) {
+            Ok((reader, compressed)) => (Ok(reader), compressed),
+            Err(error) => (Err(Broken::Unreadable(format!("can't read {name}: {error}"))), false),
+        };
+        Self { name, reader: Some(reader), compressed, number: 0, line: Vec::new() }
     }
 
     /// The next line that holds something; `None` at the end.
@@ -71,10 +79,10 @@ impl Lines {
         let read = crate::celery::json::with_python_json(&self.line, |b| serde_json::from_slice::<Line>(b));
         let line = match read {
             Ok(line) => line,
-            // Whoever wrote it was stopped in the middle of a line.
-            Err(_) if self.number > 1 && !self.line.ends_with(b"\n") => {
+            // Whoever wrote it was stopped in the middle of a line, or what was compressed comes out as something else.
+            Err(_) if self.number > 1 && (self.compressed || !self.line.ends_with(b"\n")) => {
                 self.number -= 1;
-                return Err(self.cut_off("its last line is not whole"));
+                return Err(self.cut_off("the next line is not whole"));
             }
             Err(error) => return Err(Broken::Unreadable(wrong(format!("no recorded event ({error})")))),
         };
@@ -107,16 +115,17 @@ impl Iterator for Lines {
     }
 }
 
-/// Opens a file, and takes the compression off that its first bytes tell of.
-fn open(path: &Path) -> io::Result<Box<dyn BufRead + Send>> {
+/// Opens a file, and takes the compression off that its first bytes tell of. Says whether there was one.
+fn open(path: &Path) -> io::Result<(Reader, bool)> {
     let mut file = BufReader::with_capacity(AHEAD, File::open(path)?);
-    Ok(match file.fill_buf()? {
-        [0x1f, 0x8b, ..] => Box::new(BufReader::with_capacity(AHEAD, flate2::bufread::MultiGzDecoder::new(file))),
+    let reader: Reader = match file.fill_buf()? {
+        [0x1f, 0x8b, ..] => Box::new(BufReader::with_capacity(PLAIN, flate2::bufread::MultiGzDecoder::new(file))),
         [0x28, 0xb5, 0x2f, 0xfd, ..] => {
-            Box::new(BufReader::with_capacity(AHEAD, zstd::stream::read::Decoder::with_buffer(file)?))
+            Box::new(BufReader::with_capacity(PLAIN, zstd::stream::read::Decoder::with_buffer(file)?))
         }
-        _ => Box::new(file),
-    })
+        _ => return Ok((Box::new(file), false)),
+    };
+    Ok((reader, true))
 }
 
 #[cfg(test)]

@@ -5,9 +5,13 @@ mod file;
 mod player;
 
 use std::fmt;
+use std::path::Path;
 use std::sync::Arc;
 
 use crate::broker::RawMessage;
+use crate::celery::envelope::Coding;
+use crate::clock::Stamp;
+use crate::history::playback::Playback;
 
 pub use broker::ReplayBroker;
 pub use file::to_line;
@@ -47,9 +51,19 @@ impl Source {
     }
 
     /// A file that `events --raw` wrote, as it is or compressed with gzip or zstd. It is read as it is played.
-    pub fn file(path: &std::path::Path) -> Self {
+    pub fn file(path: &Path) -> Self {
         let path = path.to_owned();
         Self::new(path.display().to_string(), move || Box::new(file::Lines::open(&path)))
+    }
+
+    /// A stretch of a history file.
+    pub fn history(path: &Path, from: Stamp, until: Stamp) -> Self {
+        let path = path.to_owned();
+        let name = format!("history {}", path.display());
+        Self::new(name, move || match Playback::open(&path, from, until) {
+            Ok(playback) => Box::new(Past { playback: Some(playback) }),
+            Err(error) => Box::new(std::iter::once(Err(Broken::Unreadable(error.to_string())))),
+        })
     }
 
     /// What a person knows it by.
@@ -60,5 +74,29 @@ impl Source {
     /// Its messages from the first one on.
     pub fn messages(&self) -> Messages {
         (self.begin)()
+    }
+}
+
+/// The messages of a stretch of history.
+struct Past {
+    playback: Option<Playback>,
+}
+
+impl Iterator for Past {
+    type Item = Result<RawMessage, Broken>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        match self.playback.as_mut()?.step() {
+            Ok(Some((received, event))) => {
+                let coding = Coding::Body { content_type: "application/json".into(), compression: None };
+                let data = event.to_string().into_bytes();
+                Some(Ok(RawMessage { received, channel: String::new(), data, coding }))
+            }
+            Ok(None) => None,
+            Err(error) => {
+                self.playback = None;
+                Some(Err(Broken::CutOff(format!("the history can't be read on: {error}"))))
+            }
+        }
     }
 }

@@ -72,7 +72,7 @@ fn a_cluster_on_rabbitmq_is_watched_and_ruled_by_keys() {
     cluster.broker.ctl(&["start_app"]);
     let back = std::time::Instant::now();
     screen.wait("● live");
-    assert!(back.elapsed().as_secs() < 6, "{:?}", back.elapsed());
+    assert!(back.elapsed() < std::time::Duration::from_secs(2), "{:?}", back.elapsed());
     screen.keys("1");
     // The worker is back too, in its own time.
     let sum = cluster.python("app.add.delay(20, 22).get(timeout=30)");
