@@ -163,7 +163,7 @@ fn what_the_history_hid_is_not_sent_again() {
     let now = flower_tui::clock::Stamp::from_micros(1_795_529_100_000_000);
     let options = Options {
         path: path.clone(),
-        redact: Redactor::default(),
+        redactor: Redactor::default(),
         keep: Keep::default(),
         clock: flower_tui::clock::Clock::manual(now),
     };
