@@ -252,7 +252,7 @@ fn day(number: u32, tasks: u32) -> Vec<Batch> {
     let task = |n: u32| {
         let at = BEGIN + f64::from(number) * DAY + f64::from(n) * DAY / f64::from(tasks);
         let (id, host) = (format!("day-{number}-{n}"), "w@h");
-        let end = if n % 10 == 0 { "task-failed" } else { "task-succeeded" };
+        let end = if n.is_multiple_of(10) { "task-failed" } else { "task-succeeded" };
         let event = |kind: &str, after: f64| {
             serde_json::json!({"type": kind, "uuid": id, "hostname": host, "timestamp": at + after, "name": "t",
                 "args": format!("({n},)"), "kwargs": "{}", "exception": if kind == "task-failed" { Some("E('no')") } else { None }})
