@@ -107,6 +107,8 @@ pub struct Part {
 pub struct Sums {
     /// When the oldest task was heard of that the file keeps.
     pub oldest: Option<Stamp>,
+    /// A mark the filter names that nobody has set.
+    pub unknown: Option<String>,
     /// The stretch of time the filter asks for, as far as the file knows of it.
     pub span: Option<(Stamp, Stamp)>,
     pub progress: Progress,
@@ -253,6 +255,7 @@ fn sums(reader: &mut Reader, query: &Query, points: u32, over: &dyn Fn() -> bool
     let of = reader.tasks()?;
     let mut sums = Sums {
         oldest: reader.span()?.map(|(oldest, _)| oldest),
+        unknown: query.filter.marks().find(|name| reader.mark(name).is_none()).map(str::to_owned),
         span: reader.bounds(query)?,
         progress: Progress { of, ..Progress::default() },
         ..Sums::default()

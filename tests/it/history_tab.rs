@@ -190,6 +190,7 @@ fn an_empty_file_and_a_filter_that_finds_nothing_say_so() {
     insta::assert_snapshot!("history-empty", opened(&path, 100, 24, "").text());
     let (_folder, path) = plain(30);
     insta::assert_snapshot!("history-nothing", opened(&path, 100, 24, "/task:nobody<Enter>").text());
+    assert!(opened(&path, 100, 24, "/since:v412<Enter>").text().contains("no mark is named v412"));
 }
 
 #[test]

@@ -10,7 +10,7 @@ use crate::tui::view::Cx;
 use crate::tui::views::task::Line;
 
 /// After so many seconds it is said of when the list is.
-const OLD: u64 = 60;
+const OLD: u64 = 15;
 
 impl History {
     /// The line above the list.
@@ -44,6 +44,12 @@ impl History {
             let listed = human::thousands(self.rows.len() as u64);
             line.push((crate::clean!(" · sorted: the latest {listed}"), Role::Warn));
         }
+        if let Some(mark) = &self.sums.unknown {
+            line.push((crate::clean!(" · no mark is named {mark}"), Role::Warn));
+        }
+        let (troubles, who) = writing(cx);
+        line.extend(troubles);
+        // What only explains comes last: where there is no room, it goes.
         if let Some(oldest) = self.sums.oldest {
             line.push((crate::clean!(" · since {}", cx.time(oldest)), Role::Faint));
         }
@@ -51,7 +57,7 @@ impl History {
         if let Some(asked) = asked.filter(|asked| cx.now.since(*asked).as_secs() >= OLD) {
             line.push((crate::clean!(" · as of {}", human::clock(asked, cx.shown_zone())), Role::Faint));
         }
-        line.extend(writing(cx));
+        line.extend(who);
         line
     }
 
@@ -96,17 +102,22 @@ impl History {
     }
 }
 
-/// Who writes the history, where that is not simply us.
-fn writing(cx: &Cx<'_>) -> Line {
-    let Some(status) = cx.recording else { return vec![(Clean::own(" · not recording"), Role::Faint)] };
-    let mut line = match &status.role {
-        Writing::Opening => Vec::new(),
-        Writing::Writer => vec![(Clean::own(" · recording"), Role::Faint)],
-        Writing::Reader => vec![(Clean::own(" · recorded by another process"), Role::Faint)],
-        Writing::Failing(why) => vec![(crate::clean!(" · NOT RECORDING: {why}"), Role::Fail)],
+/// What is wrong with the writing of the history, and who writes it.
+fn writing(cx: &Cx<'_>) -> (Line, Option<(Clean, Role)>) {
+    let who = |text| Some((Clean::own(text), Role::Faint));
+    let Some(status) = cx.recording else { return (Vec::new(), who(" · not recording")) };
+    let mut troubles: Line = Vec::new();
+    let who = match &status.role {
+        Writing::Opening => None,
+        Writing::Writer => who(" · recording"),
+        Writing::Reader => who(" · recorded by another process"),
+        Writing::Failing(why) => {
+            troubles.push((crate::clean!(" · NOT RECORDING: {why}"), Role::Fail));
+            None
+        }
     };
     if status.missed > 0 {
-        line.push((crate::clean!(" · {} events missed", human::count(status.missed)), Role::Warn));
+        troubles.push((crate::clean!(" · {} events missed", human::count(status.missed)), Role::Warn));
     }
-    line
+    (troubles, who)
 }

@@ -351,10 +351,12 @@ impl View for History {
     fn sync(&mut self, cx: &Cx<'_>) {
         self.ask(cx);
         self.above.sync(&self.sums, &self.span, cx);
+        // What ran then is shown as it was then: nobody has looked since.
+        let now = self.rows.query().map_or(cx.now, |query| query.now);
         let (list, above) = (&mut self.list, self.above.rows);
         self.rows.read(|model| {
             list.query.follow(model);
-            list.sync(&Cx { model, ..*cx }, above);
+            list.sync(&Cx { model, now, ..*cx }, above);
         });
         self.empty = if self.list.is_blank() { self.instead(cx) } else { Vec::new() };
         self.status = self.line(cx);
