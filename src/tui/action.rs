@@ -146,7 +146,6 @@ actions! {
     SpanShorter   History ["<"]                      Looks    ""         "the chosen span, shorter"
     SpanLonger    History [">"]                      Looks    ""         "the chosen span, longer"
     Compare       History ["="]                      Looks    "compare"  "compare this span with an earlier one: what got slower, what fails more"
-    AskHistory    Recorded ["g h"]                   Looks    ""         "ask the history too: the same filter, as far back as is recorded"
 
     EventsOn      TaskList  ["E"]                      Changes  ""         "turn task events on at every worker"
 
@@ -171,6 +170,7 @@ actions! {
     ScrollRight   TaskList ["l" "Right"]             Looks    ""         "columns further to the right"
     Follow        TaskList ["f"]                      Looks    "follow"   "follow new rows from the top"
     Menu          List    ["."]                      Looks    "menu"     "everything that can be done with this row"
+    AskHistory    Recorded ["g h"]                   Looks    ""         "ask the history too: the same filter, as far back as is recorded"
 
     ScrollDown    Text    ["j" "Down"]               Looks    "down"     "a line down"
     ScrollUp      Text    ["k" "Up"]                 Looks    "up"       "a line up"
