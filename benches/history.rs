@@ -184,12 +184,12 @@ fn event(out: &mut String, n: u64, step: u8, at: f64) {
     let names =
         ["billing.charge_card", "mail.send", "reports.build_monthly", "search.reindex_document", "media.thumbnail"];
     let queues = ["payments", "default", "reports", "default", "media"];
-    let name = if n % 1_000_003 == 0 { "rare.nightly" } else { names[n as usize % 5] };
+    let name = if n.is_multiple_of(1_000_003) { "rare.nightly" } else { names[n as usize % 5] };
     let queue = queues[n as usize % 5];
     // Random as Celery's own ids are, and known again.
     let (a, b) = (mix(n), mix(n ^ 0x5555));
     let id = match n % 1_000_000 {
-        7 => format!("{:08x}-0000-4000-8000-{:012x}", n, n),
+        7 => format!("{n:08x}-0000-4000-8000-{n:012x}"),
         _ => format!(
             "{:08x}-{:04x}-4{:03x}-8{:03x}-{:012x}",
             a >> 32,

@@ -1,6 +1,7 @@
 //! What each 4,096 tasks are like: when they were heard of, and how many there are of each kind. Counts are exact, so
 //! that totals need no look at the tasks themselves.
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 
 use rusqlite::{Connection, OptionalExtension, Result, params};
@@ -73,14 +74,16 @@ impl Blocks {
     /// A task of a kind is at row `n`, heard of at `at`; before it was of kind `was`, or new.
     pub fn put(&mut self, db: &Connection, n: i64, at: i64, kind: i64, was: Option<i64>) -> Result<()> {
         let number = n / BLOCK;
-        if !self.open.contains_key(&number) {
-            let known = db
-                .prepare_cached("SELECT first, last, rows, kinds, pruned FROM block WHERE n = ?")?
-                .query_row([number], |row| Block::read(row, 0))
-                .optional()?;
-            self.open.insert(number, known.unwrap_or(Block { first: at, last: at, ..Block::default() }));
-        }
-        let Some(block) = self.open.get_mut(&number) else { return Ok(()) };
+        let block = match self.open.entry(number) {
+            Entry::Occupied(entry) => entry.into_mut(),
+            Entry::Vacant(entry) => {
+                let known = db
+                    .prepare_cached("SELECT first, last, rows, kinds, pruned FROM block WHERE n = ?")?
+                    .query_row([number], |row| Block::read(row, 0))
+                    .optional()?;
+                entry.insert(known.unwrap_or(Block { first: at, last: at, ..Block::default() }))
+            }
+        };
         if was == Some(kind) && block.kinds.contains_key(&kind) && (block.first..=block.last).contains(&at) {
             return Ok(());
         }

@@ -252,7 +252,7 @@ fn day(number: u32, tasks: u32) -> Vec<Batch> {
     let task = |n: u32| {
         let at = BEGIN + f64::from(number) * DAY + f64::from(n) * DAY / f64::from(tasks);
         let (id, host) = (format!("day-{number}-{n}"), "w@h");
-        let end = if n % 10 == 0 { "task-failed" } else { "task-succeeded" };
+        let end = if n.is_multiple_of(10) { "task-failed" } else { "task-succeeded" };
         let event = |kind: &str, after: f64| {
             serde_json::json!({"type": kind, "uuid": id, "hostname": host, "timestamp": at + after, "name": "t",
                 "args": format!("({n},)"), "kwargs": "{}", "exception": if kind == "task-failed" { Some("E('no')") } else { None }})
@@ -275,7 +275,7 @@ fn assert_kept(path: &Path, now: f64, tasks: u32, days: u32) {
     for number in 0..days {
         for n in 0..tasks {
             let age = now - f64::from(number) - f64::from(n) / f64::from(tasks);
-            if age <= if n % 10 == 0 { 90.0 } else { 30.0 } {
+            if age <= if n.is_multiple_of(10) { 90.0 } else { 30.0 } {
                 want.push(format!("day-{number}-{n}"));
             }
         }
