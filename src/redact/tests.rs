@@ -199,6 +199,34 @@ fn in_the_code_of_a_traceback_only_literals_are_secrets() {
 }
 
 #[test]
+fn a_hostile_text_takes_no_longer_than_another() {
+    let parts = [
+        "token=' ",
+        "token=( ",
+        "token=\"' ",
+        "[('token', \"x ",
+        "[['token', [",
+        "://a:1",
+        "://a:b@",
+        "password",
+        "\\\\",
+        "'password': <",
+        "token: {'",
+        "a_",
+        "=",
+    ];
+    let begun = std::time::Instant::now();
+    for part in parts {
+        for end in ["", "\"", ", 1", "'"] {
+            let text = format!("{}{end}", part.repeat((64 << 10) / part.len()));
+            Redactor::default().text(&text);
+            Redactor::default().traceback(&format!("    {text}\nE: {text}"));
+        }
+    }
+    assert!(begun.elapsed().as_secs() < 60, "{:?}", begun.elapsed());
+}
+
+#[test]
 fn documents_are_redacted_by_their_keys_and_in_their_texts() {
     let mut document = serde_json::json!({
         "kwargs": "{'password': 'x'}", "a": [{"apiKey": [1, 2], "token": null, "n": 5}], "secret": "", "auth": {"u": 1},
