@@ -198,32 +198,24 @@ fn in_the_code_of_a_traceback_only_literals_are_secrets() {
     assert_eq!(Redactor::default().traceback(want), want);
 }
 
+/// Four times as long takes about four times as long, and not sixteen times.
 #[test]
-fn a_hostile_text_takes_no_longer_than_another() {
-    let parts = [
-        "token=' ",
-        "token=( ",
-        "token=\"' ",
-        "[('token', \"x ",
-        "[['token', [",
-        "://a:1",
-        "://a:b@",
-        "password",
-        "\\\\",
-        "'password': <",
-        "token: {'",
-        "a_",
-        "=",
-    ];
-    let begun = std::time::Instant::now();
-    for part in parts {
-        for end in ["", "\"", ", 1", "'"] {
-            let text = format!("{}{end}", part.repeat((64 << 10) / part.len()));
-            Redactor::default().text(&text);
-            Redactor::default().traceback(&format!("    {text}\nE: {text}"));
-        }
+fn a_hostile_text_costs_no_more_than_its_length() {
+    let redactor = Redactor::default();
+    for part in ["token=' ", "token=( ", "token=\"' ", "[('token', \"x ", "://a:1", "'password': <", "token: {'"] {
+        let time = |bytes: usize| {
+            let text = format!("{}\", 1", part.repeat(bytes / part.len()));
+            let trace = format!("    {text}\nE: {text}");
+            let begun = std::time::Instant::now();
+            redactor.text(&text);
+            redactor.traceback(&trace);
+            begun.elapsed()
+        };
+        // Below this there is a constant part, by which little texts are slower.
+        let is_linear = || time(64 << 10) < time(16 << 10) * 10;
+        // Something else may have run meanwhile; not each time.
+        assert!((0..20).any(|_| is_linear()), "{part}");
     }
-    assert!(begun.elapsed().as_secs() < 60, "{:?}", begun.elapsed());
 }
 
 #[test]
