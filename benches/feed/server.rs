@@ -18,11 +18,7 @@ impl Server {
             "redis" => (format!("redis://127.0.0.1:{port}/0"), vec![redis(port)]),
             _ => (format!("amqp://guest:guest@127.0.0.1:{port}/%2f"), rabbitmq(port, folder.path())),
         };
-        let begun = Instant::now();
-        while TcpStream::connect(("127.0.0.1", port)).is_err() {
-            assert!(begun.elapsed() < Duration::from_secs(60), "{broker} doesn't listen");
-            std::thread::sleep(Duration::from_millis(100));
-        }
+        listens(port);
         Self { url, processes, _folder: folder }
     }
 }
@@ -42,6 +38,14 @@ fn free_port() -> u16 {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
+fn listens(port: u16) {
+    let begun = Instant::now();
+    while TcpStream::connect(("127.0.0.1", port)).is_err() {
+        assert!(begun.elapsed() < Duration::from_secs(60), "nothing listens on port {port}");
+        std::thread::sleep(Duration::from_millis(100));
+    }
+}
+
 fn quietly(command: &mut Command) -> Child {
     let child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn();
     child.expect("tests/run installs the servers")
@@ -54,16 +58,18 @@ fn redis(port: u16) -> Child {
 
 /// The port mapper first, then the server.
 fn rabbitmq(port: u16, folder: &std::path::Path) -> Vec<Child> {
-    let (mapper, distribution) = (free_port().to_string(), free_port().to_string());
+    let (mapper, distribution) = (free_port(), free_port().to_string());
     std::fs::write(folder.join("plugins"), "[].").unwrap();
     std::fs::write(folder.join("rabbitmq.conf"), format!("listeners.tcp.1 = 127.0.0.1:{port}\n")).unwrap();
-    let epmd = quietly(Command::new("epmd").args(["-port", &mapper, "-address", "127.0.0.1"]));
+    let epmd = quietly(Command::new("epmd").args(["-port", &mapper.to_string(), "-address", "127.0.0.1"]));
+    // A server that finds no mapper ends at once.
+    listens(mapper);
     let server = quietly(
         Command::new("/usr/lib/rabbitmq/bin/rabbitmq-server")
             .env("HOME", folder)
             .env("RABBITMQ_NODENAME", format!("bench{distribution}@localhost"))
             .env("RABBITMQ_DIST_PORT", &distribution)
-            .env("ERL_EPMD_PORT", &mapper)
+            .env("ERL_EPMD_PORT", mapper.to_string())
             .env("RABBITMQ_MNESIA_BASE", folder.join("data"))
             .env("RABBITMQ_LOG_BASE", folder.join("log"))
             .env("RABBITMQ_CONFIG_FILE", folder.join("rabbitmq.conf"))

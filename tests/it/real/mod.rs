@@ -6,6 +6,7 @@ mod command_line;
 mod connect;
 mod control;
 mod databases;
+mod history;
 mod peek;
 mod profiles;
 pub mod pty;
