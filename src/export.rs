@@ -1,5 +1,6 @@
 //! Tasks, workers and queues as CSV or JSON lines: what `--csv` and `--jsonl` print, and what a list writes to a file.
 
+use std::borrow::Cow;
 use std::fs::{File, OpenOptions};
 use std::io::{self, BufWriter, Write};
 use std::os::unix::fs::OpenOptionsExt;
@@ -10,6 +11,8 @@ use serde_json::Value;
 
 use crate::celery::TaskId;
 use crate::filter::Filter;
+use crate::history::reader::{Query, Reader};
+use crate::redact::Redactor;
 use crate::state::doc::TaskDoc;
 use crate::state::{Sort, Store};
 
@@ -82,8 +85,19 @@ pub enum What {
     /// The tasks a filter selects.
     Selected(Filter, Sort),
     Tasks(Vec<TaskId>),
+    /// The tasks a history file has of what is looked for.
+    Recorded(PathBuf, Query),
     /// Other rows, as they were when it was asked for.
     Documents(Vec<Value>),
+}
+
+/// How far the writing of a file is.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Going {
+    /// Rows written.
+    pub rows: u64,
+    /// The share of all that has been gone through.
+    pub share: f64,
 }
 
 /// An order to write a file.
@@ -105,9 +119,9 @@ pub struct Written {
 /// Tasks read at a time, so that the feed never waits for a disk.
 const SLICE: usize = 2_000;
 
-/// Writes the file, which only its owner may read, and tells now and then how many rows of how many are done. A file
-/// that exists is left alone; one that can't be finished is taken away.
-pub fn run(store: &Store, export: &Export, progress: impl FnMut(u64, u64)) -> Result<Written, String> {
+/// Writes the file, which only its owner may read, and tells now and then how far it is; where that is answered with
+/// false, it stops. A file that exists is left alone; one that can't be finished is taken away.
+pub fn run(store: &Store, export: &Export, progress: impl FnMut(Going) -> bool) -> Result<Written, String> {
     let path = resolve(&export.path);
     let shown = path.display().to_string();
     let made = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path);
@@ -123,7 +137,10 @@ pub fn run(store: &Store, export: &Export, progress: impl FnMut(u64, u64)) -> Re
         Err(error) => {
             // What is half done is of no use, and would stand in the way of another try.
             let _ = std::fs::remove_file(&path);
-            Err(format!("can't write {shown}: {error}"))
+            Err(match error.kind() {
+                io::ErrorKind::Interrupted => format!("stopped: {shown} was not kept"),
+                _ => format!("can't write {shown}: {error}"),
+            })
         }
     }
 }
@@ -143,29 +160,84 @@ fn write(
     what: &What,
     file: &File,
     format: Format,
-    mut progress: impl FnMut(u64, u64),
+    mut progress: impl FnMut(Going) -> bool,
 ) -> io::Result<u64> {
     let mut rows = Rows::new(BufWriter::new(file), format);
-    let selected;
-    let ids = match what {
-        What::Documents(documents) => {
-            documents.iter().try_for_each(|document| rows.add(document))?;
-            &Vec::new()
-        }
-        What::Tasks(ids) => ids,
-        What::Selected(filter, sort) => {
-            selected = store.select_ids(filter, *sort);
-            &selected
-        }
-    };
-    for (i, slice) in ids.chunks(SLICE).enumerate() {
-        let docs: Vec<TaskDoc> = store.read(|m| slice.iter().filter_map(|id| m.task(id)).map(TaskDoc::from).collect());
-        docs.iter().try_for_each(|doc| rows.add(doc))?;
-        progress((i * SLICE + slice.len()) as u64, ids.len() as u64);
+    match what {
+        What::Documents(documents) => documents.iter().try_for_each(|document| rows.add(document))?,
+        What::Tasks(ids) => tasks(store, ids, &mut rows, &mut progress)?,
+        What::Selected(filter, sort) => tasks(store, &store.select_ids(filter, *sort), &mut rows, &mut progress)?,
+        What::Recorded(path, query) => recorded(path, query.clone(), &store.redactor(), &mut rows, &mut progress)?,
     }
     rows.out.flush()?;
     file.sync_all()?;
     Ok(rows.written)
+}
+
+/// Somebody said that it is not wanted any more.
+fn stopped() -> io::Error {
+    io::ErrorKind::Interrupted.into()
+}
+
+fn tasks(
+    store: &Store,
+    ids: &[TaskId],
+    rows: &mut Rows<impl Write>,
+    progress: &mut impl FnMut(Going) -> bool,
+) -> io::Result<()> {
+    for (i, slice) in ids.chunks(SLICE).enumerate() {
+        let docs: Vec<TaskDoc> = store.read(|m| slice.iter().filter_map(|id| m.task(id)).map(TaskDoc::from).collect());
+        docs.iter().try_for_each(|doc| rows.add(doc))?;
+        let share = (i * SLICE + slice.len()) as f64 / ids.len() as f64;
+        if !progress(Going { rows: rows.written, share }) {
+            return Err(stopped());
+        }
+    }
+    Ok(())
+}
+
+/// What was written down by somebody who hides less.
+fn redact(doc: &mut TaskDoc, redactor: &Redactor) {
+    for text in [&mut doc.args, &mut doc.kwargs, &mut doc.result, &mut doc.exception].into_iter().flatten() {
+        if let Cow::Owned(redacted) = redactor.text(text) {
+            *text = redacted;
+        }
+    }
+    if let Some(Cow::Owned(redacted)) = doc.traceback.as_deref().map(|text| redactor.traceback(text)) {
+        doc.traceback = Some(redacted);
+    }
+}
+
+fn recorded(
+    path: &Path,
+    mut query: Query,
+    redactor: &Redactor,
+    rows: &mut Rows<impl Write>,
+    progress: &mut impl FnMut(Going) -> bool,
+) -> io::Result<()> {
+    let failed = |error: crate::history::Error| io::Error::other(error.to_string());
+    let mut reader = Reader::open(path).map_err(failed)?;
+    query.limit = SLICE;
+    let mut passed = 0;
+    loop {
+        let (mut looked, mut of, mut goes_on) = (0, 0, true);
+        let page = reader.find(&query, &mut |p| {
+            (looked, of) = (p.looked, p.of);
+            let share = (passed + looked) as f64 / of.max(1) as f64;
+            goes_on = progress(Going { rows: rows.written, share });
+            goes_on
+        });
+        let mut page = page.map_err(failed)?;
+        page.tasks.iter_mut().for_each(|(_, doc)| redact(doc, redactor));
+        page.tasks.iter().try_for_each(|(_, doc)| rows.add(doc))?;
+        passed += looked;
+        goes_on &= progress(Going { rows: rows.written, share: passed as f64 / of.max(passed).max(1) as f64 });
+        match page.next {
+            _ if !goes_on => return Err(stopped()),
+            None => return Ok(()),
+            next => query.before = next,
+        }
+    }
 }
 
 #[cfg(test)]
@@ -206,8 +278,12 @@ mod tests {
         let path = |name: &str| folder.path().join(name).display().to_string();
         let export = Export { what: What::Selected(filter, Sort::default()), path: path("x.csv") };
         let mut told = Vec::new();
-        let written = run(&store, &export, |done, all| told.push((done, all))).unwrap();
-        assert_eq!(told, [(2_000, 2_500), (2_500, 2_500)]);
+        let written = run(&store, &export, |going| {
+            told.push((going.rows, going.share));
+            true
+        });
+        let written = written.unwrap();
+        assert_eq!(told, [(2_000, 0.8), (2_500, 1.0)]);
         let text = std::fs::read_to_string(&written.path).unwrap();
         let lines: Vec<&str> = text.lines().collect();
         assert_eq!((written.rows, written.bytes, lines.len()), (2_500, text.len() as u64, 2_501));
@@ -215,21 +291,32 @@ mod tests {
         assert!(lines[1].starts_with("t04999,,FAILURE,w,"), "the latest first: {}", lines[1]);
         let mode = std::fs::metadata(&written.path).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o600);
-        assert!(run(&store, &export, |_, _| {}).unwrap_err().contains("already: nothing was written"));
+        assert!(run(&store, &export, |_| true).unwrap_err().contains("already: nothing was written"));
         assert_eq!(std::fs::read_to_string(&written.path).unwrap(), text);
         let some = What::Tasks(vec![TaskId::new("t00002"), TaskId::new("gone")]);
-        let written = run(&store, &Export { what: some, path: path("y.jsonl") }, |_, _| {}).unwrap();
+        let written = run(&store, &Export { what: some, path: path("y.jsonl") }, |_| true).unwrap();
         let row: Value = serde_json::from_str(&std::fs::read_to_string(&written.path).unwrap()).unwrap();
         assert_eq!((row["id"].as_str(), row["state"].as_str()), (Some("t00002"), Some("SUCCESS")));
         let rows = What::Documents(vec![json!({"name": "q", "ready": 3})]);
-        let written = run(&store, &Export { what: rows, path: path("z.csv") }, |_, _| {}).unwrap();
+        let written = run(&store, &Export { what: rows, path: path("z.csv") }, |_| true).unwrap();
         assert_eq!(std::fs::read_to_string(&written.path).unwrap(), "name,ready\nq,3\n");
+    }
+
+    #[test]
+    fn what_is_stopped_leaves_no_file_behind() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("x.csv");
+        let what = What::Selected(Filter::default(), Sort::default());
+        let export = Export { what, path: path.display().to_string() };
+        let why = run(&store(5_000), &export, |going| going.share < 0.5).unwrap_err();
+        assert!(why.starts_with("stopped: "), "{why}");
+        assert!(!path.exists());
     }
 
     #[test]
     fn a_folder_that_is_not_there_is_told() {
         let export = Export { what: What::Tasks(Vec::new()), path: "/nowhere/at/all.csv".into() };
-        let why = run(&store(1), &export, |_, _| {}).unwrap_err();
+        let why = run(&store(1), &export, |_| true).unwrap_err();
         assert!(why.starts_with("can't write /nowhere/at/all.csv: "), "{why}");
     }
 }

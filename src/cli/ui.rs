@@ -191,6 +191,7 @@ async fn session(
         keep: kept.map(|(url, file)| keeper(url, file)),
         auto_theme: env.look.is_auto() && background.is_none(),
         terminal: Some(Own { mouse: settings.mouse.value }),
+        recorder: None,
     };
     let mut session = Session::new(options, std::io::stdout(), wiring);
     let leave = session.run(input).await;

@@ -60,6 +60,64 @@ pub struct Entry {
     pub line: String,
 }
 
+/// A command as it stands in the log.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Logged {
+    /// Its row.
+    pub row: i64,
+    pub asked: f64,
+    pub answered: Option<f64>,
+    pub user: String,
+    pub ssh: String,
+    pub sudo_user: String,
+    pub via: String,
+    pub broker: String,
+    pub command: String,
+    pub target: String,
+    pub arguments: String,
+    /// The command line that does the same.
+    pub line: String,
+    pub outcome: Option<String>,
+    /// A JSON object: what each worker answered.
+    pub replies: Option<String>,
+}
+
+/// Reads the log, the latest command first. A file in which nothing was ever logged has no table for it.
+pub(super) fn read(db: &Connection, limit: usize, before: Option<i64>) -> rusqlite::Result<Vec<Logged>> {
+    if !db.table_exists(None, "audit")? {
+        return Ok(Vec::new());
+    }
+    let added = ADDED.map(|name| match db.column_exists(None, "audit", name) {
+        Ok(true) => name,
+        _ => "''",
+    });
+    let [arguments, line] = added;
+    let select = format!(
+        "SELECT id, asked, answered, user, ssh, sudo_user, via, broker, command, target, {arguments}, {line}, outcome, \
+         replies FROM audit WHERE id < ? ORDER BY id DESC LIMIT ?"
+    );
+    let mut rows = db.prepare(&select)?;
+    let rows = rows.query_map(params![before.unwrap_or(i64::MAX), limit.min(i64::MAX as usize) as i64], |row| {
+        Ok(Logged {
+            row: row.get(0)?,
+            asked: row.get(1)?,
+            answered: row.get(2)?,
+            user: row.get(3)?,
+            ssh: row.get(4)?,
+            sudo_user: row.get(5)?,
+            via: row.get(6)?,
+            broker: row.get(7)?,
+            command: row.get(8)?,
+            target: row.get(9)?,
+            arguments: row.get(10)?,
+            line: row.get(11)?,
+            outcome: row.get(12)?,
+            replies: row.get(13)?,
+        })
+    })?;
+    rows.collect()
+}
+
 /// The log in its file.
 pub struct Audit {
     connection: Mutex<Connection>,

@@ -42,6 +42,13 @@ impl Runtimes {
         }
     }
 
+    /// Adds those of another stretch.
+    pub fn add_all(&mut self, other: &Runtimes) {
+        for (bucket, n) in &other.0 {
+            *self.0.entry(*bucket).or_default() += n;
+        }
+    }
+
     pub fn bytes(&self) -> Vec<u8> {
         varint::put_counts(self.0.iter().map(|(bucket, n)| (*bucket, *n)))
     }
@@ -106,9 +113,7 @@ impl Tally {
     pub fn add(&mut self, other: &Tally) {
         self.counts.iter_mut().zip(other.counts).for_each(|(count, more)| *count += more);
         self.busy += other.busy;
-        for (bucket, n) in &other.runtimes.0 {
-            *self.runtimes.0.entry(*bucket).or_default() += n;
-        }
+        self.runtimes.add_all(&other.runtimes);
     }
 }
 

@@ -7,6 +7,7 @@ pub mod audit;
 mod blocks;
 mod ids;
 pub mod lock;
+pub mod lookup;
 pub mod minutes;
 mod plan;
 pub mod playback;

@@ -14,7 +14,7 @@ use super::minutes::{self, Runtimes, Tally};
 use super::plan::{self, Plan};
 use super::row::{self, Dictionary};
 use super::told::{self, Told};
-use super::{Error, ids, schema, ticks};
+use super::{Error, audit, ids, schema, ticks};
 use crate::celery::TaskId;
 use crate::celery::event::Batch;
 use crate::clock::Stamp;
@@ -30,7 +30,7 @@ pub struct Reader {
 }
 
 /// What to look for.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Query {
     pub filter: Filter,
     /// The time that durations in the filter are counted back from.
@@ -302,12 +302,17 @@ impl Reader {
 
     /// Adds up what a filter selects: at once where summaries tell it, else by a look at each task.
     pub fn totals(&mut self, query: &Query, told: Report<'_>) -> Result<Totals, Error> {
-        self.add_up(query, told).map_err(|e| self.fail(&e))
+        self.add_up(query, false, told).map_err(|e| self.fail(&e))
     }
 
-    fn add_up(&mut self, query: &Query, told: Report<'_>) -> rusqlite::Result<Totals> {
+    /// The same by a look at each task, which tells how long they ran too.
+    pub fn totals_of_each(&mut self, query: &Query, told: Report<'_>) -> Result<Totals, Error> {
+        self.add_up(query, true, told).map_err(|e| self.fail(&e))
+    }
+
+    fn add_up(&mut self, query: &Query, each: bool, told: Report<'_>) -> rusqlite::Result<Totals> {
         let mut plan = self.plan(query)?;
-        let by_kind = plan.is_by_kind();
+        let by_kind = !each && plan.is_by_kind();
         let mut totals = Totals { runtimes: (!by_kind).then(Runtimes::default), complete: true, ..Totals::default() };
         let mut progress = Progress { of: self.count()?, ..Progress::default() };
         for (number, block) in self.blocks(i64::MAX)? {
@@ -362,14 +367,20 @@ impl Reader {
     /// What each task name did within a stretch of time, by steps of so many minutes from its beginning; of the names a
     /// filter takes, where it asks for names.
     pub fn minutes(&mut self, query: &Query, step: u32) -> Result<Vec<Bucket>, Error> {
-        self.by_step(query, step).map_err(|e| self.fail(&e))
+        self.minutes_until(query, step, &|| false)
     }
 
-    fn by_step(&mut self, query: &Query, step: u32) -> rusqlite::Result<Vec<Bucket>> {
+    /// The same, given up when nobody waits for it any more: what it then returns is not all.
+    pub fn minutes_until(&mut self, query: &Query, step: u32, over: &dyn Fn() -> bool) -> Result<Vec<Bucket>, Error> {
+        self.by_step(query, step, over).map_err(|e| self.fail(&e))
+    }
+
+    fn by_step(&mut self, query: &Query, step: u32, over: &dyn Fn() -> bool) -> rusqlite::Result<Vec<Bucket>> {
         let plan = self.plan(query)?;
         let minute = |ticks: i64| ticks::stamp(ticks).micros().div_euclid(60_000_000);
         let from = if plan.from == i64::MIN { i64::MIN } else { minute(plan.from) };
-        let to = if plan.to == i64::MAX { minute(ticks::of(query.now)) + 1 } else { minute(plan.to) + 1 };
+        // A span that ends on the full minute has nothing of the minute that begins there.
+        let to = if plan.to == i64::MAX { minute(ticks::of(query.now)) } else { minute(plan.to - 1) } + 1;
         let select = format!(
             "SELECT m.at, w.body, {} FROM minute m JOIN word w ON w.id = m.name WHERE m.at >= ? AND m.at < ? ORDER BY m.at",
             minutes::COLUMNS
@@ -383,6 +394,9 @@ impl Reader {
                 continue;
             }
             let at = row.get::<_, i64>(0)? / i64::from(step.max(1)) * i64::from(step.max(1));
+            if buckets.last().is_some_and(|bucket| bucket.minute != at) && over() {
+                break;
+            }
             if buckets.last().is_none_or(|bucket| bucket.minute != at) {
                 buckets.push(Bucket { minute: at, names: BTreeMap::new() });
             }
@@ -404,6 +418,20 @@ impl Reader {
             Ok(first.zip(last).map(|(first, last)| (ticks::stamp(first), ticks::stamp(last))))
         });
         span.map_err(|e| self.fail(&e))
+    }
+
+    /// The stretch of time that a filter asks for, as far as the file knows of it.
+    pub fn bounds(&mut self, query: &Query) -> Result<Option<(Stamp, Stamp)>, Error> {
+        let plan = self.plan(query).map_err(|e| self.fail(&e))?;
+        let Some((first, _)) = self.span()? else { return Ok(None) };
+        let from = if plan.from == i64::MIN { first } else { ticks::stamp(plan.from).max(first) };
+        let to = if plan.to == i64::MAX { query.now } else { ticks::stamp(plan.to).min(query.now) };
+        Ok((from < to).then_some((from, to)))
+    }
+
+    /// Commands that were sent, the latest first; from an earlier row on where one is named.
+    pub fn audit(&self, limit: usize, before: Option<i64>) -> Result<Vec<audit::Logged>, Error> {
+        audit::read(&self.db, limit, before).map_err(|e| self.fail(&e))
     }
 
     /// How many tasks there are.

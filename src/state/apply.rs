@@ -28,8 +28,8 @@ impl Model {
     pub(super) fn apply(&mut self, update: &Update) {
         match update {
             Update::Events(batch) => self.apply_events(batch, 0..batch.events.len()),
-            Update::Recalled(batch) => self.apply_past(batch, false),
-            Update::Past(batch) => self.apply_past(batch, true),
+            Update::Recalled(batch) => self.recall(batch),
+            Update::Past(batch) => self.apply_past(batch),
             Update::PastEnds(at) => self.outages.past(*at),
             Update::Missed(at, n) => {
                 self.counters.missed += n;
@@ -88,18 +88,17 @@ impl Model {
     }
 
     /// Events of the past are none that were seen just now, and workers in them may be gone.
-    fn apply_past(&mut self, batch: &Batch, figures: bool) {
-        let before = (self.counters, self.first_event, self.now, self.figures);
-        (self.recalling, self.figures) = (true, figures && self.figures);
+    fn apply_past(&mut self, batch: &Batch) {
+        let before = (self.counters, self.first_event);
+        self.recalling = true;
         self.apply_events(batch, 0..batch.events.len());
         self.recalling = false;
-        (self.counters, self.figures) = (before.0, before.3);
+        self.counters = before.0;
         let first = batch.events.iter().filter_map(|event| match event {
             Event::Task(event) => Some(event.received),
             _ => None,
         });
-        self.first_event = if figures { before.1.into_iter().chain(first).min() } else { before.1 };
-        self.now = if figures { self.now } else { before.2 };
+        self.first_event = before.1.into_iter().chain(first).min();
     }
 
     pub(super) fn apply_events(&mut self, batch: &Batch, range: Range<usize>) {

@@ -19,6 +19,7 @@ mod model;
 pub mod outage;
 pub mod peek;
 pub mod queue;
+mod recall;
 mod results;
 pub mod series;
 pub mod stats;
@@ -53,7 +54,8 @@ pub type Version = u64;
 #[derive(Debug, Clone)]
 pub enum Update {
     Events(Arc<Batch>),
-    /// Events of tasks that were looked up in the history: tasks alone, figures stay as they are.
+    /// Events of tasks that were looked up in the history: tasks alone, figures stay as they are, and so does what memory
+    /// knows already.
     Recalled(Arc<Batch>),
     /// Events of the time before we came, in order, as the history has them. They fill lists and charts.
     Past(Arc<Batch>),

@@ -20,6 +20,9 @@ pub enum Scope {
     Tasks,
     /// Tasks in a list.
     TaskList,
+    /// Tasks of memory, where a history knows more.
+    Recorded,
+    History,
     Workers,
     Monitor,
     Broker,
@@ -61,6 +64,7 @@ impl Scope {
             Scope::Opens => "rows",
             Scope::Tasks => "tasks",
             Scope::TaskList => "the list of tasks",
+            Scope::Recorded | Scope::History => "history",
             Scope::Workers => "workers",
             Scope::Monitor => "monitor",
             Scope::Broker => "broker",
@@ -136,6 +140,13 @@ actions! {
 
     GroupBy       Broker  ["o"]                      Looks    "group"    "group what waits: by task, origin, priority, age"
     LookInside    Broker  ["i"]                      Changes  ""         "look into the queue, where that leaves a mark on its messages"
+
+    SpanEarlier   History ["{"]                      Looks    "span"     "choose a span of time in the chart, further back"
+    SpanLater     History ["}"]                      Looks    ""         "the chosen span, further on"
+    SpanShorter   History ["<"]                      Looks    ""         "the chosen span, shorter"
+    SpanLonger    History [">"]                      Looks    ""         "the chosen span, longer"
+    Compare       History ["="]                      Looks    "compare"  "compare this span with an earlier one: what got slower, what fails more"
+    AskHistory    Recorded ["g h"]                   Looks    ""         "ask the history too: the same filter, as far back as is recorded"
 
     EventsOn      TaskList  ["E"]                      Changes  ""         "turn task events on at every worker"
 
@@ -242,6 +253,8 @@ pub const TOGETHER: &[&[Scope]] = &[
         Scope::Marks,
         Scope::List,
         Scope::Global,
+        Scope::Recorded,
+        Scope::History,
     ],
     &[
         Scope::Opens,

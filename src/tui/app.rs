@@ -1,5 +1,6 @@
 //! The whole screen: tabs, layers on top of them, and what keys do to both. Knows no tab by name and does no I/O.
 
+mod asks;
 mod replay;
 mod told;
 mod ways;
@@ -17,7 +18,7 @@ use super::keys::ALWAYS_QUITS;
 use super::layers::{Choose, Confirm, Help, Palette, log};
 use super::options::Times;
 use super::page::{Page, Target};
-use super::tabs::TABS;
+use super::tabs;
 use super::theme::{Role, ascii};
 use super::view::{self, Answer, Cx, Effect, Leave, Outcome, View};
 use super::views::task::TaskScreen;
@@ -28,8 +29,9 @@ use crate::clock::Stamp;
 use crate::export::Export;
 use crate::feed::Interest;
 use crate::feed::replay::Controls;
+use crate::history::writer;
 use crate::ops::{Command, Receipt, Risk};
-use crate::state::{Model, Scan, ScanRequest};
+use crate::state::Model;
 use crate::text::{Clean, clean};
 
 pub use super::header::Profile;
@@ -55,6 +57,8 @@ pub enum Do {
     Copy(String),
     /// Write a file.
     Export(Export),
+    /// Write it no further.
+    StopExport,
     /// Keep the broker one is on as a profile of this name.
     Keep(String),
     Suspend,
@@ -65,6 +69,7 @@ pub enum Do {
 pub struct App {
     pub options: Options,
     tabs: Vec<Box<dyn View>>,
+    titles: Vec<&'static str>,
     tab: usize,
     layers: Vec<Box<dyn View>>,
     /// The way back, the nearest last.
@@ -90,9 +95,13 @@ pub struct App {
     clicks: Vec<(Rect, Target)>,
     /// A field asks for a time of the recording.
     going: bool,
-    /// The mouse holds the edge above the details.
-    dragging: bool,
+    /// Where the mouse was pressed, while it may be dragged from there.
+    dragging: Option<Target>,
     round_trip: Option<Duration>,
+    /// How writing the history goes.
+    recording: Option<writer::Status>,
+    /// A file is being written.
+    writing: bool,
 }
 
 /// Columns and rows below which nothing can be shown that is of use.
@@ -111,10 +120,15 @@ impl App {
         // The past takes no commands.
         options.read_only |= options.replay.is_some();
         let toast = options.notice.as_deref().map(|text| (clean(text), Role::Warn, Stamp::EPOCH));
+        let titles = tabs::there(&options).map(|tab| tab.title).collect();
+        let tabs = tabs::there(&options).map(|tab| (tab.make)()).collect();
         let welcome = options.welcome.then(|| Welcome::new(options.profile.url.clone()));
         Self {
             options,
-            tabs: TABS.iter().map(|tab| (tab.make)()).collect(),
+            tabs,
+            titles,
+            recording: None,
+            writing: false,
             tab: 0,
             layers: Vec::new(),
             returns: Vec::new(),
@@ -132,8 +146,8 @@ impl App {
             notes: Vec::new(),
             hints: Hints::default(),
             clicks: Vec::new(),
+            dragging: None,
             going: false,
-            dragging: false,
             round_trip: None,
         }
     }
@@ -203,7 +217,7 @@ impl App {
         if scopes.contains(&Scope::Global)
             && self.welcome.is_none()
             && let Some(tab) = key.character().and_then(|c| c.to_digit(10))
-            && (1..=TABS.len()).contains(&(tab as usize))
+            && (1..=self.tabs.len()).contains(&(tab as usize))
         {
             self.go_to_tab(tab as usize - 1);
             return Vec::new();
@@ -237,7 +251,7 @@ impl App {
     /// Takes a click.
     pub fn click(&mut self, x: u16, y: u16, model: &Model, world: &World<'_>) -> Vec<Do> {
         let hit = self.clicks.iter().rev().find(|(area, _)| area.contains((x, y).into())).map(|(_, target)| *target);
-        self.dragging = hit == Some(Target::Split);
+        self.dragging = hit;
         match hit {
             Some(Target::Tab(tab)) => {
                 self.go_to_tab(tab);
@@ -254,11 +268,22 @@ impl App {
         }
     }
 
-    /// Takes the mouse being dragged: by the edge above the details, that edge goes along.
-    pub fn drag(&mut self, y: u16, size: Size) {
-        if self.dragging {
-            let bottom = size.height.saturating_sub(1);
-            self.focus().resize_details(bottom.saturating_sub(y));
+    /// Takes the mouse being dragged: by the edge above the details, that edge goes along; in a chart, to another point.
+    pub fn drag(&mut self, x: u16, y: u16, size: Size) {
+        match self.dragging {
+            Some(Target::Split) => {
+                let bottom = size.height.saturating_sub(1);
+                self.focus().resize_details(bottom.saturating_sub(y));
+            }
+            Some(Target::Share(_)) => {
+                let hit = self.clicks.iter().rev().find(|(area, _)| area.contains((x, y).into()));
+                if let Some((_, target @ Target::Share(_))) = hit {
+                    let target = *target;
+                    self.focus().drag(target);
+                    self.unsynced = true;
+                }
+            }
+            _ => {}
         }
     }
 
@@ -279,7 +304,18 @@ impl App {
     }
 
     fn with_cx<R>(&mut self, model: &Model, world: &World<'_>, act: impl FnOnce(&mut dyn View, &mut Cx<'_>) -> R) -> R {
+        self.with_cx_at(None, model, world, act)
+    }
+
+    pub(super) fn with_cx_at<R>(
+        &mut self,
+        place: Option<usize>,
+        model: &Model,
+        world: &World<'_>,
+        act: impl FnOnce(&mut dyn View, &mut Cx<'_>) -> R,
+    ) -> R {
         let receipts = std::mem::take(&mut self.receipts);
+        let recording = self.recording.take();
         let options = std::mem::take(&mut self.options);
         let mut cx = Cx {
             model,
@@ -292,14 +328,22 @@ impl App {
             receipts: &receipts,
             paused: self.paused.is_some(),
             round_trip: self.round_trip,
+            recording: recording.as_ref(),
         };
-        let result = act(self.focus(), &mut cx);
+        let result = match place.and_then(|place| self.at(place)) {
+            Some(view) => act(view, &mut cx),
+            None => act(self.focus(), &mut cx),
+        };
         self.options = options;
         self.receipts = receipts;
+        self.recording = recording;
         result
     }
 
     fn perform(&mut self, action: Action, model: &Model, world: &World<'_>) -> Vec<Do> {
+        if action == Action::Export && self.writing {
+            return vec![Do::StopExport];
+        }
         let refused = self.with_cx(model, world, |view, cx| view.refuse(action, cx));
         if let Some(why) = refused {
             let subject = self.with_cx(model, world, |view, cx| view.subject(cx));
@@ -348,7 +392,13 @@ impl App {
         Vec::new()
     }
 
-    fn outcome(&mut self, outcome: Outcome, action: Option<Action>, model: &Model, world: &World<'_>) -> Vec<Do> {
+    pub(super) fn outcome(
+        &mut self,
+        outcome: Outcome,
+        action: Option<Action>,
+        model: &Model,
+        world: &World<'_>,
+    ) -> Vec<Do> {
         match (outcome, action) {
             (Outcome::Effect(effect), _) => self.effect(effect, model, world),
             (Outcome::Ignored, Some(action)) => self.global(action, model, world),
@@ -377,7 +427,12 @@ impl App {
                 self.layers.push(view);
             }
             Effect::OpenTask(id) => self.layers.push(Box::new(TaskScreen::new(id))),
-            Effect::OpenTasks { filter } => self.open_tasks(&filter),
+            Effect::OpenTasks { filter } => self.open_filtered(TASKS, &filter),
+            // It is the last one, where there is one.
+            Effect::OpenHistory { filter } if self.options.history.is_some() => {
+                self.open_filtered(self.tabs.len() - 1, &filter);
+            }
+            Effect::OpenHistory { .. } => {}
             Effect::OpenWorkflow(id) => self.layers.push(Box::new(WorkflowScreen::new(id))),
             Effect::Copy { what, text } => {
                 if self.layers.last().is_some_and(|l| l.scopes() == [Scope::Choose]) {
@@ -389,6 +444,7 @@ impl App {
             }
             Effect::Export(export) => {
                 self.running += 1;
+                self.writing = true;
                 self.say(&format!("writing {} …", export.path), Role::Muted, world.now);
                 return vec![Do::Export(export)];
             }
@@ -418,7 +474,7 @@ impl App {
                 return self.outcome(outcome, None, model, world);
             }
             Effect::Say(text) => self.say(&text, Role::Warn, world.now),
-            Effect::GoTab(tab) if tab < TABS.len() => self.go_to_tab(tab),
+            Effect::GoTab(tab) if tab < self.tabs.len() => self.go_to_tab(tab),
             Effect::GoTab(_) => {}
             Effect::Leave(leave) => return self.leave(leave),
         }
@@ -446,8 +502,8 @@ impl App {
                     None => Some((world.now, model.counters().seen)),
                 };
             }
-            Action::NextTab => self.go_to_tab((self.tab + 1) % TABS.len()),
-            Action::PreviousTab => self.go_to_tab((self.tab + TABS.len() - 1) % TABS.len()),
+            Action::NextTab => self.go_to_tab((self.tab + 1) % self.tabs.len()),
+            Action::PreviousTab => self.go_to_tab((self.tab + self.tabs.len() - 1) % self.tabs.len()),
             Action::Refresh => {
                 self.say("asking again", Role::Muted, world.now);
                 return vec![Do::Refresh];
@@ -511,6 +567,7 @@ impl App {
             self.say(&why, Role::Fail, world.now);
         }
         let receipts = std::mem::take(&mut self.receipts);
+        let recording = self.recording.take();
         let options = std::mem::take(&mut self.options);
         let now = self.paused.map_or(world.now, |(at, _)| at);
         let cx = Cx {
@@ -524,6 +581,7 @@ impl App {
             receipts: &receipts,
             paused: self.paused.is_some(),
             round_trip: self.round_trip,
+            recording: recording.as_ref(),
         };
         self.header.sync(&options.profile, self.round_trip, &Cx { now: world.now, ..cx });
         let first = self.layers.iter().rposition(|l| !l.is_overlay());
@@ -535,6 +593,7 @@ impl App {
             layer.sync(&Cx { now: world.now, ..cx });
         }
         self.receipts = receipts;
+        self.recording = recording;
         self.options = options;
         self.sync_notes(model, world);
         self.sync_crumbs();
@@ -584,7 +643,7 @@ impl App {
         let line = |y: u16| Rect { x: area.x, y, width: area.width, height: u16::from(y < area.y + area.height) };
         self.header.draw(&mut page, line(area.y));
         if area.height > 1 {
-            header::tabs(&mut page, line(area.y + 1), self.tab, &self.crumbs, &self.notes);
+            header::tabs(&mut page, line(area.y + 1), (&self.titles, self.tab), &self.crumbs, &self.notes);
         }
         let body = Rect { y: area.y + 2, height: content(area.as_size()).height, ..area };
         if body.height > 0 && area.height > 3 {
@@ -635,19 +694,6 @@ impl App {
             None => !self.returns.is_empty(),
         };
         self.hints = self.with_cx(model, world, |view, cx| Hints::new(view, leads_back, cx));
-    }
-
-    /// Scans the views want done, each with the place of its view: tabs first, then layers.
-    pub fn wanted_scans(&mut self) -> Vec<(usize, ScanRequest)> {
-        let views = self.tabs.iter_mut().chain(self.layers.iter_mut()).enumerate();
-        views.filter_map(|(i, view)| view.wants_scan().map(|request| (i, request))).collect()
-    }
-
-    /// A scan is done. A layer may have gone meanwhile; a scan knows which question it answers.
-    pub fn scanned(&mut self, place: usize, scan: Scan) {
-        if let Some(view) = self.tabs.iter_mut().chain(self.layers.iter_mut()).nth(place) {
-            view.scanned(scan);
-        }
     }
 }
 

@@ -3,7 +3,6 @@
 use ratatui::layout::Rect;
 
 use super::page::{Page, Target};
-use super::tabs::TABS;
 use super::theme::Role;
 use super::view::Cx;
 use crate::broker::LinkState;
@@ -180,16 +179,22 @@ fn link(cx: &Cx<'_>) -> Part {
 }
 
 /// Paints the second line: the tabs, and what holds for the whole screen.
-pub fn tabs(page: &mut Page<'_>, area: Rect, current: usize, crumbs: &Clean, notes: &[(Clean, Role)]) {
+pub fn tabs(
+    page: &mut Page<'_>,
+    area: Rect,
+    (tabs, current): (&[&'static str], usize),
+    crumbs: &Clean,
+    notes: &[(Clean, Role)],
+) {
     let width: u16 = notes.iter().map(|(t, _)| t.width() as u16 + 2).sum();
     let mut x = area.x + 1;
     let right = (area.x + area.width).saturating_sub(width);
     // Where not all titles fit, the numbers stay and say how many tabs there are.
-    let titles: u16 = TABS.iter().map(|tab| tab.title.len() as u16 + 5).sum();
+    let titles: u16 = tabs.iter().map(|title| title.len() as u16 + 5).sum();
     let all = x + titles <= right + 3;
-    for (i, tab) in TABS.iter().enumerate() {
+    for (i, title) in tabs.iter().enumerate() {
         let active = i == current;
-        let title = if all || active { crate::clean!("{} {}", i + 1, tab.title) } else { crate::clean!("{}", i + 1) };
+        let title = if all || active { crate::clean!("{} {title}", i + 1) } else { crate::clean!("{}", i + 1) };
         let room = right.saturating_sub(x);
         let used = page.put(x, area.y, room, &title, if active { Role::Accent } else { Role::Muted });
         let place = Rect { x, y: area.y, width: used, height: 1 };

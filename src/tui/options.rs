@@ -1,5 +1,6 @@
 //! How a person wants the screen.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use jiff::tz::TimeZone;
@@ -43,6 +44,8 @@ pub struct Options {
     pub replay: Option<Controls>,
     /// Something to say at the start.
     pub notice: Option<String>,
+    /// The history file, where one is kept.
+    pub history: Option<PathBuf>,
 }
 
 /// A cluster that can be switched to.
@@ -106,6 +109,7 @@ impl Default for Options {
             config: None,
             replay: None,
             notice: None,
+            history: None,
         }
     }
 }

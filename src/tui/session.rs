@@ -1,8 +1,11 @@
 //! One person at one terminal: an [`App`], where its keys come from, and where its frames go. Several can run in one
 //! process.
 
+mod lookups;
+
 use std::io::{self, Write};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use ratatui::layout::Size;
@@ -23,6 +26,8 @@ use super::theme::{Role, Theme};
 use super::view::Leave;
 use crate::export::{self, Export};
 use crate::feed::Feed;
+use crate::history::lookup::{Found, Ticket};
+use crate::history::writer::Recorder;
 use crate::human;
 use crate::ops::{Ops, Receipt};
 use crate::state::Scan;
@@ -46,6 +51,8 @@ pub struct Wiring {
     pub terminal: Option<Own>,
     /// Keeps the broker one is on under a name, and says what came of it. Slow: it writes a file.
     pub keep: Option<Keeper>,
+    /// Writes the history down, where this process does.
+    pub recorder: Option<Recorder>,
 }
 
 /// See [`Wiring::keep`].
@@ -69,8 +76,12 @@ pub struct Session<W: Write> {
     receipts: Channel<Receipt>,
     /// Finished scans, with the tab that wanted them.
     scans: Channel<(usize, Scan)>,
+    /// What was found in the history, with the view that asked for it.
+    lookups: Channel<(usize, Ticket, Found)>,
     /// What came of files that were written, and whether of an export.
     told: Channel<(Told, bool)>,
+    /// Set when the file that is being written is not wanted any more.
+    stop_export: Arc<AtomicBool>,
     /// A key was pressed since the last frame.
     key_dirty: bool,
     /// Something else changed.
@@ -105,7 +116,10 @@ impl<W: Write> Session<W> {
             wiring,
             receipts: mpsc::channel(256),
             scans: mpsc::channel(16),
+            // Who looks things up waits for the screen to show them.
+            lookups: mpsc::channel(4),
             told: mpsc::channel(16),
+            stop_export: Arc::default(),
             key_dirty: true,
             data_dirty: true,
             suspending: false,
@@ -148,6 +162,7 @@ impl<W: Write> Session<W> {
                     self.key_dirty = true;
                     None
                 }
+                Some((place, ticket, found)) = self.lookups.1.recv() => self.looked_up(place, &ticket, found),
                 Some((told, export)) = self.told.1.recv() => {
                     let now = self.wiring.ops.clock.now();
                     if export { self.app.exported(&told, now) } else { self.app.told(&told, now) }
@@ -265,7 +280,7 @@ impl<W: Write> Session<W> {
                         store.read(|m| self.app.click(mouse.column, mouse.row, m, &world))
                     }
                     MouseEventKind::Drag(MouseButton::Left) => {
-                        self.app.drag(mouse.row, self.size);
+                        self.app.drag(mouse.column, mouse.row, self.size);
                         Vec::new()
                     }
                     MouseEventKind::ScrollDown => store.read(|m| self.app.wheel(true, m, &world)),
@@ -313,6 +328,7 @@ impl<W: Write> Session<W> {
             Do::Refresh => self.wiring.feed.refresh(),
             Do::Copy(text) => self.copy(text),
             Do::Export(export) => self.export(export),
+            Do::StopExport => self.stop_export.store(true, Ordering::Relaxed),
             Do::Keep(name) => self.keep(name),
             Do::Redraw => {
                 self.painter.forget();
@@ -350,15 +366,18 @@ impl<W: Write> Session<W> {
             return;
         }
         let store = self.wiring.ops.store.clone();
+        let stop = Arc::new(AtomicBool::new(false));
+        self.stop_export = stop.clone();
         tokio::task::spawn_blocking(move || {
             let mut said = Instant::now();
-            let written = export::run(&store, &export, |done, all| {
+            let written = export::run(&store, &export, |going| {
                 if said.elapsed() >= PROGRESS {
                     said = Instant::now();
-                    let [done, all] = [done, all].map(human::thousands);
+                    let (rows, percent) = (human::thousands(going.rows), (going.share * 100.0) as u64);
                     // Where the screen is slow, this progress is not worth waiting for.
-                    let _ = sender.try_send((Told::Going(format!("written {done} of {all} …")), true));
+                    let _ = sender.try_send((Told::Going(format!("{percent} % done, {rows} rows …")), true));
                 }
+                !stop.load(Ordering::Relaxed)
             });
             let told = match written {
                 Ok(written) => Told::Done(format!(
@@ -390,6 +409,7 @@ impl<W: Write> Session<W> {
         let (link, health) = (self.wiring.feed.link.borrow().clone(), self.wiring.feed.health.borrow().clone());
         let now = self.wiring.ops.clock.now();
         let world = World { now, link: &link, health: health.as_ref(), size: self.size };
+        self.app.set_recording(self.wiring.recorder.as_ref().map(Recorder::status));
         store.read(|m| self.app.sync(m, &world));
         for (tab, request) in self.app.wanted_scans() {
             let (store, sender) = (store.clone(), self.scans.0.clone());
@@ -399,6 +419,7 @@ impl<W: Write> Session<W> {
                 let _ = sender.blocking_send((tab, scan));
             });
         }
+        self.look_up();
         let frame = self.painter.frame();
         let cursor = self.app.draw(frame, now);
         if !self.wiring.true_color {

@@ -1,5 +1,6 @@
 //! The tabs. A new one is a row here and a file in `views`.
 
+use super::options::Options;
 use super::view::View;
 use super::views;
 
@@ -7,16 +8,33 @@ use super::views;
 pub struct Tab {
     pub title: &'static str,
     pub make: fn() -> Box<dyn View>,
+    /// Whether it is there at all.
+    pub there: fn(&Options) -> bool,
+}
+
+fn always(_: &Options) -> bool {
+    true
 }
 
 /// The tabs in the order of their number keys.
 pub const TABS: &[Tab] = &[
-    Tab { title: "Tasks", make: || Box::<views::tasks::Tasks>::default() },
-    Tab { title: "Workers", make: || Box::<views::workers::Workers>::default() },
-    Tab { title: "Monitor", make: || Box::<views::monitor::Monitor>::default() },
-    Tab { title: "Broker", make: || Box::<views::broker::BrokerView>::default() },
-    Tab { title: "Failures", make: || Box::<views::failures::Failures>::default() },
+    Tab { title: "Tasks", make: || Box::<views::tasks::Tasks>::default(), there: always },
+    Tab { title: "Workers", make: || Box::<views::workers::Workers>::default(), there: always },
+    Tab { title: "Monitor", make: || Box::<views::monitor::Monitor>::default(), there: always },
+    Tab { title: "Broker", make: || Box::<views::broker::BrokerView>::default(), there: always },
+    Tab { title: "Failures", make: || Box::<views::failures::Failures>::default(), there: always },
+    Tab {
+        title: "History",
+        make: || Box::<views::history::History>::default(),
+        // The last one, so that no other changes its number.
+        there: |options| options.history.is_some(),
+    },
 ];
+
+/// The tabs of a session, in the order of their number keys.
+pub fn there(options: &Options) -> impl Iterator<Item = &'static Tab> {
+    TABS.iter().filter(|tab| (tab.there)(options))
+}
 
 #[cfg(test)]
 mod tests {

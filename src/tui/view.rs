@@ -12,6 +12,8 @@ use crate::celery::TaskId;
 use crate::clock::Stamp;
 use crate::export::Export;
 use crate::feed::Interest;
+use crate::history::lookup::{Found, Request, Ticket};
+use crate::history::writer;
 use crate::ops::{Command, Receipt};
 use crate::state::{Model, Scan, ScanRequest};
 
@@ -29,6 +31,8 @@ pub struct Cx<'a> {
     pub paused: bool,
     /// How long the terminal takes to answer, once that is known.
     pub round_trip: Option<std::time::Duration>,
+    /// How writing the history goes, where it is written here.
+    pub recording: Option<&'a writer::Status>,
 }
 
 static UTC: TimeZone = TimeZone::UTC;
@@ -83,6 +87,10 @@ pub enum Effect {
     OpenTask(TaskId),
     /// Show the tasks a filter selects; `Esc` leads back here.
     OpenTasks {
+        filter: String,
+    },
+    /// Show the tasks of the history that a filter selects; `Esc` leads back here.
+    OpenHistory {
         filter: String,
     },
     /// Show the workflow a task belongs to.
@@ -186,6 +194,9 @@ pub trait View: Send {
         Outcome::Ignored
     }
 
+    /// The mouse that clicked on a place is dragged to another of its kind.
+    fn drag(&mut self, _target: Target) {}
+
     /// Takes a click on a place it registered.
     fn click(&mut self, _target: Target, _cx: &mut Cx<'_>) -> Outcome {
         Outcome::Ignored
@@ -230,6 +241,16 @@ pub trait View: Send {
 
     /// The scan it wanted.
     fn scanned(&mut self, _scan: Scan) {}
+
+    /// What somebody has to look up in the history for it.
+    fn wants_lookups(&mut self) -> Vec<Request> {
+        Vec::new()
+    }
+
+    /// An answer to something it wanted looked up.
+    fn looked_up(&mut self, _ticket: &Ticket, _found: Found, _cx: &mut Cx<'_>) -> Outcome {
+        Outcome::Done
+    }
 
     /// Milliseconds that should pass between two frames that only bring new data.
     fn pause_between(&self) -> u64 {

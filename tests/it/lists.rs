@@ -126,6 +126,9 @@ fn e_asks_for_a_file_and_writes_what_is_listed() {
     assert!(matches!(&export.what, What::Tasks(ids) if ids.len() == 2) && export.path == "x.jsonl", "{export:?}");
     for (tab, kind, rows) in [("2", "workers", 5), ("4", "queues", 4)] {
         stage.done.clear();
+        stage.keys("e");
+        assert_eq!(stage.done.pop(), Some(Do::StopExport), "while one is written, e stops it");
+        stage.app.exported(&Told::Failed("stopped".into()), now);
         stage.keys(tab);
         stage.draw();
         stage.keys("e<Enter>");
@@ -134,6 +137,7 @@ fn e_asks_for_a_file_and_writes_what_is_listed() {
         assert!(export.path.starts_with(kind));
     }
     stage.done.clear();
+    stage.app.exported(&Told::Done("wrote 4 rows".into()), now);
     stage.keys("5");
     stage.draw();
     stage.keys("j e<Esc>");

@@ -6,6 +6,7 @@ mod clusters;
 mod contract;
 mod fixtures;
 mod history;
+mod history_tab;
 mod layers;
 mod lists;
 mod ops;

@@ -312,7 +312,7 @@ fn the_edge_above_the_details_is_dragged() {
     let before = rule(&mut stage) as u16;
     stage.click_at(60, before);
     let size = stage.size;
-    stage.app.drag(before - 5, size);
+    stage.app.drag(0, before - 5, size);
     assert_eq!(rule(&mut stage) as u16, before - 5);
 }
 

@@ -112,7 +112,7 @@ fn files_and_documents_have_no_secrets() {
     let path = folder.path().join("x.jsonl");
     let what = What::Tasks(vec![TaskId::new("vault-1")]);
     let export = Export { what, path: path.display().to_string() };
-    assert_eq!(export::run(&store(), &export, |_, _| {}).map(|w| w.rows), Ok(1));
+    assert_eq!(export::run(&store(), &export, |_| true).map(|w| w.rows), Ok(1));
     let text = std::fs::read_to_string(&path).expect("written");
     assert!(!text.contains(SECRET) && text.contains("'auth': '***'"), "{text}");
     let sent = Outgoing {

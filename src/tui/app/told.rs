@@ -29,7 +29,12 @@ impl App {
         if !matches!(told, Told::Going(_)) {
             self.running = self.running.saturating_sub(1);
             self.quitting = false;
+            self.writing = false;
         }
+        let told = match (told, self.options.keys.first(Action::Export)) {
+            (Told::Going(text), Some(key)) => &Told::Going(format!("{text}   ({} stops it)", keymap::shown(key))),
+            (told, _) => told,
+        };
         self.told(told, now);
     }
 

@@ -8,7 +8,7 @@ use crate::tui::action::{Action, Scope};
 use crate::tui::keymap;
 use crate::tui::options::SavedFilter;
 use crate::tui::page::{Page, Target, centered};
-use crate::tui::tabs::TABS;
+use crate::tui::tabs;
 use crate::tui::theme::Role;
 use crate::tui::view::{self, Answer, Cx, Effect, Outcome, View};
 
@@ -82,7 +82,11 @@ impl Help {
                 });
             }
             if *scope == Scope::Global {
-                lines.push(Line::key(crate::clean!("1 … {}", TABS.len()), Clean::own("go to a tab"), Does::Nothing));
+                lines.push(Line::key(
+                    crate::clean!("1 … {}", tabs::there(cx.options).count()),
+                    Clean::own("go to a tab"),
+                    Does::Nothing,
+                ));
             }
             if *scope == Scope::TaskList {
                 lines.extend(cx.options.filters.iter().map(saved_filter));

@@ -15,7 +15,7 @@ use crate::tui::Key;
 use crate::tui::action::{Action, Row, Scope};
 use crate::tui::keymap;
 use crate::tui::page::{Page, Target};
-use crate::tui::tabs::TABS;
+use crate::tui::tabs;
 use crate::tui::theme::Role;
 use crate::tui::view::{self, Cx, Effect, Outcome, View};
 use crate::tui::widgets::field::Field;
@@ -64,7 +64,7 @@ impl Palette {
     /// What can be done on a view, and where one can go from it.
     pub fn new(view: &dyn View, cx: &Cx<'_>) -> Self {
         let mut lines = actions(view, cx);
-        lines.extend(TABS.iter().enumerate().map(|(i, tab)| Line {
+        lines.extend(tabs::there(cx.options).enumerate().map(|(i, tab)| Line {
             key: crate::clean!("{}", i + 1),
             ..Line::to(crate::clean!("tab: {}", tab.title), Does::Tab(i))
         }));

@@ -3,6 +3,7 @@
 pub mod broker;
 mod exporting;
 pub mod failures;
+pub mod history;
 pub mod list;
 pub mod monitor;
 mod report;

@@ -169,6 +169,33 @@ pub fn events(task: &Task<'_>, cx: &Cx<'_>) -> Vec<Item> {
         let meanwhile = cx.model.marks().all().filter(|mark| mark.at > from && mark.at < to);
         events.extend(meanwhile.map(|mark| (mark.at, "▾".to_owned(), Role::Accent, mark.text.clone())));
     }
+    lines(events, cx)
+}
+
+/// Every event of a task as it was written down.
+pub fn recorded(events: &[serde_json::Value], cx: &Cx<'_>) -> Vec<Item> {
+    let text = |event: &serde_json::Value, key: &str| event.get(key).and_then(|v| v.as_str()).map(str::to_owned);
+    let event = |event: &serde_json::Value| {
+        let at = Stamp::from_secs(event.get("timestamp")?.as_f64()?)?;
+        let kind = text(event, "type")?;
+        let kind = kind.strip_prefix("task-").unwrap_or(&kind).to_owned();
+        let role = match kind.as_str() {
+            "failed" => Role::Fail,
+            "retried" => Role::Retry,
+            "started" => Role::Running,
+            _ => Role::Muted,
+        };
+        let host = text(event, "hostname").unwrap_or_default();
+        let host = if kind == "sent" { format!("by {host}") } else { host };
+        let exception = text(event, "exception").map(|text| cx.model.redactor().text(&text).into_owned());
+        let note = [Some(host), exception].into_iter().flatten().collect::<Vec<_>>().join("  ");
+        Some((at, kind, role, note))
+    };
+    lines(events.iter().filter_map(event).collect(), cx)
+}
+
+/// Events in the order of time, each with the time since the one before.
+fn lines(mut events: Vec<(Stamp, String, Role, String)>, cx: &Cx<'_>) -> Vec<Item> {
     events.sort_by_key(|(at, ..)| *at);
     let mut before: Option<Stamp> = None;
     events

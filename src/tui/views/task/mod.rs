@@ -31,11 +31,18 @@ pub struct TaskScreen {
     outline: Outline,
     title: Line,
     choosing_signal: bool,
+    /// Every event as it was written down, where it was opened from the history.
+    recorded: Vec<serde_json::Value>,
 }
 
 impl TaskScreen {
     pub fn new(id: TaskId) -> Self {
-        Self { id, outline: Outline::default(), title: Vec::new(), choosing_signal: false }
+        Self::recorded(id, Vec::new())
+    }
+
+    /// The screen of a task whose events were written down.
+    pub fn recorded(id: TaskId, recorded: Vec<serde_json::Value>) -> Self {
+        Self { id, outline: Outline::default(), title: Vec::new(), choosing_signal: false, recorded }
     }
 }
 
@@ -126,7 +133,10 @@ impl View for TaskScreen {
         let items = match cx.model.task(&self.id) {
             Some(task) => {
                 self.title = title(&task);
-                whole(&task, cx, width)
+                if task.is_recalled() {
+                    self.title.push((Clean::own("  from history"), Role::Muted));
+                }
+                whole(&task, &self.recorded, cx, width)
             }
             None => {
                 self.title = vec![(clean(&self.id.to_string()), Role::Faint)];
@@ -197,7 +207,7 @@ fn usual(task: &Task<'_>, cx: &Cx<'_>) -> Option<String> {
 }
 
 /// Everything known of a task.
-fn whole(task: &Task<'_>, cx: &Cx<'_>, width: usize) -> Vec<Item> {
+fn whole(task: &Task<'_>, recorded: &[serde_json::Value], cx: &Cx<'_>, width: usize) -> Vec<Item> {
     let mut items: Vec<Item> =
         split(events::timeline(task, cx, true), width).into_iter().map(|line| Item::line(0, line)).collect();
     items.push(Item::default());
@@ -239,7 +249,11 @@ fn whole(task: &Task<'_>, cx: &Cx<'_>, width: usize) -> Vec<Item> {
     if bars.len() > 1 {
         section("runs", "", bars.into_iter().map(|line| Item::line(1, line)).collect(), &mut items);
     }
-    section("events", "", events::events(task, cx), &mut items);
+    if recorded.is_empty() {
+        section("events", "", events::events(task, cx), &mut items);
+    } else {
+        section("events", "   as recorded", events::recorded(recorded, cx), &mut items);
+    }
     items
 }
 

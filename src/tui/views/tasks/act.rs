@@ -73,6 +73,12 @@ pub fn perform(action: Action, ids: &[TaskId], model: &Model) -> Outcome {
     }
 }
 
+/// Asks to have events turned on at every worker.
+pub fn events_on() -> Outcome {
+    let what = crate::ops::Control::Events(true);
+    Outcome::Effect(Effect::Ask(Command::Control { workers: Vec::new(), what }))
+}
+
 /// The menu of signals.
 pub fn signals() -> Choose {
     let meaning = |signal: Signal| match signal {

@@ -1,0 +1,56 @@
+//! What views want done elsewhere, because it takes long: scans of the model, and looking things up in the history.
+
+use super::{App, Do, World};
+use crate::history::lookup::{Found, Request, Ticket};
+use crate::history::writer;
+use crate::state::{Model, Scan, ScanRequest};
+use crate::tui::view::View;
+
+impl App {
+    /// The view at a place: tabs first, then layers.
+    pub(super) fn at(&mut self, place: usize) -> Option<&mut (dyn View + 'static)> {
+        self.tabs.iter_mut().chain(self.layers.iter_mut()).nth(place).map(AsMut::as_mut)
+    }
+
+    /// Scans the views want done, each with the place of its view: tabs first, then layers.
+    pub fn wanted_scans(&mut self) -> Vec<(usize, ScanRequest)> {
+        let views = self.tabs.iter_mut().chain(self.layers.iter_mut()).enumerate();
+        views.filter_map(|(i, view)| view.wants_scan().map(|request| (i, request))).collect()
+    }
+
+    /// What has to be looked up in the history, each with the place of its view.
+    pub fn wanted_lookups(&mut self) -> Vec<(usize, Request)> {
+        let views = self.tabs.iter_mut().chain(self.layers.iter_mut()).enumerate();
+        views.flat_map(|(i, view)| view.wants_lookups().into_iter().map(move |request| (i, request))).collect()
+    }
+
+    /// Something was looked up. A view knows by the ticket whether it still waits for it.
+    pub fn looked_up(
+        &mut self,
+        (place, ticket): (usize, &Ticket),
+        found: Found,
+        model: &Model,
+        world: &World<'_>,
+    ) -> Vec<Do> {
+        let outcome = self.with_cx_at(Some(place), model, world, |view, cx| view.looked_up(ticket, found, cx));
+        self.unsynced = true;
+        // Who has gone elsewhere meanwhile is not interrupted.
+        let seen = match self.layers.len() {
+            0 => self.tab,
+            n => self.tabs.len() + n - 1,
+        };
+        if seen == place { self.outcome(outcome, None, model, world) } else { Vec::new() }
+    }
+
+    /// How writing the history goes.
+    pub fn set_recording(&mut self, recording: Option<writer::Status>) {
+        self.recording = recording;
+    }
+
+    /// A scan is done. A layer may have gone meanwhile; a scan knows which question it answers.
+    pub fn scanned(&mut self, place: usize, scan: Scan) {
+        if let Some(view) = self.at(place) {
+            view.scanned(scan);
+        }
+    }
+}

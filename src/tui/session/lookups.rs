@@ -1,0 +1,38 @@
+//! Looking things up in the history beside the screen, which stays as quick as it was.
+
+use std::io::Write;
+
+use super::Session;
+use crate::history::lookup::{self, Found, Ticket};
+use crate::state::Update;
+use crate::tui::app::World;
+use crate::tui::view::Leave;
+
+impl<W: Write> Session<W> {
+    /// Tasks that are to be acted on come into memory before the view goes on.
+    pub(super) fn looked_up(&mut self, place: usize, ticket: &Ticket, found: Found) -> Option<Leave> {
+        let store = self.wiring.ops.store.clone();
+        if let Found::Recalled(batch, _) = &found {
+            store.apply(&[Update::Recalled(batch.clone())]);
+        }
+        let (link, health) = (self.wiring.feed.link.borrow().clone(), self.wiring.feed.health.borrow().clone());
+        let world = World { now: self.wiring.ops.clock.now(), link: &link, health: health.as_ref(), size: self.size };
+        self.key_dirty = true;
+        let done = store.read(|m| self.app.looked_up((place, ticket), found, m, &world));
+        done.into_iter().find_map(|what| self.carry_out(what))
+    }
+
+    /// Looks things up beside the screen.
+    pub(super) fn look_up(&mut self) {
+        let Some(path) = self.app.options.history.clone() else { return };
+        for (place, request) in self.app.wanted_lookups() {
+            let (path, sender) = (path.clone(), self.lookups.0.clone());
+            tokio::task::spawn_blocking(move || {
+                // Nobody is there to be told when the session has ended.
+                lookup::run(&path, &request, &mut |found| {
+                    sender.blocking_send((place, request.ticket.clone(), found)).is_ok()
+                });
+            });
+        }
+    }
+}
