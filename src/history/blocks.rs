@@ -74,14 +74,16 @@ impl Blocks {
     /// A task of a kind is at row `n`, heard of at `at`; before it was of kind `was`, or new.
     pub fn put(&mut self, db: &Connection, n: i64, at: i64, kind: i64, was: Option<i64>) -> Result<()> {
         let number = n / BLOCK;
-        if let Entry::Vacant(entry) = self.open.entry(number) {
-            let known = db
-                .prepare_cached("SELECT first, last, rows, kinds, pruned FROM block WHERE n = ?")?
-                .query_row([number], |row| Block::read(row, 0))
-                .optional()?;
-            entry.insert(known.unwrap_or(Block { first: at, last: at, ..Block::default() }));
-        }
-        let Some(block) = self.open.get_mut(&number) else { return Ok(()) };
+        let block = match self.open.entry(number) {
+            Entry::Occupied(entry) => entry.into_mut(),
+            Entry::Vacant(entry) => {
+                let known = db
+                    .prepare_cached("SELECT first, last, rows, kinds, pruned FROM block WHERE n = ?")?
+                    .query_row([number], |row| Block::read(row, 0))
+                    .optional()?;
+                entry.insert(known.unwrap_or(Block { first: at, last: at, ..Block::default() }))
+            }
+        };
         if was == Some(kind) && block.kinds.contains_key(&kind) && (block.first..=block.last).contains(&at) {
             return Ok(());
         }

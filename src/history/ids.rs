@@ -12,6 +12,8 @@ use crate::celery::TaskId;
 pub const SEGMENT: i64 = 1 << 16;
 /// Bytes of an entry: four of the id, two of the place.
 const ENTRY: usize = 6;
+/// Tables of a segment, by the first bits of the id: five of them fill a page.
+const BUCKETS: i64 = 512;
 /// Bits of the Bloom filter for each id, and probes: 0.3 % of the ids it does not hold seem to be there.
 const BITS: usize = 12;
 const PROBES: u64 = 6;
@@ -162,15 +164,16 @@ impl Ids {
 
 /// Writes the table of a segment anew; entries come sorted.
 pub fn write_segment(db: &Connection, segment: i64, entries: &[(u32, u16)]) -> Result<()> {
-    db.prepare_cached("DELETE FROM ids WHERE segment = ?")?.execute([segment])?;
-    for bucket in entries.chunk_by(|a, b| a.0 >> 24 == b.0 >> 24) {
-        let Some(first) = bucket.first() else { continue };
-        let bytes: Vec<u8> = bucket
+    let first = segment * BUCKETS;
+    db.prepare_cached("DELETE FROM ids WHERE n BETWEEN ? AND ?")?.execute([first, first + BUCKETS - 1])?;
+    for entries in entries.chunk_by(|a, b| bucket(a.0) == bucket(b.0)) {
+        let Some((print, _)) = entries.first() else { continue };
+        let bytes: Vec<u8> = entries
             .iter()
             .flat_map(|(print, place)| print.to_be_bytes().into_iter().chain(place.to_be_bytes()))
             .collect();
-        let put = "INSERT INTO ids (segment, bucket, entries) VALUES (?,?,?)";
-        db.prepare_cached(put)?.execute(params![segment, first.0 >> 24, bytes])?;
+        let put = "INSERT INTO ids (n, entries) VALUES (?,?)";
+        db.prepare_cached(put)?.execute(params![first + bucket(*print), bytes])?;
     }
     Ok(())
 }
@@ -188,6 +191,23 @@ pub fn entries(db: &Connection, segment: i64) -> Result<Vec<(u32, u16)>> {
     Ok(entries)
 }
 
+/// The last segment that has a table; -1 without any.
+fn last_segment(db: &Connection) -> Result<i64> {
+    let last: Option<i64> = db.query_row("SELECT max(n) FROM ids", [], |row| row.get(0))?;
+    Ok(last.map_or(-1, |n| n / BUCKETS))
+}
+
+/// Segments that have a table.
+pub fn segments(db: &Connection) -> Result<Vec<i64>> {
+    let mut find = db.prepare(&format!("SELECT DISTINCT n / {BUCKETS} FROM ids"))?;
+    find.query_map([], |row| row.get(0))?.collect()
+}
+
+/// Which of a segment's tables a fingerprint is in.
+fn bucket(print: u32) -> i64 {
+    i64::from(print >> 23)
+}
+
 fn is_row_of(db: &Connection, n: i64, id: &TaskId) -> Result<bool> {
     let mut find = db.prepare_cached("SELECT id FROM task WHERE n = ?")?;
     let mut rows = find.query([n])?;
@@ -200,8 +220,8 @@ fn is_row_of(db: &Connection, n: i64, id: &TaskId) -> Result<bool> {
 /// Places in a segment's table that may be those of a fingerprint.
 fn places(db: &Connection, segment: i64, print: u32) -> Result<Vec<u16>> {
     let bytes: Option<Vec<u8>> = db
-        .prepare_cached("SELECT entries FROM ids WHERE segment = ? AND bucket = ?")?
-        .query_row(params![segment, print >> 24], |row| row.get(0))
+        .prepare_cached("SELECT entries FROM ids WHERE n = ?")?
+        .query_row([segment * BUCKETS + bucket(print)], |row| row.get(0))
         .optional()?;
     let bytes = bytes.unwrap_or_default();
     let entries: Vec<&[u8]> = bytes.chunks_exact(ENTRY).collect();
@@ -219,27 +239,28 @@ pub fn has(db: &Connection, segment: i64, print: u32, place: u16) -> Result<bool
 /// For readers: rows whose id may begin with these hexadecimal digits (dashes left out, at least four of them), newest
 /// first; and the row from which on nothing is in a table yet.
 pub fn beginning(db: &Connection, digits: &str) -> Result<(Vec<i64>, i64)> {
-    let known: Option<i64> = db.query_row("SELECT max(segment) FROM ids", [], |row| row.get(0))?;
+    let last = last_segment(db)?;
     let Some(begin) = digits.get(..4).and_then(|four| u16::from_str_radix(four, 16).ok()) else {
         return Ok((Vec::new(), 0));
     };
-    let [bucket, second] = begin.to_be_bytes();
+    let wanted = begin.to_be_bytes();
     let mut found = Vec::new();
-    let mut rows = db.prepare_cached("SELECT segment, entries FROM ids WHERE bucket = ? ORDER BY segment DESC")?;
-    let mut rows = rows.query([bucket])?;
-    while let Some(row) = rows.next()? {
-        let (segment, bytes): (i64, Vec<u8>) = (row.get(0)?, row.get(1)?);
-        let matching = bytes.chunks_exact(ENTRY).filter(|entry| entry[1] == second);
+    let mut find = db.prepare_cached("SELECT entries FROM ids WHERE n = ?")?;
+    for segment in (0..=last).rev() {
+        let mut rows = find.query([segment * BUCKETS + bucket(u32::from(begin) << 16)])?;
+        let Some(row) = rows.next()? else { continue };
+        let entries = row.get_ref(0)?.as_blob().unwrap_or_default().chunks_exact(ENTRY);
+        let matching = entries.filter(|entry| entry[..2] == wanted);
         found.extend(matching.map(|entry| segment * SEGMENT + i64::from(u16::from_be_bytes([entry[4], entry[5]]))));
     }
     found.sort_unstable_by(|a, b| b.cmp(a));
-    Ok((found, known.map_or(0, |segment| (segment + 1) * SEGMENT)))
+    Ok((found, (last + 1) * SEGMENT))
 }
 
 /// For readers: the row of a whole id.
 pub fn find(db: &Connection, id: &TaskId) -> Result<Option<i64>> {
-    let known: Option<i64> = db.query_row("SELECT max(segment) FROM ids", [], |row| row.get(0))?;
-    let open = known.map_or(0, |segment| (segment + 1) * SEGMENT);
+    let last = last_segment(db)?;
+    let open = (last + 1) * SEGMENT;
     let mut rows = db.prepare_cached("SELECT n, id FROM task WHERE n >= ? ORDER BY n DESC")?;
     let mut rows = rows.query([open])?;
     while let Some(row) = rows.next()? {
@@ -248,7 +269,7 @@ pub fn find(db: &Connection, id: &TaskId) -> Result<Option<i64>> {
         }
     }
     let print = fingerprint(id);
-    for segment in (0..=known.unwrap_or(-1)).rev() {
+    for segment in (0..=last).rev() {
         for place in places(db, segment, print)?.into_iter().rev() {
             let n = segment * SEGMENT + i64::from(place);
             if is_row_of(db, n, id)? {

@@ -78,6 +78,9 @@ impl Totals {
     }
 }
 
+/// Digits of an id that lists show.
+const SHORT_ID: usize = 8;
+
 /// A stretch of what happened.
 #[derive(Debug, Default)]
 pub struct Past {
@@ -161,8 +164,9 @@ impl Reader {
                     page.tasks.push((n, doc));
                 }
             }
-            // A whole id stands nowhere else.
-            if digits.len() == 32 {
+            // A whole id stands nowhere else, and by as many digits as lists show one is meant, if there is one.
+            let meant = digits.len() >= SHORT_ID && !page.tasks.is_empty();
+            if digits.len() == 32 || meant {
                 self.look_in(&mut plan, query, open, &mut page, &seen, told)?;
                 page.next = None;
                 return Ok(page);

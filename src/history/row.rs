@@ -77,9 +77,9 @@ pub fn write(db: &Connection, n: i64, task: &Task<'_>, had_more: bool, pen: &mut
         | set(task.is_terminated(), flag::TERMINATED);
     let texts = task.raw_texts().map(|text| text.map(|text| pen.redactor.text(text)));
     let [args, kwargs, result] = &texts;
-    let args = pen.words.text(db, args.as_deref(), false, pen.day)?;
-    let kwargs = pen.words.text(db, kwargs.as_deref(), false, pen.day)?;
-    let result = pen.words.text(db, result.as_deref(), false, pen.day)?;
+    let args = pen.words.text(db, args.as_deref(), Some(n), pen.day)?;
+    let kwargs = pen.words.text(db, kwargs.as_deref(), Some(n), pen.day)?;
+    let result = pen.words.text(db, result.as_deref(), Some(n), pen.day)?;
     let runtime = task.runtime().map(|secs| (secs * ticks::SECOND as f64).round() as i64);
     db.prepare_cached("REPLACE INTO task VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)")?.execute(params![
         n,
@@ -125,8 +125,8 @@ fn write_more(db: &Connection, n: i64, task: &Task<'_>, at: i64, root_self: bool
     let root = task.root().filter(|_| !root_self);
     let exception = task.raw_exception().map(|text| pen.redactor.text(text));
     let traceback = task.raw_traceback().map(|text| pen.redactor.traceback(text));
-    let exception = pen.words.text(db, exception.as_deref(), false, pen.day)?;
-    let traceback = pen.words.text(db, traceback.as_deref(), true, pen.day)?;
+    let exception = pen.words.text(db, exception.as_deref(), Some(n), pen.day)?;
+    let traceback = pen.words.text(db, traceback.as_deref(), None, pen.day)?;
     let outcome = |state: State| task.outcome(state).filter(|_| task.state() != state).map(|s| ticks::of(s) - at);
     let [succeeded, failed, retried, revoked, rejected] = OUTCOMES.map(outcome);
     db.prepare_cached("REPLACE INTO more VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?)")?.execute(params![

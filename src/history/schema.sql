@@ -54,8 +54,9 @@ CREATE TABLE block (
     pruned INTEGER NOT NULL
 );
 
--- For each 65,536 tasks, where an id is: entries of 6 bytes, sorted, by the id's first byte; and a Bloom filter.
-CREATE TABLE ids (segment INTEGER, bucket INTEGER, entries BLOB NOT NULL, PRIMARY KEY (segment, bucket)) WITHOUT ROWID;
+-- For each 65,536 tasks, where an id is: entries of 6 bytes, sorted, by the first 9 bits of the id (n is the segment times
+-- 512, and these); and a Bloom filter.
+CREATE TABLE ids (n INTEGER PRIMARY KEY, entries BLOB NOT NULL);
 CREATE TABLE bloom (segment INTEGER PRIMARY KEY, bits BLOB NOT NULL);
 
 CREATE TABLE worker_event (

@@ -163,8 +163,8 @@ impl Told {
         let detail = self.detail.as_deref().map(|text| pen.redactor.text(text));
         let kind = pen.words.word(db, Some(&self.kind))?;
         let worker = pen.words.word(db, self.worker.as_deref())?;
-        let exception = pen.words.text(db, exception.as_deref(), false, pen.day)?;
-        let traceback = pen.words.text(db, traceback.as_deref(), true, pen.day)?;
+        let exception = pen.words.text(db, exception.as_deref(), Some(self.task), pen.day)?;
+        let traceback = pen.words.text(db, traceback.as_deref(), None, pen.day)?;
         let put = "INSERT INTO event (task, at, type, worker, exception, traceback, detail) VALUES (?,?,?,?,?,?,?)";
         let at = ticks::of(self.at);
         db.prepare_cached(put)?.execute(params![self.task, at, kind, worker, exception, traceback, detail])?;

@@ -127,10 +127,8 @@ fn check_blocks(db: &Connection) -> Result<Vec<String>> {
 }
 
 fn check_ids(db: &Connection) -> Result<Vec<String>> {
-    let segments: Vec<i64> =
-        db.prepare("SELECT DISTINCT segment FROM ids")?.query_map([], |row| row.get(0))?.collect::<Result<_>>()?;
     let mut wrong = Vec::new();
-    for segment in segments {
+    for segment in ids::segments(db)? {
         for (print, place) in ids::entries(db, segment)? {
             if !ids::has(db, segment, print, place)? {
                 wrong.push(format!("task {} can't be found by its id", segment * ids::SEGMENT + i64::from(place)));

@@ -13,8 +13,16 @@ pub struct Words {
     words: HashMap<Box<str>, i64>,
     kinds: HashMap<[i64; 5], i64>,
     routes: HashMap<[i64; 4], i64>,
-    /// By hash: the number and the day it was last noted as used; zero for what came once.
-    texts: HashMap<i64, (i64, i64)>,
+    texts: HashMap<i64, Text>,
+}
+
+/// What is remembered of a text, by its hash.
+#[derive(Clone, Copy)]
+enum Text {
+    /// It came in this row alone so far, which may be written again.
+    Once(i64),
+    /// It has a number, and was noted as used on this day.
+    Kept(i64, i64),
 }
 
 /// Entries beyond which a table of ours is emptied: pods have endless names.
@@ -114,31 +122,30 @@ impl Words {
         Ok(id)
     }
 
-    /// How a text is best held on this day (days since 1970): one that came before is referred to. `repeats` says that
-    /// it most likely will come again.
-    pub fn text<'t>(&mut self, db: &Connection, text: Option<&'t str>, repeats: bool, day: i64) -> Result<Cell<'t>> {
+    /// How a text of row `n` is best held on this day (days since 1970): one that came in another row is referred to.
+    /// Without a row it is taken to come again.
+    pub fn text<'t>(&mut self, db: &Connection, text: Option<&'t str>, n: Option<i64>, day: i64) -> Result<Cell<'t>> {
         let Some(text) = text else { return Ok(Cell::Null) };
         if text.len() < SHORT {
             return Ok(Cell::Text(text));
         }
         let hash = hash(text.as_bytes());
         let known = self.texts.get(&hash).copied();
-        if let Some((id, used)) = known.filter(|(id, _)| *id > 0) {
-            if used != day {
-                db.prepare_cached("UPDATE text SET used = ? WHERE id = ?")?.execute(params![day, id])?;
-                self.texts.insert(hash, (id, day));
+        match (known, n) {
+            (Some(Text::Kept(id, used)), _) => {
+                if used != day {
+                    db.prepare_cached("UPDATE text SET used = ? WHERE id = ?")?.execute(params![day, id])?;
+                    self.texts.insert(hash, Text::Kept(id, day));
+                }
+                return Ok(Cell::Ref(id));
             }
-            return Ok(Cell::Ref(id));
-        }
-        if self.texts.len() >= MOST_TEXTS {
-            self.texts.retain(|_, (id, _)| *id > 0);
-            if self.texts.len() >= MOST_TEXTS / 2 {
-                self.texts.clear();
+            (Some(Text::Once(first)), Some(n)) if first == n => return Ok(Cell::Text(text)),
+            (None, Some(n)) => {
+                self.make_room_for_texts();
+                self.texts.insert(hash, Text::Once(n));
+                return Ok(Cell::Text(text));
             }
-        }
-        if known.is_none() && !repeats {
-            self.texts.insert(hash, (0, day));
-            return Ok(Cell::Text(text));
+            _ => {}
         }
         let find = "SELECT id FROM text WHERE hash = ? AND body = ?";
         let found = db.prepare_cached(find)?.query_row(params![hash, text], |row| row.get(0)).optional()?;
@@ -150,8 +157,18 @@ impl Words {
                 db.last_insert_rowid()
             }
         };
-        self.texts.insert(hash, (id, day));
+        self.make_room_for_texts();
+        self.texts.insert(hash, Text::Kept(id, day));
         Ok(Cell::Ref(id))
+    }
+
+    fn make_room_for_texts(&mut self) {
+        if self.texts.len() >= MOST_TEXTS {
+            self.texts.retain(|_, text| matches!(text, Text::Kept(..)));
+            if self.texts.len() >= MOST_TEXTS / 2 {
+                self.texts.clear();
+            }
+        }
     }
 }
 

@@ -42,9 +42,8 @@ pub const USUAL: [&str; 35] = [
 /// Names in the form they are compared in.
 #[derive(Debug, PartialEq)]
 pub struct Keys {
-    names: Vec<String>,
-    /// Which bytes the names end with: most keys are told from them by their last one.
-    ends: [bool; 256],
+    /// By the byte they end with, in small letters or capitals: most keys are told from them by their last one.
+    by_end: Vec<Vec<String>>,
 }
 
 /// A name as it is compared: in small letters, without what joins its words.
@@ -58,29 +57,41 @@ fn joins(c: char) -> bool {
 
 impl Keys {
     pub fn new<S: AsRef<str>>(names: impl IntoIterator<Item = S>) -> Self {
-        let names: Vec<String> = names.into_iter().map(|n| fold(n.as_ref())).filter(|n| !n.is_empty()).collect();
-        let mut ends = [false; 256];
-        for name in &names {
-            for last in [name.as_bytes().last(), name.to_uppercase().as_bytes().last()].into_iter().flatten() {
-                ends[usize::from(*last)] = true;
+        let mut by_end: Vec<Vec<String>> = vec![Vec::new(); 256];
+        for name in names {
+            let name = fold(name.as_ref());
+            for last in [name.bytes().last(), name.to_uppercase().bytes().last()].into_iter().flatten() {
+                let bucket = &mut by_end[usize::from(last)];
+                if !bucket.contains(&name) {
+                    bucket.push(name.clone());
+                }
             }
         }
-        Self { names, ends }
+        Self { by_end }
     }
 
     pub fn is_empty(&self) -> bool {
-        self.names.is_empty()
+        self.by_end.iter().all(Vec::is_empty)
     }
 
     /// Whether one of the names is the last word of a text, whatever joins its parts; `password2` is a password too.
     pub fn end(&self, text: &str) -> bool {
-        let text = text.trim_end_matches(|c: char| c.is_ascii_digit());
+        let digits = text.bytes().rev().take_while(u8::is_ascii_digit).count();
+        let text = &text[..text.len() - digits];
         let Some(last) = text.as_bytes().last() else { return false };
-        self.ends[usize::from(*last)] && self.names.iter().any(|name| ends_with(text, name))
+        self.by_end[usize::from(*last)].iter().any(|name| ends_with(text, name))
     }
 }
 
 fn ends_with(text: &str, name: &str) -> bool {
+    // The letter before the last tells nearly all others apart.
+    if let ([.., a, _], [.., b, _]) = (text.as_bytes(), name.as_bytes())
+        && a.is_ascii_alphanumeric()
+        && b.is_ascii()
+        && !a.eq_ignore_ascii_case(b)
+    {
+        return false;
+    }
     let mut wanted = name.chars().rev().peekable();
     let mut begin = text.len();
     for (at, c) in text.char_indices().rev() {
@@ -144,6 +155,10 @@ pub fn escapes(bytes: &[u8], place: usize) -> usize {
 /// What stands in front of a separator, if it ends like a key: `password=`, `'password':`, `d["password"] =`.
 pub fn before(text: &str, separator: usize) -> Option<Key> {
     let bytes = text.as_bytes();
+    // A comma is one between the two halves of a pair, and else separates no key from its value.
+    if bytes[separator] == b',' && !matches!(bytes[..separator].last(), Some(b'\'' | b'"')) {
+        return None;
+    }
     let mut end = separator;
     while end > 0 && bytes[end - 1] == b' ' {
         end -= 1;
@@ -157,10 +172,6 @@ pub fn before(text: &str, separator: usize) -> Option<Key> {
         let escapes = escapes(bytes, end);
         quote = Some(Quote { byte: bytes[end], escapes });
         end -= escapes;
-    }
-    // A comma is one between the two halves of a pair, and else separates no key from its value.
-    if bytes[separator] == b',' && (quote.is_none() || end + quote.map_or(0, |q| q.escapes) + 1 != separator) {
-        return None;
     }
     (end > 0).then_some(Key { end, quote })
 }

@@ -145,7 +145,7 @@ fn secret<'t>(keys: &Keys, text: &'t str, separator: usize, code: bool) -> Optio
     if !keys.end(&text[..key.end]) {
         return None;
     }
-    let found = value::behind(text, separator, &key)?;
+    let found = value::behind(text, separator, &key, code)?;
     let (range, quote) = match found {
         Found::InQuotes(range) => (range, ""),
         Found::Bare(range) => (range, key.quote_text(text)),
@@ -154,14 +154,7 @@ fn secret<'t>(keys: &Keys, text: &'t str, separator: usize, code: bool) -> Optio
     if shown.is_empty() || matches!(shown, "None" | "null" | "True" | "true" | "False" | "false" | "[]" | "{}" | "()") {
         return None;
     }
-    (!code || literal(text, &range)).then_some(Secret { range, quote })
-}
-
-/// Whether a value is a text in quotes or a number.
-fn literal(text: &str, range: &Range<usize>) -> bool {
-    let bytes = text.as_bytes();
-    let quoted = range.start > 0 && matches!(bytes[range.start - 1], b'\'' | b'"');
-    quoted || bytes[range.start].is_ascii_digit()
+    Some(Secret { range, quote })
 }
 
 fn is_nothing(value: &Value) -> bool {

@@ -198,6 +198,26 @@ fn in_the_code_of_a_traceback_only_literals_are_secrets() {
     assert_eq!(Redactor::default().traceback(want), want);
 }
 
+/// Four times as long takes about four times as long, and not sixteen times.
+#[test]
+fn a_hostile_text_costs_no_more_than_its_length() {
+    let redactor = Redactor::default();
+    for part in ["token=' ", "token=( ", "token=\"' ", "[('token', \"x ", "://a:1", "'password': <", "token: {'"] {
+        let time = |bytes: usize| {
+            let text = format!("{}\", 1", part.repeat(bytes / part.len()));
+            let trace = format!("    {text}\nE: {text}");
+            let begun = std::time::Instant::now();
+            redactor.text(&text);
+            redactor.traceback(&trace);
+            begun.elapsed()
+        };
+        // Below this there is a constant part, by which little texts are slower.
+        let is_linear = || time(64 << 10) < time(16 << 10) * 10;
+        // Something else may have run meanwhile; not each time.
+        assert!((0..20).any(|_| is_linear()), "{part}");
+    }
+}
+
 #[test]
 fn documents_are_redacted_by_their_keys_and_in_their_texts() {
     let mut document = serde_json::json!({

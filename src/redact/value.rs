@@ -13,11 +13,15 @@ pub enum Found {
     Bare(Range<usize>),
 }
 
+/// Bytes that are looked through to settle a doubt: where that is not enough, more goes, and a hostile text costs no more
+/// time than another.
+const FAR: usize = 4 << 10;
+
 /// Words before credentials in a header (RFC 9110, 11.1).
 const SCHEMES: [&str; 5] = ["bearer ", "basic ", "token ", "digest ", "negotiate "];
 
-/// The value of a key, if this separator stands between the two.
-pub fn behind(text: &str, separator: usize, key: &Key) -> Option<Found> {
+/// The value of a key, if this separator stands between the two. In code only a literal is one.
+pub fn behind(text: &str, separator: usize, key: &Key, code: bool) -> Option<Found> {
     let bytes = text.as_bytes();
     let mut at = separator + 1;
     match bytes[separator] {
@@ -34,6 +38,7 @@ pub fn behind(text: &str, separator: usize, key: &Key) -> Option<Found> {
     let (found, end) = match string(bytes, at) {
         Some(None) => return None,
         Some(Some((content, end))) => (Found::InQuotes(content), end),
+        None if code && !bytes.get(at).is_some_and(u8::is_ascii_digit) => return None,
         None => {
             let end = bare(bytes, at, bytes[separator], key);
             (Found::Bare(at..end), end)
@@ -41,7 +46,7 @@ pub fn behind(text: &str, separator: usize, key: &Key) -> Option<Found> {
     };
     // A longer row is no pair.
     let closed = |b: Option<&u8>| b.is_none_or(|b| matches!(b, b')' | b']'));
-    (bytes[separator] != b',' || closed(bytes.get(end))).then_some(found)
+    (bytes[separator] != b',' || end - at > FAR || closed(bytes.get(end))).then_some(found)
 }
 
 /// Whether the key stands alone at the beginning of a pair which is itself one of several: `[('password', 'x')]`. The
@@ -130,6 +135,9 @@ fn closing(bytes: &[u8], from: usize, quote: Quote) -> usize {
 /// The quote of the text that is open at a place, looking at those with so many backslashes.
 fn open_at(bytes: &[u8], place: usize, depth: usize) -> Option<u8> {
     let mut open = None;
+    if place > FAR {
+        return None;
+    }
     for at in memchr2_iter(b'\'', b'"', &bytes[..place]) {
         if escapes(bytes, at) != depth {
             continue;
@@ -206,7 +214,14 @@ fn group(bytes: &[u8], from: usize, depth: usize) -> usize {
 /// off before its host, what can't be a port.
 pub fn password_of_url(text: &str, from: usize) -> Option<Range<usize>> {
     let rest = &text[from..];
-    let whole = &rest[..rest.find(|c: char| c.is_whitespace() || matches!(c, '\'' | '"' | '\\')).unwrap_or(rest.len())];
+    // What ends it is ASCII, and so is a place to cut at, or the end.
+    let end = |b: &u8| b.is_ascii_whitespace() || matches!(b, b'\'' | b'"' | b'\\');
+    let most = rest
+        .bytes()
+        .take(FAR)
+        .position(|b| end(&b))
+        .unwrap_or_else(|| (0..=FAR.min(rest.len())).rev().find(|at| rest.is_char_boundary(*at)).unwrap_or(0));
+    let whole = &rest[..most];
     let host = whole.find(['/', '?', '#']).unwrap_or(whole.len());
     let colon = whole[..host].find(':')?;
     let begin = colon + 1;

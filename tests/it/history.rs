@@ -275,7 +275,7 @@ fn assert_kept(path: &Path, now: f64, tasks: u32, days: u32) {
     for number in 0..days {
         for n in 0..tasks {
             let age = now - f64::from(number) - f64::from(n) / f64::from(tasks);
-            if age <= if n % 10 == 0 { 90.0 } else { 30.0 } {
+            if age <= if n.is_multiple_of(10) { 90.0 } else { 30.0 } {
                 want.push(format!("day-{number}-{n}"));
             }
         }

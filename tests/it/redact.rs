@@ -1,7 +1,6 @@
 //! A secret in a task's texts: seen nowhere, found by filters, and sent again as it was.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use flower_tui::celery::TaskId;
 use flower_tui::celery::envelope::Format;
@@ -141,18 +140,6 @@ fn who_wants_to_see_everything_does() {
     let store = store().redacting(Redactor::off());
     let shown = store.read(|m| m.task(&TaskId::new("vault-1")).and_then(|t| Some(t.kwargs()?.into_owned())));
     assert!(shown.is_some_and(|text| text.contains(SECRET)));
-}
-
-#[test]
-fn a_scan_of_many_texts_takes_little_time() {
-    let redactor = Redactor::default();
-    let text = "{'order_id': 184467, 'amount': '12.50', 'currency': 'EUR', 'lines': [{'sku': 'a-1', 'n': 2}]}";
-    let begun = std::time::Instant::now();
-    for _ in 0..10_000 {
-        assert!(matches!(redactor.text(std::hint::black_box(text)), std::borrow::Cow::Borrowed(_)));
-    }
-    // Even without optimisation and on a busy machine: far from what would hold up a stream of events.
-    assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
 }
 
 #[test]
