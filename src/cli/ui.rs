@@ -17,7 +17,7 @@ use crate::clock::Clock;
 use crate::config::{file, keep};
 use crate::feed::replay::{Controls, ReplayBroker, Source};
 use crate::feed::{self, Context, Feed, warm};
-use crate::history::writer;
+use crate::history::writer::{self, Recorder, Running};
 use crate::results::Backend;
 use crate::sim::{self, SimBroker};
 use crate::tui::app::{Options, Profile};
@@ -154,10 +154,8 @@ async fn session(
         results: cluster.results.clone(),
     };
     let tracker = TaskTracker::new();
-    let recording = match &env.settings.history.value {
-        Some(path) if cluster.real && cluster.of_profile => Some(record(env, path, &context, &tracker)?),
-        _ => None,
-    };
+    let history = history(env, cluster);
+    let recording = history.as_ref().map(|path| record(env, path, &context, &tracker)).transpose()?;
     let feed = match &cluster.played {
         Some((source, controls)) => Feed::play(&context, source.clone(), controls, &tracker),
         None => Feed::start(&context, &tracker),
@@ -176,6 +174,7 @@ async fn session(
         },
         welcome: cluster.real,
         replay: cluster.played.as_ref().map(|(_, controls)| controls.clone()),
+        history,
         notice: begin.notice.take(),
         offer: kept.as_ref().map(|(_, file)| Offer { url: cluster.broker.url(), file: file.display().to_string() }),
         ..env.look.options(settings, begin.theme.or(background).unwrap_or_else(Theme::dark))
@@ -191,38 +190,50 @@ async fn session(
         keep: kept.map(|(url, file)| keeper(url, file)),
         auto_theme: env.look.is_auto() && background.is_none(),
         terminal: Some(Own { mouse: settings.mouse.value }),
-        recorder: None,
+        recorder: recording.as_ref().map(|(recorder, _)| recorder.clone()),
     };
     let mut session = Session::new(options, std::io::stdout(), wiring);
     let leave = session.run(input).await;
     begin.theme = Some(session.theme());
     stop.cancel();
     tracker.close();
-    if let Some(running) = recording {
-        tracker.wait().await;
+    if let Some((_, running)) = recording {
+        // Whoever waits for a result backend is not waited for.
+        let _ = tokio::time::timeout(SETTLE, tracker.wait()).await;
         tokio::task::block_in_place(|| running.finish());
     }
     Ok(leave?)
 }
 
+/// How long tasks of a session have to end.
+const SETTLE: Duration = Duration::from_millis(400);
+
+/// The history file of a cluster. What is simulated goes into one only where the command line asks for it: a setting is
+/// meant for the real one.
+fn history(env: &Env, cluster: &Cluster) -> Option<PathBuf> {
+    let history = &env.settings.history;
+    let simulated = !cluster.real && cluster.played.is_none() && history.source == crate::config::Source::Flag;
+    history.value.clone().filter(|_| simulated || (cluster.real && cluster.of_profile))
+}
+
 /// Records what happens, and begins with what the history has.
-fn record(env: &Env, path: &Path, context: &Context, tracker: &TaskTracker) -> anyhow::Result<writer::Running> {
+fn record(env: &Env, path: &Path, context: &Context, tracker: &TaskTracker) -> anyhow::Result<(Recorder, Running)> {
     let (recorder, running) = writer::start(env.recording(path.to_owned()))?;
     feed::record::attach(&context.store, &recorder, &context.stop, tracker);
-    let (context, path) = (context.clone(), path.to_owned());
+    let (context, path, offered) = (context.clone(), path.to_owned(), recorder.clone());
     tracker.spawn(async move {
         let Context { store, clock, stop, results, .. } = context;
         match warm::fill(store.clone(), path, clock.now(), stop).await {
             Ok(unfinished) => {
                 if let Some(backend) = results {
-                    warm::settle(&store, Some(&recorder), backend.as_ref(), &unfinished).await;
+                    warm::settle(&store, Some(&offered), backend.as_ref(), &unfinished).await;
                 }
             }
             // A file that is only being made has no past.
             Err(why) => tracing::info!("{why}"),
         }
     });
-    Ok(running)
+    Ok((recorder, running))
 }
 
 /// Writes the broker that was typed into the settings.

@@ -312,6 +312,9 @@ impl Reader {
 
     fn add_up(&mut self, query: &Query, each: bool, told: Report<'_>) -> rusqlite::Result<Totals> {
         let mut plan = self.plan(query)?;
+        if plan.begins.as_ref().is_some_and(|digits| digits.len() >= SHORT_ID) {
+            return self.add_up_found(query, told);
+        }
         let by_kind = !each && plan.is_by_kind();
         let mut totals = Totals { runtimes: (!by_kind).then(Runtimes::default), complete: true, ..Totals::default() };
         let mut progress = Progress { of: self.count()?, ..Progress::default() };
@@ -338,6 +341,23 @@ impl Reader {
                 return Ok(totals);
             }
             self.add_block(&mut plan, number, &mut totals)?;
+        }
+        Ok(totals)
+    }
+
+    /// Of what an id leads to there is little enough to look at it.
+    fn add_up_found(&mut self, query: &Query, told: Report<'_>) -> rusqlite::Result<Totals> {
+        let all = Query { limit: usize::MAX, before: None, ..query.clone() };
+        let page = self.look(&all, told)?;
+        let mut totals =
+            Totals { runtimes: Some(Runtimes::default()), complete: page.next.is_none(), ..Totals::default() };
+        for (_, doc) in page.tasks {
+            if let (Some(runtimes), Some(secs)) = (&mut totals.runtimes, doc.runtime)
+                && doc.state == State::Success.name()
+            {
+                runtimes.add(secs);
+            }
+            *totals.states.entry(doc.state).or_default() += 1;
         }
         Ok(totals)
     }
