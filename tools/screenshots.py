@@ -9,6 +9,7 @@ Needs pexpect, pyte and pillow, and the font DejaVu Sans Mono (Debian: fonts-dej
 """
 import os
 import sys
+import tempfile
 import time
 
 import pexpect
@@ -21,6 +22,9 @@ TOUR_CELL = (7, 14)
 TOUR_COLORS = 32
 GROUNDS = {"dark": ("#16181d", "#c8ccd4"), "light": ("#ffffff", "#24292f"), "none": ("#16181d", "#d0d0d0"),
            "high-contrast": ("#000000", "#ffffff")}
+
+# Stands for a new history file, which the demo fills.
+HISTORY = "HISTORY"
 
 # Name, size, theme, keys (None waits a second), options of the demo.
 SHOTS = [
@@ -63,6 +67,11 @@ SHOTS = [
     ("failures-80x24", (80, 24), "dark", ["5", None], []),
     ("failures-200x60", (200, 60), "dark", ["5", None], []),
     ("failures-light", (120, 36), "light", ["5", None], []),
+    ("history", (120, 36), "dark", ["6", None, None, "jjjj"], [HISTORY]),
+    ("history-80x24", (80, 24), "dark", ["6", None, None, "jj"], [HISTORY]),
+    ("history-200x60", (200, 60), "dark", ["6", None, None, "jjj"], [HISTORY]),
+    ("history-light", (120, 36), "light", ["6", None, None, "jjjj"], [HISTORY]),
+    ("history-span", (120, 36), "dark", ["6", None, None, "/task:billing.*\r", None, "{{{{", ">>", None], [HISTORY]),
     ("empty", (120, 36), "dark", [], ["--tasks", "0", "--rate", "0", "--workers", "0"]),
     ("hundred-thousand", (120, 36), "dark", [None] * 6 + ["jjjj"], ["--tasks", "100000"]),
     ("high-contrast", (120, 36), "high-contrast", "jjjj", []),
@@ -212,6 +221,9 @@ def main(binary, folder):
     for name, size, theme, keys, options in SHOTS:
         if only and name not in only:
             continue
+        history = tempfile.TemporaryDirectory()
+        named = ["--history", os.path.join(history.name, "history.db")]
+        options = [part for option in options for part in (named if option == HISTORY else [option])]
         terminal = Terminal([binary, "demo", "--seed", "7"] + options, size, theme)
         terminal.run(3.5)
         for key in keys:
@@ -221,6 +233,7 @@ def main(binary, folder):
         terminal.run(0.8)
         paint(terminal, theme, os.path.join(folder, name + ".png"))
         terminal.child.terminate(force=True)
+        history.cleanup()
         print(name)
 
 

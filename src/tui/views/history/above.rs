@@ -101,10 +101,10 @@ fn totals(sums: &Sums) -> Line {
     let mut line = pairs.concat();
     let of_minutes = sums.chart.as_ref().filter(|chart| !chart.wider).map(|chart| &chart.runtimes);
     if let Some(runtimes) = totals.runtimes.as_ref().or(of_minutes).filter(|runtimes| !runtimes.is_empty()) {
-        line.push((Clean::own("runtime "), Role::Muted));
-        for (name, share) in [("p50", 0.5), ("p95", 0.95), ("p99", 0.99)] {
+        // The word alone says nothing: it goes with the first figure where there is no room.
+        for (name, share) in [("runtime  p50", 0.5), ("p95", 0.95), ("p99", 0.99)] {
             let value = runtimes.quantile(share).map_or("-".into(), human::seconds);
-            line.push((crate::clean!(" {name} {value} "), Role::Text));
+            line.push((crate::clean!("{name} {value}  "), Role::Text));
         }
     }
     line
