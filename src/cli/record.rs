@@ -31,7 +31,7 @@ pub async fn run(env: &Env) -> anyhow::Result<Exit> {
     let context =
         Context { broker: broker.clone(), store, clock: env.clock.clone(), stop: stop.clone(), results: None };
     let feed = Feed::start(&context, &tracker);
-    tracker.spawn(settle(context, recorder.clone(), results));
+    tracker.spawn(settle(context.clone(), recorder.clone(), results.clone(), Duration::ZERO));
     let ended = ui::stopped_by_signal();
     tokio::pin!(ended);
     let mut look = tokio::time::interval(LOOK);
@@ -54,6 +54,10 @@ pub async fn run(env: &Env) -> anyhow::Result<Exit> {
             LinkState::Down { why, .. } => format!("{why}; trying again until it is back"),
         };
         if state != link {
+            // What ended while the link was down was announced to nobody.
+            if feed.link.borrow().is_live() && !link.is_empty() {
+                tracker.spawn(settle(context.clone(), recorder.clone(), results.clone(), AFTER));
+            }
             out::error(&format!("flower-tui: {}: {state}", broker.url()));
             link = state;
         }
@@ -75,9 +79,16 @@ pub async fn run(env: &Env) -> anyhow::Result<Exit> {
 /// How far back it is looked for tasks whose end nobody saw.
 const UNFINISHED: Duration = Duration::from_secs(86_400);
 
-/// Looks up how tasks ended while nobody recorded.
-async fn settle(context: Context, recorder: Recorder, results: Option<Arc<dyn Backend>>) {
+/// How long workers have, once the broker is back, to tell what happened meanwhile and to store results.
+const AFTER: Duration = Duration::from_secs(10);
+
+/// Looks up, a while from now, how tasks ended while nobody recorded.
+async fn settle(context: Context, recorder: Recorder, results: Option<Arc<dyn Backend>>, after: Duration) {
     let Some(backend) = results else { return };
+    tokio::select! {
+        () = context.stop.cancelled() => return,
+        () = tokio::time::sleep(after) => {}
+    }
     let (path, since) = (recorder.path().to_owned(), context.clock.now() - UNFINISHED);
     let found = tokio::task::spawn_blocking(move || {
         let mut reader = Reader::open(&path)?;
