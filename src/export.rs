@@ -1,13 +1,17 @@
 //! Tasks, workers and queues as CSV or JSON lines: what `--csv` and `--jsonl` print, and what a list writes to a file.
 
 use std::borrow::Cow;
+use std::fmt;
 use std::fs::{File, OpenOptions};
 use std::io::{self, BufWriter, Write};
+use std::marker::PhantomData;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
-use serde::Serialize;
+use serde::de::{Deserializer, MapAccess, Visitor};
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use serde_json::value::RawValue;
 
 use crate::celery::TaskId;
 use crate::filter::Filter;
@@ -39,11 +43,13 @@ pub struct Rows<W: Write> {
     out: W,
     format: Format,
     written: u64,
+    /// The row as JSON, before it becomes another format.
+    row: Vec<u8>,
 }
 
 impl<W: Write> Rows<W> {
     pub fn new(out: W, format: Format) -> Self {
-        Self { out, format, written: 0 }
+        Self { out, format, written: 0, row: Vec::new() }
     }
 
     /// Writes what waits in a buffer.
@@ -58,11 +64,13 @@ impl<W: Write> Rows<W> {
                 writeln!(self.out)?;
             }
             Format::Csv => {
-                let Value::Object(map) = serde_json::to_value(row)? else { return Ok(()) };
+                self.row.clear();
+                serde_json::to_writer(&mut self.row, row)?;
+                let Ok(Fields(fields)) = serde_json::from_slice(&self.row) else { return Ok(()) };
                 if self.written == 0 {
-                    writeln!(self.out, "{}", map.keys().cloned().collect::<Vec<_>>().join(","))?;
+                    write_line(&mut self.out, fields.iter().map(|(name, _)| Cow::Borrowed(*name)))?;
                 }
-                writeln!(self.out, "{}", map.values().map(csv).collect::<Vec<_>>().join(","))?;
+                write_line(&mut self.out, fields.iter().map(|(_, value)| csv(value)))?;
             }
         }
         self.written += 1;
@@ -70,13 +78,50 @@ impl<W: Write> Rows<W> {
     }
 }
 
-fn csv(value: &Value) -> String {
-    let text = match value {
-        Value::Null => return String::new(),
-        Value::String(text) => text.clone(),
-        other => other.to_string(),
+fn write_line<'t>(out: &mut impl Write, cells: impl Iterator<Item = Cow<'t, str>>) -> io::Result<()> {
+    for (i, cell) in cells.enumerate() {
+        out.write_all(if i > 0 { b"," } else { b"" })?;
+        out.write_all(cell.as_bytes())?;
+    }
+    out.write_all(b"\n")
+}
+
+/// The fields of a JSON object in their order, their values as they stand there.
+struct Fields<'j>(Vec<(&'j str, &'j RawValue)>);
+
+impl<'de: 'j, 'j> Deserialize<'de> for Fields<'j> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(FieldsVisitor(PhantomData))
+    }
+}
+
+struct FieldsVisitor<'j>(PhantomData<&'j ()>);
+
+impl<'de: 'j, 'j> Visitor<'de> for FieldsVisitor<'j> {
+    type Value = Fields<'j>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        let mut fields = Vec::with_capacity(32);
+        while let Some(field) = map.next_entry()? {
+            fields.push(field);
+        }
+        Ok(Fields(fields))
+    }
+}
+
+fn csv(value: &RawValue) -> Cow<'_, str> {
+    let json = value.get();
+    let text: Cow<'_, str> = match json.as_bytes() {
+        b"null" => return Cow::Borrowed(""),
+        [b'"', inner @ .., b'"'] if !inner.contains(&b'\\') => Cow::Borrowed(&json[1..json.len() - 1]),
+        [b'"', ..] => serde_json::from_str::<String>(json).map_or(Cow::Borrowed(json), Cow::Owned),
+        _ => Cow::Borrowed(json),
     };
-    if text.contains([',', '"', '\n', '\r']) { format!("\"{}\"", text.replace('"', "\"\"")) } else { text }
+    if text.contains([',', '"', '\n', '\r']) { format!("\"{}\"", text.replace('"', "\"\"")).into() } else { text }
 }
 
 /// What is written to a file.
@@ -252,8 +297,13 @@ mod tests {
 
     #[test]
     fn csv_values_are_quoted_where_they_must_be() {
-        assert_eq!(csv(&json!("a,\"b\"")), "\"a,\"\"b\"\"\"");
-        assert_eq!((csv(&Value::Null), csv(&json!(1.5)), csv(&json!("x"))), (String::new(), "1.5".into(), "x".into()));
+        let mut rows = Rows::new(Vec::new(), Format::Csv);
+        let row =
+            json!({"a": "a,\"b\"", "b": null, "c": 1.5, "d": "x", "e": "two\nlines", "f": "\u{e9}\\", "g": [1, 2]});
+        rows.add(&row).expect("written");
+        rows.add(&json!("no object")).expect("left out");
+        let text = String::from_utf8(rows.out).expect("text");
+        assert_eq!(text, "a,b,c,d,e,f,g\n\"a,\"\"b\"\"\",,1.5,x,\"two\nlines\",\u{e9}\\,\"[1,2]\"\n");
     }
 
     fn store(tasks: usize) -> Store {

@@ -340,6 +340,14 @@ pub enum HistoryCommand {
         #[arg(long)]
         mend: bool,
     },
+    /// Commands that were given, the latest first: who, when, from where, to whom, and what came of it
+    Audit {
+        /// No more than so many
+        #[arg(long, value_name = "N", default_value_t = 100)]
+        limit: usize,
+        #[command(flatten)]
+        format: Format,
+    },
     /// Add what another history file holds: of a recorder on another machine
     Merge {
         #[arg(required = true)]

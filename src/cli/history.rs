@@ -11,6 +11,7 @@ use super::args::{Format, HistoryArgs, HistoryCommand};
 use super::env::Env;
 use super::exit::{Exit, not_so, usage};
 use super::{out, tasks};
+use crate::clock::Stamp;
 use crate::export::{self, Rows};
 use crate::filter::{self, Filter};
 use crate::history::reader::{Progress, Query, Reader};
@@ -32,6 +33,7 @@ pub async fn run(env: &Env, args: HistoryArgs) -> anyhow::Result<Exit> {
             Ok(Exit::Done)
         }
         HistoryCommand::Check { mend } => check(&path, mend),
+        HistoryCommand::Audit { limit, format } => audit(env, &path, limit, format),
         HistoryCommand::Merge { files } => merge(env, &path, &files),
     })
 }
@@ -157,6 +159,23 @@ fn check(path: &Path, mend: bool) -> anyhow::Result<Exit> {
         true => out::line(&format!("{}: all of it holds together", path.display()))?,
         false => return Ok(Exit::NotSo),
     }
+    Ok(Exit::Done)
+}
+
+fn audit(env: &Env, path: &Path, limit: usize, format: Format) -> anyhow::Result<Exit> {
+    let rows = Reader::open(path)?.audit(limit, None)?;
+    let (zone, now) = (jiff::tz::TimeZone::system(), env.clock.now());
+    let headers = ["ASKED", "USER", "FROM", "COMMAND", "TARGET", "ARGUMENTS", "OUTCOME"];
+    out::rows(format, &rows, &headers, |row| {
+        let asked = Stamp::from_secs(row.asked).map_or_else(String::new, |at| human::day(at, now, &zone));
+        let user = match row.sudo_user.as_str() {
+            "" => row.user.clone(),
+            sudo => format!("{} (sudo of {sudo})", row.user),
+        };
+        let outcome = row.outcome.clone().unwrap_or_else(|| "no answer".into());
+        let from = if row.ssh.is_empty() { row.via.clone() } else { format!("{} {}", row.via, row.ssh) };
+        vec![asked, user, from, row.command.clone(), row.target.clone(), row.arguments.clone(), outcome]
+    })?;
     Ok(Exit::Done)
 }
 

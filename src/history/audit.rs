@@ -61,7 +61,7 @@ pub struct Entry {
 }
 
 /// A command as it stands in the log.
-#[derive(Debug, Clone, PartialEq, Default)]
+#[derive(Debug, Clone, PartialEq, Default, serde::Serialize)]
 pub struct Logged {
     /// Its row.
     pub row: i64,
