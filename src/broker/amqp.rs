@@ -4,6 +4,7 @@
 //! Three connections, each made when it is needed: one hears events, one sends, one asks about queues. The broker holds up
 //! whoever publishes while one of its alarms is on, and that must not hold up the rest.
 
+mod change;
 mod depths;
 mod dial;
 mod events;
@@ -26,10 +27,12 @@ use lapin::options::ExchangeDeclareOptions;
 use lapin::types::FieldTable;
 use tokio::sync::{Mutex, mpsc};
 
+use super::change::{Sift, Sifted};
 use super::rights::Rights;
 use super::url::{AmqpUrl, ApiUrl};
 use super::{Broker, Capabilities, Error, EventStream, Health, Result, Right, TransportOptions};
 use crate::celery::message::Outgoing;
+use crate::celery::original::Original;
 use crate::celery::pidbox::{Reply, Request};
 use crate::celery::queue::{Delivered, Depth, Waiting};
 use depths::Asker;
@@ -186,6 +189,14 @@ impl Broker for AmqpBroker {
 
     async fn unacked(&self, _: usize) -> Result<Vec<Delivered>> {
         Err(Error::Unable { what: UNACKED.into() })
+    }
+
+    async fn sift(&self, queue: &str, sift: &mut dyn Sift, to: Option<&str>) -> Result<Sifted> {
+        change::sift(&*self.post().await?, queue, sift, to).await
+    }
+
+    async fn put(&self, messages: &[Original], _: &str, _: usize) -> Result<usize> {
+        change::put(&*self.post().await?, messages).await
     }
 
     async fn health(&self) -> Result<Health> {

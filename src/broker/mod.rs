@@ -2,6 +2,7 @@
 //! cluster is none of its business. Only [`crate::ops`] and [`crate::feed`] use one.
 
 pub mod amqp;
+pub mod change;
 pub mod link;
 pub mod options;
 pub mod redis;
@@ -20,8 +21,10 @@ use futures_util::stream::BoxStream;
 use crate::celery::envelope::Coding;
 use crate::celery::message::Outgoing;
 use crate::celery::pidbox::{Reply, Request};
+use crate::celery::original::Original;
 use crate::celery::queue::{Delivered, Depth, Waiting};
 use crate::clock::Stamp;
+use change::{Sift, Sifted};
 
 pub use link::LinkState;
 pub use options::{FanoutPrefix, TransportOptions};
@@ -230,7 +233,7 @@ pub trait Broker: Send + Sync {
     /// that is not known, until the time is up.
     async fn control(&self, request: &Request, expected: &[String], wait: Duration) -> Result<Vec<Reply>>;
 
-    /// Puts a task into its queue.
+    /// Puts a task into its queue. On Redis it can be tried again: the same id is not put twice within a day.
     async fn publish(&self, message: &Outgoing) -> Result<()>;
 
     /// Depths of the queues named and of all others the broker knows.
@@ -247,6 +250,29 @@ pub trait Broker: Send + Sync {
 
     /// Looks at up to `most` messages of all queues that were delivered and not acknowledged, oldest first.
     async fn unacked(&self, most: usize) -> Result<Vec<Delivered>>;
+
+    /// Takes what is chosen of the messages that wait in a queue when this begins; with `to`, puts them into that queue,
+    /// behind what waits there, which is made where there is none. No message is lost by being killed in the middle.
+    async fn sift(&self, queue: &str, sift: &mut dyn Sift, to: Option<&str>) -> Result<Sifted>;
+
+    /// Puts messages into their queues, behind what waits there. `name` and `from` tell this piece from others: put a second
+    /// time under the same name, it is not put again where the broker can remember that. Says how many were put.
+    async fn put(&self, messages: &[Original], name: &str, from: usize) -> Result<usize>;
+
+    /// Gives all that waits in a queue to another name at once, which nothing waits under; says how many messages that are.
+    async fn rename(&self, _queue: &str, _to: &str) -> Result<u64> {
+        Err(Error::Unable { what: "this broker can't rename a queue".into() })
+    }
+
+    /// Puts all that was renamed back, before what waits there meanwhile; says how many messages were put back.
+    async fn rename_back(&self, _from: &str, _queue: &str) -> Result<u64> {
+        Err(Error::Unable { what: "this broker can't rename a queue".into() })
+    }
+
+    /// Gives deliveries out again as if their worker had been gone for the visibility timeout; says which were still there.
+    async fn requeue(&self, _delivered: &[Delivered]) -> Result<Vec<bool>> {
+        Err(Error::Unable { what: "this broker gives messages out again by itself, when their worker is gone".into() })
+    }
 
     /// How the broker is.
     async fn health(&self) -> Result<Health>;

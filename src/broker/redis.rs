@@ -3,6 +3,7 @@
 //! Three kinds of connection: one for commands, one for the subscription, and a mailbox for each request that is
 //! waiting for replies, because waiting blocks a connection.
 
+mod change;
 mod dial;
 mod fault;
 mod keys;
@@ -24,11 +25,13 @@ use redis::aio::{MultiplexedConnection, PubSub};
 use tokio::sync::Mutex;
 use tokio::time::{interval_at, timeout};
 
+use super::change::{Sift, Sifted};
 use super::rights::Rights;
 use super::url::RedisUrl;
 use super::{Broker, Capabilities, Error, EventStream, Health, RawMessage, Result, Right, TransportOptions};
 use crate::celery::envelope::Coding;
 use crate::celery::message::Outgoing;
+use crate::celery::original::Original;
 use crate::celery::pidbox::{Reply, Request};
 use crate::celery::queue::{Delivered, Depth, Waiting};
 use crate::clock::Clock;
@@ -253,9 +256,35 @@ impl Broker for RedisBroker {
     }
 
     async fn publish(&self, message: &Outgoing) -> Result<()> {
-        let key = self.keys.list(&message.queue, message.priority);
-        let _: (i64,) = self.run("LPUSH", redis::pipe().lpush(key, message.encode_redis())).await?;
-        Ok(())
+        match change::publish(self, message).await {
+            // Who may run no script can do it without its memory.
+            Err(Error::Denied { .. }) => {
+                let key = self.keys.list(&message.queue, message.priority);
+                let _: (i64,) = self.run("LPUSH", redis::pipe().lpush(key, message.encode_redis())).await?;
+                Ok(())
+            }
+            other => other,
+        }
+    }
+
+    async fn sift(&self, queue: &str, sift: &mut dyn Sift, to: Option<&str>) -> Result<Sifted> {
+        change::sift(self, queue, sift, to).await
+    }
+
+    async fn put(&self, messages: &[Original], name: &str, from: usize) -> Result<usize> {
+        change::put(self, messages, name, from).await
+    }
+
+    async fn rename(&self, queue: &str, to: &str) -> Result<u64> {
+        change::rename(self, queue, to).await
+    }
+
+    async fn rename_back(&self, from: &str, queue: &str) -> Result<u64> {
+        change::rename_back(self, from, queue).await
+    }
+
+    async fn requeue(&self, delivered: &[Delivered]) -> Result<Vec<bool>> {
+        change::requeue(self, delivered).await
     }
 
     async fn queues(&self, names: &[String]) -> Result<Vec<Depth>> {

@@ -125,13 +125,18 @@ impl<'a> Envelope<'a> {
         }
     }
 
-    /// The body's bytes: base64 undone, decompressed, not deserialised.
-    pub fn body(&self) -> Result<Cow<'_, [u8]>> {
+    /// The body's bytes as AMQP carries them: base64 undone, compressed still.
+    pub fn packed(&self) -> Result<Cow<'_, [u8]>> {
         let text = self.body.0.as_deref().unwrap_or_default();
-        let plain = match self.properties.as_ref().and_then(|p| p.body_encoding.0.as_deref()) {
+        Ok(match self.properties.as_ref().and_then(|p| p.body_encoding.0.as_deref()) {
             Some("base64") => Cow::Owned(from_base64(text)?),
             _ => Cow::Borrowed(text.as_bytes()),
-        };
+        })
+    }
+
+    /// The body's bytes: base64 undone, decompressed, not deserialised.
+    pub fn body(&self) -> Result<Cow<'_, [u8]>> {
+        let plain = self.packed()?;
         match self.compression() {
             Some(name) => Ok(Cow::Owned(decompress(&name, &plain)?)),
             None => Ok(plain),

@@ -8,6 +8,7 @@ pub mod envelope;
 pub mod event;
 pub mod json;
 pub mod message;
+pub mod original;
 pub mod pidbox;
 pub mod queue;
 pub mod repr;

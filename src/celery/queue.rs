@@ -1,8 +1,11 @@
 //! What a broker tells of a queue: how much waits in it, and what.
 
+use std::sync::Arc;
+
 use super::TaskId;
 use super::event::Undecodable;
 use super::message::Message;
+use super::original::Original;
 use crate::clock::Stamp;
 
 /// A queue's depth at one moment.
@@ -36,17 +39,24 @@ pub struct Waiting {
     /// The priority step it waits at; the lowest number is the most urgent on Redis.
     pub priority: u8,
     pub message: Result<Message, Undecodable>,
+    /// The message to the letter, in kombu's envelope; `None` where only its beginning was seen.
+    pub raw: Option<Arc<[u8]>>,
 }
 
 impl Waiting {
     /// Reads what lies at a place of a queue.
     pub fn read(place: usize, priority: u8, bytes: &[u8]) -> Self {
-        Self { place, priority, message: read(bytes) }
+        Self { place, priority, message: read(bytes), raw: Some(bytes.into()) }
     }
 
     /// Bytes of the whole message.
     pub fn size(&self) -> usize {
         size(&self.message)
+    }
+
+    /// The message as it can be kept and put back, where all of it was seen.
+    pub fn original(&self, queue: &str) -> Option<Original> {
+        Some(Original { queue: queue.to_owned(), priority: self.priority, bytes: self.raw.clone()? })
     }
 }
 
@@ -58,12 +68,14 @@ pub struct Delivered {
     /// When it was given out.
     pub at: Option<Stamp>,
     pub message: Result<Message, Undecodable>,
+    /// What the broker keeps of it, to the letter.
+    pub raw: Arc<[u8]>,
 }
 
 impl Delivered {
-    /// Reads a delivered message.
-    pub fn read(tag: String, queue: String, at: Option<Stamp>, bytes: &[u8]) -> Self {
-        Self { tag, queue, at, message: read(bytes) }
+    /// Reads a delivered message; `raw` is what the broker keeps, the message with what belongs to it.
+    pub fn read(tag: String, queue: String, at: Option<Stamp>, bytes: &[u8], raw: &[u8]) -> Self {
+        Self { tag, queue, at, message: read(bytes), raw: raw.into() }
     }
 
     /// Bytes of the whole message.

@@ -142,6 +142,7 @@ const ADDED: [&str; 2] = ["arguments", "line"];
 fn prepare(connection: &mut Connection) -> rusqlite::Result<()> {
     let transaction = connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
     transaction.execute_batch(SCHEMA)?;
+    super::originals::prepare(&transaction)?;
     for column in ADDED {
         if !transaction.column_exists(None, "audit", column)? {
             transaction.execute_batch(&format!("ALTER TABLE audit ADD COLUMN {column} TEXT NOT NULL DEFAULT ''"))?;
@@ -212,7 +213,11 @@ impl Audit {
             .map_err(|e| self.error(&e))
     }
 
-    fn error(&self, error: &rusqlite::Error) -> Error {
+    pub(super) fn connection(&self) -> parking_lot::MutexGuard<'_, Connection> {
+        self.connection.lock()
+    }
+
+    pub(super) fn error(&self, error: &rusqlite::Error) -> Error {
         Error { path: self.path.display().to_string(), why: error.to_string() }
     }
 }

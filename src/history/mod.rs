@@ -9,6 +9,7 @@ mod ids;
 pub mod lock;
 pub mod lookup;
 pub mod minutes;
+pub mod originals;
 mod plan;
 pub mod playback;
 pub mod prune;

@@ -382,6 +382,29 @@ impl Cluster {
         self.queues.get(queue).map_or_else(Vec::new, |calls| queue::waiting(calls, &self.kinds, range))
     }
 
+    /// Takes calls out of a queue, or gives them to another; says which were there.
+    pub fn take(&mut self, queue: &str, ids: &[TaskId], to: Option<&str>) -> Vec<bool> {
+        let calls = self.queues.entry(queue.to_owned()).or_default();
+        let found: Vec<Option<Call>> = ids
+            .iter()
+            .map(|id| calls.iter().position(|call| call.id == *id).and_then(|at| calls.remove(at)))
+            .collect();
+        let taken = found.iter().map(Option::is_some).collect();
+        if let Some(to) = to {
+            let others = self.queues.entry(to.to_owned()).or_default();
+            found.into_iter().flatten().for_each(|call| others.push_front(call));
+        }
+        taken
+    }
+
+    /// Gives all that waits in a queue to another, before what waits there; says how many.
+    pub fn rename(&mut self, queue: &str, to: &str) -> u64 {
+        let calls = std::mem::take(self.queues.entry(queue.to_owned()).or_default());
+        let n = calls.len() as u64;
+        self.queues.entry(to.to_owned()).or_default().extend(calls);
+        n
+    }
+
     /// What workers hold and have not acknowledged.
     pub fn delivered(&self, most: usize) -> Vec<Delivered> {
         queue::delivered(&self.workers, &self.kinds, most)

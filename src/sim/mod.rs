@@ -17,8 +17,11 @@ use futures_util::StreamExt;
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
-use crate::broker::{Broker, Capabilities, EventStream, Health, RawMessage, Result};
+use crate::broker::change::{Sift, Sifted};
+use crate::broker::{Broker, Capabilities, Error, EventStream, Health, RawMessage, Result};
+use crate::celery::TaskId;
 use crate::celery::message::{Message, Outgoing};
+use crate::celery::original::Original;
 use crate::celery::pidbox::{Reply, Request};
 use crate::celery::queue::{Delivered, Depth, Waiting};
 use crate::clock::{Clock, Stamp};
@@ -124,6 +127,42 @@ impl Broker for SimBroker {
     async fn unacked(&self, most: usize) -> Result<Vec<Delivered>> {
         self.caught_up().await;
         Ok(self.cluster.lock().delivered(most))
+    }
+
+    async fn sift(&self, queue: &str, sift: &mut dyn Sift, to: Option<&str>) -> Result<Sifted> {
+        self.caught_up().await;
+        let mut sifted = Sifted::default();
+        let messages = self.cluster.lock().peek(queue, 0..usize::MAX);
+        let chosen: Vec<&Waiting> = sift.choose(&messages).into_iter().filter_map(|i| messages.get(i)).collect();
+        let originals: Vec<Original> = chosen.iter().filter_map(|waiting| waiting.original(queue)).collect();
+        sift.keep(&originals).map_err(|what| Error::Unable { what })?;
+        let ids: Vec<TaskId> =
+            chosen.iter().filter_map(|waiting| Some(waiting.message.as_ref().ok()?.id.clone())).collect();
+        let taken = self.cluster.lock().take(queue, &ids, to);
+        sifted.count(messages.len(), &taken);
+        sift.taken(&taken);
+        Ok(sifted)
+    }
+
+    async fn put(&self, messages: &[Original], _: &str, _: usize) -> Result<usize> {
+        self.caught_up().await;
+        for message in messages.iter().filter_map(|original| original.message().ok()) {
+            self.cluster.lock().publish(&message);
+        }
+        self.commanded.notify_one();
+        Ok(messages.len())
+    }
+
+    async fn rename(&self, queue: &str, to: &str) -> Result<u64> {
+        self.caught_up().await;
+        Ok(self.cluster.lock().rename(queue, to))
+    }
+
+    async fn rename_back(&self, from: &str, queue: &str) -> Result<u64> {
+        self.caught_up().await;
+        let moved = self.cluster.lock().rename(from, queue);
+        self.commanded.notify_one();
+        Ok(moved)
     }
 
     async fn health(&self) -> Result<Health> {

@@ -53,7 +53,8 @@ pub fn delivered(workers: &[Worker], kinds: &[Kind], most: usize) -> Vec<Deliver
     held.sort_by_key(|call| (call.taken, call.id.clone()));
     let read = |call: &Call| {
         let queue = kinds.get(call.kind).map_or("", |kind| kind.queue);
-        Delivered::read(call.id.to_string(), queue.to_owned(), call.taken, message(call, kinds).as_bytes())
+        let bytes = message(call, kinds);
+        Delivered::read(call.id.to_string(), queue.to_owned(), call.taken, bytes.as_bytes(), bytes.as_bytes())
     };
     held.into_iter().take(most).map(read).collect()
 }

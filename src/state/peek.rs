@@ -57,8 +57,8 @@ impl Peeked {
     /// Bytes it holds, roughly.
     fn bytes(&self) -> usize {
         let found = match &self.found {
-            Ok(Found::Waiting(messages)) => messages.iter().map(|w| w.size() + 512).sum(),
-            Ok(Found::Unacked(unacked)) => unacked.entries.iter().map(|d| d.size() + 512).sum(),
+            Ok(Found::Waiting(messages)) => messages.iter().map(|w| 2 * w.size() + 512).sum(),
+            Ok(Found::Unacked(unacked)) => unacked.entries.iter().map(|d| 2 * d.size() + 512).sum(),
             Ok(Found::Groups(sample)) => {
                 sample.groups.iter().chain(sample.arguments.values()).map(|g| g.len() * 512).sum()
             }

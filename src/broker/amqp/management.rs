@@ -14,6 +14,7 @@ use crate::broker::{Error, Health, Result};
 use crate::celery::envelope;
 use crate::celery::event::Undecodable;
 use crate::celery::message::{Message, Parts};
+use crate::celery::original::{Beside, enveloped};
 use crate::celery::queue::{DELAYED, Depth, Waiting, is_internal};
 
 /// For how long an API that failed is left alone.
@@ -295,10 +296,27 @@ fn waiting(place: usize, got: &Got) -> Waiting {
         "base64" => envelope::from_base64(&got.payload),
         _ => Ok(got.payload.as_bytes().to_vec()),
     };
+    let headers = headers(&properties["headers"]);
+    let content_type = properties["content_type"].as_str().unwrap_or("application/json");
+    let whole = body.as_ref().ok().filter(|body| body.len() == got.payload_bytes);
+    let raw = whole.map(|body| {
+        let beside = Beside {
+            headers: &headers,
+            content_type,
+            content_encoding: properties["content_encoding"].as_str().unwrap_or("utf-8"),
+            priority,
+            correlation_id: properties["correlation_id"].as_str(),
+            reply_to: properties["reply_to"].as_str(),
+            exchange: &got.exchange,
+            routing_key: &got.routing_key,
+            redelivered: got.redelivered,
+        };
+        enveloped(&beside, body).into()
+    });
     let message = body.and_then(|body| {
         Message::from_amqp(&Parts {
-            headers: headers(&properties["headers"]),
-            content_type: properties["content_type"].as_str().unwrap_or("application/json"),
+            headers,
+            content_type,
             body: &body,
             priority,
             exchange: &got.exchange,
@@ -311,6 +329,7 @@ fn waiting(place: usize, got: &Got) -> Waiting {
         place,
         priority: priority.and_then(|n| u8::try_from(n).ok()).unwrap_or(0),
         message: message.map_err(|why| Undecodable { size: got.payload_bytes, why }),
+        raw,
     }
 }
 

@@ -38,7 +38,7 @@ type Waiting = Arc<Mutex<HashMap<String, mpsc::UnboundedSender<Reply>>>>;
 
 /// See the module.
 pub(super) struct Post {
-    link: Link,
+    pub link: Link,
     requests: Channel,
     /// For tasks; an error closes it, and the next task gets another one.
     tasks: tokio::sync::Mutex<Option<Channel>>,
@@ -123,20 +123,11 @@ impl Post {
         };
         let sent = self.publish(&channel, exchange, routing_key, body.as_bytes(), properties).await;
         *slot = Some(channel);
-        sent.map_err(|unsent| match unsent {
-            Unsent::Failed(error) => error,
-            Unsent::Returned => {
-                let (exchange, key) = (crate::text::clean(exchange), crate::text::clean(routing_key));
-                let why = match exchange.as_str() {
-                    "" => format!("there is no queue {key}"),
-                    exchange => format!("no queue is bound to exchange {exchange} with routing key {key}"),
-                };
-                Error::NotTaken { url: self.link.url.clone(), why }
-            }
-        })
+        sent.map_err(|unsent| unsent.error(&self.link.url, exchange, routing_key))
     }
 
-    async fn publish(
+    /// Publishes on a channel that confirms; returns when the broker has it.
+    pub async fn publish(
         &self,
         channel: &Channel,
         exchange: &str,
@@ -175,7 +166,7 @@ impl Post {
 }
 
 /// Why a message is not on its way.
-enum Unsent {
+pub(super) enum Unsent {
     /// No queue takes it.
     Returned,
     Failed(Error),
@@ -188,7 +179,7 @@ impl From<Error> for Unsent {
 }
 
 /// A channel on which the broker says what became of each message.
-async fn confirming(link: &Link) -> Result<Channel> {
+pub(super) async fn confirming(link: &Link) -> Result<Channel> {
     let channel = link.channel().await?;
     let selected = tokio::time::timeout(ANSWER, channel.confirm_select(ConfirmSelectOptions::default())).await;
     link.answered("confirm.select", selected)?;
@@ -196,7 +187,7 @@ async fn confirming(link: &Link) -> Result<Channel> {
 }
 
 /// AMQP's names have 255 bytes at most.
-fn short(text: &str, what: &str) -> Result<ShortString> {
+pub(super) fn short(text: &str, what: &str) -> Result<ShortString> {
     ShortString::try_new(text).map_err(|_| Error::Unable { what: format!("{what} is longer than AMQP allows") })
 }
 

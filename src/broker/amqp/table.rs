@@ -29,10 +29,44 @@ fn to_value(value: &Value) -> AMQPValue {
     }
 }
 
+/// An object of a table's members. What JSON has no words for becomes the nearest it has.
+pub(super) fn from_table(table: &FieldTable) -> Value {
+    Value::Object(table.inner().iter().map(|(name, value)| (name.to_string(), from_value(value))).collect())
+}
+
+fn from_value(value: &AMQPValue) -> Value {
+    match value {
+        AMQPValue::Boolean(b) => Value::Bool(*b),
+        AMQPValue::ShortShortInt(n) => Value::from(*n),
+        AMQPValue::ShortShortUInt(n) => Value::from(*n),
+        AMQPValue::ShortInt(n) => Value::from(*n),
+        AMQPValue::ShortUInt(n) => Value::from(*n),
+        AMQPValue::LongInt(n) => Value::from(*n),
+        AMQPValue::LongUInt(n) => Value::from(*n),
+        AMQPValue::LongLongInt(n) => Value::from(*n),
+        AMQPValue::Timestamp(n) => Value::from(*n),
+        AMQPValue::Float(f) => Value::from(*f),
+        AMQPValue::Double(f) => Value::from(*f),
+        AMQPValue::DecimalValue(d) => Value::from(f64::from(d.value) / 10f64.powi(i32::from(d.scale))),
+        AMQPValue::ShortString(text) => Value::from(text.as_str()),
+        AMQPValue::LongString(text) => Value::from(text.to_string()),
+        AMQPValue::ByteArray(bytes) => Value::from(String::from_utf8_lossy(bytes.as_slice()).into_owned()),
+        AMQPValue::FieldArray(items) => items.as_slice().iter().map(from_value).collect(),
+        AMQPValue::FieldTable(table) => from_table(table),
+        AMQPValue::Void => Value::Null,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use serde_json::json;
+
+    #[test]
+    fn what_celery_puts_into_headers_comes_back_the_same() {
+        let headers = json!({"id": "x", "eta": null, "n": 3, "timelimit": [null, 2], "stamps": {"a": true}, "f": 1.5});
+        assert_eq!(from_table(&to_table(&headers)), headers);
+    }
 
     #[test]
     fn headers_keep_their_types() {

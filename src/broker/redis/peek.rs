@@ -106,9 +106,9 @@ pub(super) async fn unacked(broker: &RedisBroker, most: usize) -> Result<Vec<Del
             Some(match serde_json::from_str::<Unacked<'_>>(&value) {
                 Ok((envelope, exchange, routing_key)) => {
                     let queue = discovery.queue_of(exchange, routing_key);
-                    Delivered::read(tag, queue, at, envelope.get().as_bytes())
+                    Delivered::read(tag, queue, at, envelope.get().as_bytes(), value.as_bytes())
                 }
-                Err(_) => Delivered::read(tag, String::new(), at, value.as_bytes()),
+                Err(_) => Delivered::read(tag, String::new(), at, value.as_bytes(), value.as_bytes()),
             })
         })
         .collect();

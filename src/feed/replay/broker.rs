@@ -6,8 +6,10 @@ use std::time::Duration;
 use async_trait::async_trait;
 use futures_util::StreamExt;
 
+use crate::broker::change::{Sift, Sifted};
 use crate::broker::{Broker, Capabilities, Error, EventStream, Health, Result};
 use crate::celery::message::Outgoing;
+use crate::celery::original::Original;
 use crate::celery::pidbox::{Reply, Request};
 use crate::celery::queue::{Delivered, Depth, Waiting};
 
@@ -70,6 +72,14 @@ impl Broker for ReplayBroker {
 
     async fn unacked(&self, _: usize) -> Result<Vec<Delivered>> {
         Err(unable())
+    }
+
+    async fn sift(&self, _: &str, _: &mut dyn Sift, _: Option<&str>) -> Result<Sifted> {
+        Err(self.refusal())
+    }
+
+    async fn put(&self, _: &[Original], _: &str, _: usize) -> Result<usize> {
+        Err(self.refusal())
     }
 
     async fn health(&self) -> Result<Health> {

@@ -1,0 +1,178 @@
+//! Messages to the letter that were taken out of queues, in the file of the audit log: written before they are taken, so
+//! that each can be put back. They are whole, secrets and all, since a message without them is another one.
+
+use rusqlite::{Connection, OptionalExtension, params};
+
+use super::audit::{Audit, Error};
+use crate::celery::original::Original;
+use crate::clock::Stamp;
+
+const SCHEMA: &str = "
+    CREATE TABLE IF NOT EXISTS original (
+        id INTEGER PRIMARY KEY, audit INTEGER NOT NULL, at REAL NOT NULL, broker TEXT NOT NULL, queue TEXT NOT NULL,
+        priority INTEGER NOT NULL, task TEXT, name TEXT, state TEXT NOT NULL, body BLOB NOT NULL
+    );
+    CREATE INDEX IF NOT EXISTS original_by_task ON original(task);
+    CREATE INDEX IF NOT EXISTS original_by_audit ON original(audit, state);";
+
+/// Seconds for which they are kept.
+const KEPT: f64 = 30.0 * 86_400.0;
+/// How well they are compressed: well enough, and quickly.
+const LEVEL: i32 = 3;
+/// Bytes of the largest message that is read back.
+const LARGEST: usize = 512 << 20;
+
+/// What became of a message that was written down.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fate {
+    /// About to be taken: whoever was to do it was stopped before he could say more.
+    Taking,
+    Taken,
+    /// Somebody else, such as a worker, had taken it.
+    Gone,
+    /// It was taken, and is in its queue again.
+    PutBack,
+}
+
+impl Fate {
+    fn word(self) -> &'static str {
+        match self {
+            Fate::Taking => "taking",
+            Fate::Taken => "taken",
+            Fate::Gone => "gone",
+            Fate::PutBack => "put back",
+        }
+    }
+}
+
+/// A message with its number.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Kept {
+    pub id: i64,
+    pub original: Original,
+}
+
+/// Makes the table where there is none.
+pub(super) fn prepare(connection: &Connection) -> rusqlite::Result<()> {
+    connection.execute_batch(SCHEMA)
+}
+
+impl Audit {
+    /// Writes down messages that a command, by its row, is about to take out; returns their numbers.
+    pub fn keep(&self, row: i64, at: Stamp, broker: &str, messages: &[Original]) -> Result<Vec<i64>, Error> {
+        let mut connection = self.connection();
+        let mut write = || -> rusqlite::Result<Vec<i64>> {
+            let tx = connection.transaction()?;
+            tx.execute("DELETE FROM original WHERE id IN (SELECT id FROM original WHERE at < ? LIMIT 1000)", [
+                at.secs() - KEPT,
+            ])?;
+            let mut numbers = Vec::with_capacity(messages.len());
+            for message in messages {
+                let read = message.message().ok();
+                let (task, name) = (read.as_ref().map(|m| m.id.to_string()), read.as_ref().map(|m| &m.name));
+                let body = zstd::bulk::compress(&message.bytes, LEVEL)
+                    .map_err(|e| rusqlite::Error::ToSqlConversionFailure(Box::new(e)))?;
+                tx.prepare_cached(
+                    "INSERT INTO original (audit, at, broker, queue, priority, task, name, state, body) \
+                     VALUES (?,?,?,?,?,?,?,?,?)",
+                )?
+                .execute(params![
+                    row,
+                    at.secs(),
+                    broker,
+                    message.queue,
+                    message.priority,
+                    task,
+                    name,
+                    Fate::Taking.word(),
+                    body
+                ])?;
+                numbers.push(tx.last_insert_rowid());
+            }
+            tx.commit()?;
+            Ok(numbers)
+        };
+        write().map_err(|e| self.error(&e))
+    }
+
+    /// Writes down what became of them.
+    pub fn fated(&self, numbers: &[i64], fate: Fate) -> Result<(), Error> {
+        let mut connection = self.connection();
+        let mut write = || -> rusqlite::Result<()> {
+            let tx = connection.transaction()?;
+            for number in numbers {
+                tx.prepare_cached("UPDATE original SET state = ? WHERE id = ?")?
+                    .execute(params![fate.word(), number])?;
+            }
+            tx.commit()
+        };
+        write().map_err(|e| self.error(&e))
+    }
+
+    /// How many messages of a command's row have this fate.
+    pub fn count_kept(&self, row: i64, fate: Fate) -> Result<u64, Error> {
+        let count = "SELECT count(*) FROM original WHERE audit = ? AND state = ?";
+        let counted = self.connection().query_row(count, params![row, fate.word()], |r| r.get::<_, i64>(0));
+        counted.map(|n| n.cast_unsigned()).map_err(|e| self.error(&e))
+    }
+
+    /// Up to `most` messages that a command took, in the order they waited, from the number after `after` on.
+    pub fn kept(&self, row: i64, fate: Fate, after: i64, most: usize) -> Result<Vec<Kept>, Error> {
+        let connection = self.connection();
+        let read = || -> rusqlite::Result<Vec<Kept>> {
+            let mut find = connection.prepare_cached(
+                "SELECT id, queue, priority, body FROM original WHERE audit = ? AND state = ? AND id > ? \
+                 ORDER BY id LIMIT ?",
+            )?;
+            let most = i64::try_from(most).unwrap_or(i64::MAX);
+            let rows = find.query_map(params![row, fate.word(), after, most], |row| {
+                Ok(Kept { id: row.get(0)?, original: original(row, 1)? })
+            })?;
+            rows.collect()
+        };
+        read().map_err(|e| self.error(&e))
+    }
+
+    /// The last message of a task that was taken out of a queue.
+    pub fn original_of(&self, task: &str) -> Result<Option<Original>, Error> {
+        let find = "SELECT queue, priority, body FROM original WHERE task = ? AND state != 'gone' ORDER BY id DESC";
+        let found = self.connection().query_row(find, [task], |row| original(row, 0)).optional();
+        found.map_err(|e| self.error(&e))
+    }
+}
+
+fn original(row: &rusqlite::Row<'_>, first: usize) -> rusqlite::Result<Original> {
+    let body: Vec<u8> = row.get(first + 2)?;
+    let bytes = zstd::bulk::decompress(&body, LARGEST).map_err(|e| {
+        rusqlite::Error::FromSqlConversionFailure(first + 2, rusqlite::types::Type::Blob, Box::new(e))
+    })?;
+    Ok(Original { queue: row.get(first)?, priority: row.get(first + 1)?, bytes: bytes.into() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::audit::{Entry, Origin};
+    use super::*;
+
+    #[test]
+    fn a_message_that_was_taken_is_found_again_to_the_letter() {
+        let folder = tempfile::tempdir().expect("temp");
+        let audit = Audit::open(&folder.path().join("audit.db")).expect("opens");
+        let row = audit.asked(Stamp::EPOCH, &Origin::default(), "b", &Entry::default()).expect("written");
+        let message = |id: &str| Original {
+            queue: "q".into(),
+            priority: 3,
+            bytes: format!(r#"{{"body": "W10=", "headers": {{"task": "t", "id": "{id}", "x": NaN}}}}"#)
+                .into_bytes()
+                .into(),
+        };
+        let numbers = audit.keep(row, Stamp::EPOCH, "b", &[message("a"), message("b")]).expect("kept");
+        audit.fated(&numbers[..1], Fate::Taken).expect("written");
+        audit.fated(&numbers[1..], Fate::Gone).expect("written");
+        let kept = audit.kept(row, Fate::Taken, 0, 9).expect("read");
+        assert_eq!(kept.iter().map(|k| k.original.clone()).collect::<Vec<_>>(), [message("a")]);
+        assert_eq!(audit.original_of("a").expect("read"), Some(message("a")));
+        assert_eq!(audit.original_of("b").expect("read"), None, "a worker had it");
+        assert_eq!((audit.count_kept(row, Fate::Taken), audit.count_kept(row, Fate::Taking)).0.expect("counted"), 1);
+    }
+}
