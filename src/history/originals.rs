@@ -1,5 +1,6 @@
-//! Messages to the letter that were taken out of queues, in the file of the audit log: written before they are taken, so
-//! that each can be put back. They are whole, secrets and all, since a message without them is another one.
+//! What has to be known to take a command back, in the file of the audit log: messages to the letter that were taken out
+//! of queues, written before they are taken, and which workers were told to consume a queue no longer. Messages are whole,
+//! secrets and all, since a message without them is another one.
 
 use rusqlite::{Connection, OptionalExtension, params};
 
@@ -13,7 +14,11 @@ const SCHEMA: &str = "
         priority INTEGER NOT NULL, task TEXT, name TEXT, state TEXT NOT NULL, body BLOB NOT NULL
     );
     CREATE INDEX IF NOT EXISTS original_by_task ON original(task);
-    CREATE INDEX IF NOT EXISTS original_by_audit ON original(audit, state);";
+    CREATE INDEX IF NOT EXISTS original_by_audit ON original(audit, state);
+    CREATE TABLE IF NOT EXISTS held (
+        broker TEXT NOT NULL, queue TEXT NOT NULL, worker TEXT NOT NULL, at REAL NOT NULL,
+        PRIMARY KEY (broker, queue, worker)
+    );";
 
 /// Seconds for which they are kept.
 const KEPT: f64 = 30.0 * 86_400.0;
@@ -128,6 +133,33 @@ impl Audit {
             let rows = find.query_map(params![row, fate.word(), after, most], |row| {
                 Ok(Kept { id: row.get(0)?, original: original(row, 1)? })
             })?;
+            rows.collect()
+        };
+        read().map_err(|e| self.error(&e))
+    }
+
+    /// Writes down which workers were told to consume a queue no longer; with none, that it is held no more.
+    pub fn hold(&self, broker: &str, queue: &str, at: Stamp, workers: &[String]) -> Result<(), Error> {
+        let mut connection = self.connection();
+        let mut write = || -> rusqlite::Result<()> {
+            let tx = connection.transaction()?;
+            if workers.is_empty() {
+                tx.execute("DELETE FROM held WHERE broker = ? AND queue = ?", [broker, queue])?;
+            }
+            for worker in workers {
+                tx.execute("INSERT OR IGNORE INTO held VALUES (?,?,?,?)", params![broker, queue, worker, at.secs()])?;
+            }
+            tx.commit()
+        };
+        write().map_err(|e| self.error(&e))
+    }
+
+    /// Every queue of a broker that is held, with each worker that was told to consume it no longer.
+    pub fn held(&self, broker: &str) -> Result<Vec<(String, String)>, Error> {
+        let connection = self.connection();
+        let read = || -> rusqlite::Result<Vec<(String, String)>> {
+            let mut find = connection.prepare("SELECT queue, worker FROM held WHERE broker = ? ORDER BY 1, 2")?;
+            let rows = find.query_map([broker], |row| Ok((row.get(0)?, row.get(1)?)))?;
             rows.collect()
         };
         read().map_err(|e| self.error(&e))

@@ -5,6 +5,7 @@ use crate::celery::pidbox::Signal;
 use crate::state::Model;
 
 use super::control::Control;
+use super::queue::{QueueAction, Undoable};
 use super::retry::{Retry, SENT_WHOLE};
 
 /// How much harm a command can do. Orders from harmless to harmful.
@@ -37,6 +38,16 @@ pub enum Command {
         workers: Vec<String>,
         what: Control,
     },
+    /// Something done with the messages that wait in a queue.
+    Queue {
+        queue: String,
+        what: QueueAction,
+    },
+    /// Takes back what was done with a queue: the row of the audit log, and what there is to be put back.
+    Undo {
+        row: i64,
+        what: Undoable,
+    },
 }
 
 /// What a person is shown before a command goes out.
@@ -58,6 +69,8 @@ impl Command {
             Command::Retry { .. } => Risk::Sends,
             Command::Revoke { .. } => Risk::Destroys,
             Command::Control { what, .. } => what.risk(),
+            Command::Queue { what, .. } => what.risk(),
+            Command::Undo { .. } => Risk::Sends,
         }
     }
 
@@ -68,6 +81,8 @@ impl Command {
             Command::Revoke { .. } => "terminate",
             Command::Retry { .. } => "retry",
             Command::Control { what, .. } => what.verb(),
+            Command::Queue { what, .. } => what.verb(),
+            Command::Undo { .. } => "undo",
         }
     }
 
@@ -78,6 +93,8 @@ impl Command {
             Command::Retry { tasks, .. } => join(tasks.iter().map(|t| t.original.to_string())),
             Command::Control { workers, .. } if workers.is_empty() => "all workers".into(),
             Command::Control { workers, .. } => join(workers.iter().cloned()),
+            Command::Queue { queue, .. } => queue.clone(),
+            Command::Undo { what: Undoable::Taken(queue) | Undoable::Aside { queue, .. }, .. } => queue.clone(),
         }
     }
 
@@ -90,6 +107,8 @@ impl Command {
                 queues.into_iter().cloned().collect()
             }
             Command::Control { what, .. } => what.arguments(),
+            Command::Queue { what, .. } => what.arguments(),
+            Command::Undo { row, .. } => vec![row.to_string()],
         }
     }
 
@@ -106,6 +125,8 @@ impl Command {
                 format!("flower-tui retry {}", quoted(tasks.iter().map(|t| t.original.to_string()).collect()))
             }
             Command::Control { workers, what } => what.words(workers),
+            Command::Queue { queue, what } => what.words(queue),
+            Command::Undo { row, .. } => format!("flower-tui undo {row}"),
         }
     }
 
@@ -150,6 +171,8 @@ impl Command {
                 format!("Send {} again?", plural(tasks.len(), "task"))
             }
             Command::Control { workers, what } => return what.preview(workers, model),
+            Command::Queue { queue, what } => return what.preview(queue, model),
+            Command::Undo { what, .. } => return what.preview(),
         };
         Preview { title, lines }
     }

@@ -3,7 +3,9 @@
 
 pub mod command;
 pub mod control;
+mod going;
 pub mod locate;
+pub mod queue;
 mod receipt;
 pub mod retry;
 mod run;
@@ -12,6 +14,8 @@ mod verdict;
 
 pub use command::{Command, Preview, Risk};
 pub use control::Control;
+pub use going::Going;
+pub use queue::{QueueAction, Which};
 pub use receipt::{Outcome, Receipt};
 pub use run::Ops;
 

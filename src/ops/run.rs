@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use super::command::{Command, Risk};
 use super::control::Control;
+use super::going::Going;
 use super::receipt::{Outcome, Receipt};
 use super::retry::Retry;
 use super::verdict::{NO_ANSWER, collect, judge};
@@ -31,6 +32,8 @@ pub struct Ops {
     pub answer: Duration,
     /// How long a worker has to be gone after a shutdown.
     pub wait: Duration,
+    /// Who is told how far a long command is, and the word that stops it.
+    pub going: Going,
 }
 
 impl Ops {
@@ -41,7 +44,7 @@ impl Ops {
         let outcome = match self.permit(command) {
             Err(error) => Outcome::NotSent(error),
             Ok(row) => {
-                let outcome = match self.send(command, &mut replies).await {
+                let outcome = match self.send(command, row, &mut replies).await {
                     Ok(outcome) => outcome,
                     Err(error) => Outcome::NotSent(error),
                 };
@@ -90,8 +93,15 @@ impl Ops {
         }
     }
 
-    async fn send(&self, command: &Command, replies: &mut Vec<(String, Value)>) -> Result<Outcome, Error> {
+    async fn send(
+        &self,
+        command: &Command,
+        row: Option<i64>,
+        replies: &mut Vec<(String, Value)>,
+    ) -> Result<Outcome, Error> {
         match command {
+            Command::Queue { queue, what } => self.change_queue(queue, what, row, replies).await,
+            Command::Undo { row, what } => self.undo(*row, what, replies).await,
             Command::Retry { tasks, .. } => self.publish(tasks, replies).await,
             Command::Control { workers, what: what @ Control::Shrink(n) } => {
                 let asked = self.able(what, self.addressed(workers), replies);
@@ -133,7 +143,7 @@ impl Ops {
         if workers.is_empty() { self.online() } else { workers.to_vec() }
     }
 
-    fn online(&self) -> Vec<String> {
+    pub(super) fn online(&self) -> Vec<String> {
         let now = self.clock.now();
         self.store
             .read(|m| m.workers().into_iter().filter(|(_, w)| w.is_online(now)).map(|(n, _)| n.to_owned()).collect())

@@ -78,6 +78,8 @@ impl Model {
             }
             Update::Forget => self.forget(),
             Update::Mark(at, text) => self.marks.set(*at, text.clone()),
+            Update::Held(queue, workers) if workers.is_empty() => _ = self.held.remove(queue),
+            Update::Held(queue, workers) => _ = self.held.insert(queue.clone(), workers.clone()),
             Update::RevokeAsked(at, ids) => self.revoke_asked(*at, ids),
             Update::Retried(old, new, queue) => {
                 self.published(new, queue);

@@ -86,6 +86,8 @@ pub enum Update {
     Link(Stamp, bool),
     /// Something happened that charts should name.
     Mark(Stamp, String),
+    /// A queue is held: these workers were told to consume it no longer. With none, it is held no more.
+    Held(String, Vec<String>),
     /// A person asked all workers to revoke these.
     RevokeAsked(Stamp, Vec<TaskId>),
     /// A person sent the second task in place of the first, to this queue.

@@ -86,6 +86,8 @@ pub struct Model {
     pub(super) revoke_asked: HashMap<TaskId, Stamp>,
     /// Tasks that were sent from here, and in place of which others.
     pub(super) retry_of: HashMap<TaskId, TaskId>,
+    /// Queues that are held, with the workers that consumed them.
+    pub(super) held: HashMap<String, Vec<String>>,
     pub(super) peeks: Peeks,
     pub(super) canvases: Canvases,
     pub(super) results: Results,
@@ -125,6 +127,7 @@ impl Model {
             sent_here: HashMap::new(),
             revoke_asked: HashMap::new(),
             retry_of: HashMap::new(),
+            held: HashMap::new(),
             peeks: Peeks::default(),
             canvases: Canvases::default(),
             results: Results::default(),
@@ -382,6 +385,11 @@ impl Model {
     /// The zone clock times in filters are meant in.
     pub fn zone(&self) -> &TimeZone {
         &self.zone
+    }
+
+    /// The workers that were told to consume a queue no longer; none where it is not held.
+    pub fn held(&self, queue: &str) -> &[String] {
+        self.held.get(queue).map_or(&[], Vec::as_slice)
     }
 
     /// What takes secrets out of texts that are shown.

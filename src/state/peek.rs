@@ -93,6 +93,21 @@ impl By {
         all.get(at).cloned().unwrap_or_default()
     }
 
+    /// What a message is grouped under, where its own value says it.
+    pub fn key_of(&self, waiting: &Waiting, redactor: &Redactor) -> Option<String> {
+        let message = waiting.message.as_ref().ok()?;
+        match self {
+            By::Task => Some(message.name.clone()),
+            By::Origin => message.origin.clone(),
+            By::Priority => Some(waiting.priority.to_string()),
+            By::Age => None,
+            By::Argument(wanted) => {
+                let (_, value) = message.arguments(redactor).into_iter().find(|(name, _)| **name == **wanted)?;
+                Some(value.chars().take(VALUE).collect())
+            }
+        }
+    }
+
     /// Its name in a sentence.
     pub fn word(&self) -> &str {
         match self {
