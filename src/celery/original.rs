@@ -89,12 +89,12 @@ pub fn redelivered(envelope: &[u8]) -> Result<Vec<u8>> {
 }
 
 fn edited(envelope: &[u8], edit: impl FnOnce(&mut Fields) -> Result<()>) -> Result<Vec<u8>> {
-    let mut fields: Fields = serde_json::from_slice(envelope).map_err(broken)?;
+    let mut fields: Fields = serde_json::from_slice(envelope).map_err(|e| broken(&e))?;
     edit(&mut fields)?;
-    serde_json::to_vec(&fields).map_err(broken)
+    serde_json::to_vec(&fields).map_err(|e| broken(&e))
 }
 
-fn broken(error: serde_json::Error) -> Error {
+fn broken(error: &serde_json::Error) -> Error {
     Error::Json(error.to_string())
 }
 
@@ -112,7 +112,7 @@ impl Fields {
     }
 
     fn set(&mut self, name: &str, value: impl Serialize) -> Result<()> {
-        *self.place(name) = to_raw_value(&value).map_err(broken)?;
+        *self.place(name) = to_raw_value(&value).map_err(|e| broken(&e))?;
         Ok(())
     }
 
@@ -121,7 +121,7 @@ impl Fields {
         let place = self.place(name);
         let mut inner: Fields = serde_json::from_str(place.get()).unwrap_or_default();
         edit(&mut inner)?;
-        *place = to_raw_value(&inner).map_err(broken)?;
+        *place = to_raw_value(&inner).map_err(|e| broken(&e))?;
         Ok(())
     }
 }

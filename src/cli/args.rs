@@ -85,8 +85,11 @@ pub enum Command {
     Worker(WorkerArgs),
     /// List the queues
     Queues(Format),
-    /// One queue: depth, consumers, and what waits next in it (nothing is consumed)
+    /// One queue: depth, consumers, and what waits next in it (nothing is consumed); or change what waits in it
+    #[command(after_help = QUEUE_HELP)]
     Queue(QueueArgs),
+    /// Take back what was done with a queue: messages deleted, purged or set aside wait again
+    Undo(UndoArgs),
     /// Tasks of the history; where there is none, those seen while listening; and those workers hold
     Tasks(TasksArgs),
     /// One task: where it is and what is known of it
@@ -116,6 +119,20 @@ const RECORD_HELP: &str = "\
 Without --history the file is history.db in the state folder. It is written every quarter of a second; one process writes
 at a time, a second one waits for the first to end. SIGTERM and SIGINT write the rest and end it, SIGHUP opens the log
 file anew. Under systemd it tells when it is ready, and that it is alive (Type=notify, WatchdogSec).";
+
+const QUEUE_HELP: &str = "\
+Actions, behind the name:
+  purge                        delete everything that waits
+  delete WHICH                 delete messages
+  move WHICH TO                move messages to another queue, behind what waits there
+  aside [NAME]                 give all that waits another name, which no worker takes from
+  dump FILE [--take]           write all that waits to a file; with --take, take it out of the queue
+  load FILE                    put what a file holds into the queue, once
+  hold, release                no worker consumes it; exactly those that did do so again
+  requeue-unacked [WORKER]     give out again what workers that are gone had taken (Redis)
+WHICH is ids, --filter FILTER, --group BY=VALUE (task, origin, priority, args[N], kwargs.NAME), or --all.
+What is taken out is written down before, in the audit log; `flower-tui undo ROW` puts it back.
+purge, and delete without ids, ask first; --yes answers.";
 
 const WORKER_HELP: &str = "\
 Actions, behind the names:
@@ -197,8 +214,35 @@ pub struct WorkerArgs {
 }
 
 #[derive(Args, Debug)]
+pub struct UndoArgs {
+    /// The command's row in the log, as `history audit` has it
+    pub row: i64,
+    /// One JSON document
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Args, Debug)]
 pub struct QueueArgs {
     pub name: String,
+    /// An action, and what it is for
+    #[arg(value_name = "ACTION [ARGUMENTS]")]
+    pub words: Vec<String>,
+    /// Messages of tasks that a filter selects
+    #[arg(long, value_name = "FILTER")]
+    pub filter: Option<String>,
+    /// Messages that have one thing in common
+    #[arg(long, value_name = "BY=VALUE")]
+    pub group: Option<String>,
+    /// All that waits
+    #[arg(long)]
+    pub all: bool,
+    /// With dump: take the messages out once they are in the file
+    #[arg(long)]
+    pub take: bool,
+    /// Don't ask
+    #[arg(long)]
+    pub yes: bool,
     /// How many waiting messages to show, next in line first (10). On RabbitMQ that marks them as redelivered, and is done only when asked for
     #[arg(long, value_name = "N")]
     pub peek: Option<usize>,

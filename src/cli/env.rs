@@ -13,7 +13,7 @@ use super::look::Look;
 use crate::broker::{self, Broker, BrokerUrl};
 use crate::clock::Clock;
 use crate::config::{Flags, Settings, file, resolve};
-use crate::history::audit::{Audit, Origin};
+use crate::history::audit::{Audit, Logged, Origin};
 use crate::history::reader::Reader;
 use crate::history::writer;
 use crate::ops::{Going, Ops};
@@ -165,6 +165,12 @@ impl Env {
         }
         let folder = file::state_folder().ok_or("there is no home folder for the audit log")?;
         Audit::open(&folder.join("audit.db")).map_err(|e| e.to_string())
+    }
+
+    /// A command in the log, by its row.
+    pub fn logged(&self, row: i64) -> anyhow::Result<Option<Logged>> {
+        let audit = self.audit().map_err(super::exit::not_so)?;
+        Ok(audit.logged(row)?)
     }
 
     /// The history file; where none was named, the usual place.

@@ -2,6 +2,7 @@
 
 mod args;
 mod argv;
+mod change;
 mod config;
 mod env;
 mod events;
@@ -77,6 +78,8 @@ async fn dispatch(command: Option<Command>, env: Env) -> anyhow::Result<Exit> {
         Some(Command::Status(format)) => status::run(&env, format).await,
         Some(Command::Workers(format)) => listing::workers(&env, format).await,
         Some(Command::Queues(format)) => listing::queues(&env, format).await,
+        Some(Command::Queue(args)) if !args.words.is_empty() => change::act(&env, args).await,
+        Some(Command::Undo(args)) => change::undo(&env, args).await,
         Some(Command::Queue(args)) => queue::run(&env, args).await,
         Some(Command::Worker(args)) => worker::run(&env, args).await,
         Some(Command::Tasks(args)) => tasks::list(&env, args).await,

@@ -112,7 +112,7 @@ fn stored(env: &Env, reader: &mut Reader, args: &TasksArgs) -> anyhow::Result<Ve
 }
 
 /// Makes tasks that the history knows part of the model; says which, with their events.
-fn recall(store: &Store, env: &Env, ids: &[TaskId]) -> anyhow::Result<Vec<Vec<Value>>> {
+pub fn recall(store: &Store, env: &Env, ids: &[TaskId]) -> anyhow::Result<Vec<Vec<Value>>> {
     let Some(mut reader) = env.reader()? else { return Ok(Vec::new()) };
     let mut known = Vec::new();
     for id in ids {

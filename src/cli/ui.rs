@@ -161,6 +161,7 @@ async fn session(
         None => Feed::start(&context, &tracker),
     };
     let ops = env.ops(cluster.broker.clone(), store, cluster.clock.clone(), "ui", cluster.real);
+    ops.recall();
     let settings = &env.settings;
     let file = settings.config.clone().or_else(file::default_path);
     let kept = begin.typed.take().zip(file);

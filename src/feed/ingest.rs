@@ -14,6 +14,19 @@ use crate::state::Update;
 /// Messages decoded and applied together.
 pub(super) const BATCH: usize = 512;
 
+/// Events after which a batch is applied even if there are more messages: one message can hold hundreds.
+const EVENTS: usize = 2_048;
+
+/// Applies a batch, and gives back an empty one: the same, where nobody else has kept it.
+fn apply(context: &Context, batch: Batch) -> Batch {
+    let batch = Arc::new(batch);
+    context.store.apply(&[Update::Events(batch.clone())]);
+    Arc::into_inner(batch).map_or_else(Batch::default, |mut batch| {
+        batch.clear();
+        batch
+    })
+}
+
 /// Runs until the feed stops.
 pub(super) async fn run(context: Context, backlog: Arc<Backlog<RawMessage>>, mut updates: mpsc::Receiver<Update>) {
     let mut tick = tokio::time::interval(Duration::from_secs(1));
@@ -23,22 +36,17 @@ pub(super) async fn run(context: Context, backlog: Arc<Backlog<RawMessage>>, mut
         tokio::select! {
             () = context.stop.cancelled() => return,
             (messages, dropped) = backlog.take(BATCH) => {
+                if dropped > 0 {
+                    context.store.apply(&[Update::Missed(context.clock.now(), dropped)]);
+                }
                 let mut batch = spare.take().unwrap_or_default();
                 for message in &messages {
                     batch.push(&message.data, &message.coding, message.received);
+                    if batch.events.len() >= EVENTS {
+                        batch = apply(&context, batch);
+                    }
                 }
-                let mut applied = Vec::with_capacity(2);
-                if dropped > 0 {
-                    applied.push(Update::Missed(context.clock.now(), dropped));
-                }
-                let batch = Arc::new(batch);
-                applied.push(Update::Events(batch.clone()));
-                context.store.apply(&applied);
-                drop(applied);
-                spare = Arc::into_inner(batch).map(|mut batch| {
-                    batch.clear();
-                    batch
-                });
+                spare = Some(apply(&context, batch));
                 // Under load this never waits: let the other tasks of this thread have their turn.
                 tokio::task::yield_now().await;
             }

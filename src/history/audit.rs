@@ -201,6 +201,12 @@ impl Audit {
         Ok(connection.last_insert_rowid())
     }
 
+    /// A command in the log, by its row.
+    pub fn logged(&self, row: i64) -> Result<Option<Logged>, Error> {
+        let found = read(&self.connection.lock(), 1, Some(row.saturating_add(1))).map_err(|e| self.error(&e))?;
+        Ok(found.into_iter().next().filter(|logged| logged.row == row))
+    }
+
     /// Writes down what came of it.
     pub fn answered(&self, row: i64, at: Stamp, outcome: &str, replies: &str) -> Result<(), Error> {
         self.connection

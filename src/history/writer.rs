@@ -28,8 +28,10 @@ pub enum Note {
     Mark(Stamp, String),
 }
 
-/// Notes that may wait: at 512 events each about as many bytes as the feed's own backlog at the worst.
+/// Notes that may wait.
 const WAITING: usize = 64;
+/// Events in them: at some 600 bytes each, 40 MB.
+const WAITING_EVENTS: u64 = 65_536;
 /// What came is in the file after so long at the latest: a crash loses no more than this.
 const EVERY: Duration = Duration::from_millis(250);
 /// Rows that are written at once even before that.
@@ -77,6 +79,8 @@ pub struct Options {
 pub struct Recorder {
     notes: SyncSender<Note>,
     missed: Arc<AtomicU64>,
+    /// Events that wait.
+    waiting: Arc<AtomicU64>,
     status: Arc<Mutex<Status>>,
     path: Arc<Path>,
 }
@@ -101,11 +105,17 @@ pub fn start(options: Options) -> Result<(Recorder, Running), Error> {
     let (notes, taken) = sync_channel(WAITING);
     let status = Arc::new(Mutex::new(Status::default()));
     let recorder =
-        Recorder { notes, missed: Arc::default(), status: status.clone(), path: options.path.clone().into() };
+        Recorder {
+            notes,
+            missed: Arc::default(),
+            waiting: Arc::default(),
+            status: status.clone(),
+            path: options.path.clone().into(),
+        };
     let path = options.path.clone();
-    let missed = recorder.missed.clone();
+    let (missed, waiting) = (recorder.missed.clone(), recorder.waiting.clone());
     let ending = Arc::new(AtomicBool::new(false));
-    let worker = Worker { options, notes: taken, status, missed, ending: ending.clone() };
+    let worker = Worker { options, notes: taken, status, missed, waiting, ending: ending.clone() };
     let thread = std::thread::Builder::new().name("history".into()).spawn(move || worker.run());
     let thread = thread.map_err(|e| Error::io(&path, &e))?;
     Ok((recorder, Running { thread, ending }))
@@ -114,13 +124,23 @@ pub fn start(options: Options) -> Result<(Recorder, Running), Error> {
 impl Recorder {
     /// Offers something to write; it is dropped, and counted, if too much waits.
     pub fn offer(&self, note: Note) {
-        if let Err(TrySendError::Full(note)) = self.notes.try_send(note) {
-            self.missed.fetch_add(events(&note), Ordering::Relaxed);
+        let n = events(&note);
+        let waiting = self.waiting.load(Ordering::Relaxed);
+        if n > 0 && waiting > 0 && waiting + n > WAITING_EVENTS {
+            self.missed.fetch_add(n, Ordering::Relaxed);
+            return;
+        }
+        // Counted before it can be taken.
+        self.waiting.fetch_add(n, Ordering::Relaxed);
+        if let Err(TrySendError::Full(_)) = self.notes.try_send(note) {
+            self.waiting.fetch_sub(n, Ordering::Relaxed);
+            self.missed.fetch_add(n, Ordering::Relaxed);
         }
     }
 
     /// Gives something to write, and waits until there is room. Not for those who are in a hurry.
     pub fn give(&self, note: Note) {
+        self.waiting.fetch_add(events(&note), Ordering::Relaxed);
         // Fails only when the thread has ended.
         let _ = self.notes.send(note);
     }
@@ -150,6 +170,7 @@ struct Worker {
     notes: Receiver<Note>,
     status: Arc<Mutex<Status>>,
     missed: Arc<AtomicU64>,
+    waiting: Arc<AtomicU64>,
     ending: Arc<AtomicBool>,
 }
 
@@ -197,8 +218,10 @@ impl Worker {
         loop {
             let left = until.saturating_duration_since(Instant::now());
             match self.notes.recv_timeout(left.min(EVERY)) {
-                Ok(note) if missed => _ = self.missed.fetch_add(events(&note), Ordering::Relaxed),
-                Ok(_) => {}
+                Ok(note) => {
+                    let n = self.received(&note);
+                    self.missed.fetch_add(if missed { n } else { 0 }, Ordering::Relaxed);
+                }
                 Err(RecvTimeoutError::Timeout) if self.ending.load(Ordering::Relaxed) => return true,
                 Err(RecvTimeoutError::Timeout) if left <= EVERY => return false,
                 Err(RecvTimeoutError::Timeout) => {}
@@ -247,7 +270,15 @@ impl Worker {
         }
     }
 
+    /// How many events of a note wait no more.
+    fn received(&self, note: &Note) -> u64 {
+        let n = events(note);
+        self.waiting.fetch_sub(n, Ordering::Relaxed);
+        n
+    }
+
     fn take(&self, archive: &mut Archive, note: &Note) -> rusqlite::Result<()> {
+        self.received(note);
         match note {
             Note::Events(batch) => {
                 self.status.lock().events += batch.events.len() as u64;

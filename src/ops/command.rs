@@ -74,6 +74,19 @@ impl Command {
         }
     }
 
+    /// The command that takes this one back, if it is that row of the audit log.
+    pub(super) fn undone_by(&self, row: i64) -> Option<Command> {
+        let Command::Queue { queue, what } = self else { return None };
+        let what = match what {
+            QueueAction::Delete(_) | QueueAction::Purge | QueueAction::Dump { take: true, .. } => {
+                Undoable::Taken(queue.clone())
+            }
+            QueueAction::Aside(aside) => Undoable::Aside { queue: queue.clone(), aside: aside.clone() },
+            _ => return None,
+        };
+        Some(Command::Undo { row, what })
+    }
+
     /// One word for logs.
     pub fn verb(&self) -> &'static str {
         match self {

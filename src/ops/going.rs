@@ -31,6 +31,11 @@ impl Going {
         self.stopped.store(true, Ordering::Relaxed);
     }
 
+    /// Whether nobody but the one who asks has it any more: its command is over.
+    pub fn is_over(&self) -> bool {
+        Arc::strong_count(&self.stopped) == 1
+    }
+
     /// Whether it is to stop.
     pub fn is_stopped(&self) -> bool {
         self.stopped.load(Ordering::Relaxed)

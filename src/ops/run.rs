@@ -37,13 +37,29 @@ pub struct Ops {
 }
 
 impl Ops {
+    /// What earlier sessions left behind that is still so: queues that are held.
+    pub fn recall(&self) {
+        if let Ok(Some(audit)) = &*self.audit
+            && let Ok(held) = audit.held(&self.broker.url())
+        {
+            let mut by_queue: std::collections::BTreeMap<String, Vec<String>> = std::collections::BTreeMap::new();
+            for (queue, worker) in held {
+                by_queue.entry(queue).or_default().push(worker);
+            }
+            let held = by_queue.into_iter().map(|(queue, workers)| Update::Held(queue, workers));
+            self.store.apply(&held.collect::<Vec<_>>());
+        }
+    }
+
     /// Carries a command out. Always ends in a receipt.
     pub async fn run(&self, command: &Command) -> Receipt {
         let asked = self.clock.now();
         let mut replies = Vec::new();
+        let mut undo = None;
         let outcome = match self.permit(command) {
             Err(error) => Outcome::NotSent(error),
             Ok(row) => {
+                undo = row.and_then(|row| command.undone_by(row)).map(Box::new);
                 let outcome = match self.send(command, row, &mut replies).await {
                     Ok(outcome) => outcome,
                     Err(error) => Outcome::NotSent(error),
@@ -57,7 +73,8 @@ impl Ops {
                 outcome
             }
         };
-        Receipt { verb: command.verb(), words: command.words(), asked, answered: self.clock.now(), outcome, replies }
+        let undo = undo.filter(|_| !matches!(outcome, Outcome::NotSent(_)));
+        Receipt { verb: command.verb(), words: command.words(), asked, answered: self.clock.now(), outcome, replies, undo }
     }
 
     /// Whether the command may go out; its row in the audit log, if there is a log.

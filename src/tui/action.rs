@@ -36,6 +36,8 @@ pub enum Scope {
     Tree,
     /// Groups of failures.
     Failures,
+    /// The log of commands.
+    Log,
     /// A long text that scrolls.
     Text,
     Confirm,
@@ -73,6 +75,7 @@ impl Scope {
             Scope::Folds => "folding",
             Scope::Tree => "the tree",
             Scope::Failures => "failures",
+            Scope::Log => "the log",
             Scope::Text => "this text",
             Scope::Confirm => "a question",
             Scope::Choose => "a menu",
@@ -139,6 +142,11 @@ actions! {
     GroupTrace    Failures ["t"]                     Looks    "traceback" "the whole traceback of the latest"
 
     GroupBy       Broker  ["o"]                      Looks    "group"    "group what waits: by task, origin, priority, age"
+    MessageDelete Broker  ["D"]                      Destroys "delete"   "delete waiting messages: the marked ones, the one chosen, or a group"
+    MessageMove   Broker  ["M"]                      Changes  "move"     "move them to another queue"
+    QueuePurge    Broker  ["P"]                      Destroys "purge"    "empty the queue: set it aside, into a file, or destroy it"
+    QueueHold     Broker  ["H"]                      Changes  "hold"     "hold the queue: no worker consumes it; or release it"
+    UnackedBack   Broker  ["U"]                      Sends    ""         "give out again what workers that are gone had taken"
     LookInside    Broker  ["i"]                      Changes  ""         "look into the queue, where that leaves a mark on its messages"
 
     SpanEarlier   History ["{"]                      Looks    "span"     "choose a span of time in the chart, further back"
@@ -224,6 +232,9 @@ actions! {
     ReplayFaster  Replay  ["ctrl-up"]                Looks    "faster"   "play faster"
     ReplaySlower  Replay  ["ctrl-down"]              Looks    "slower"   "play slower"
 
+    Undo          Log     ["u"]                      Sends    "undo"     "take a command back: messages it took out wait again"
+
+    StopCommand   Global  ["ctrl-x"]                 Looks    ""         "stop the command that is under way, at its next good place"
     Pause         Global  ["p"]                      Looks    "pause"    "hold the view still"
     Copy          Global  ["y"]                      Looks    "copy"     "copy to the clipboard"
     TimeStyle     Global  ["T"]                      Looks    ""         "times as clock, UTC, or how long ago"
@@ -297,7 +308,7 @@ pub const TOGETHER: &[&[Scope]] = &[
     &[Scope::Opens, Scope::Tasks, Scope::Tree, Scope::Panes, Scope::List, Scope::Global],
     &[Scope::Tasks, Scope::Folds, Scope::Text, Scope::Panes, Scope::Global],
     &[Scope::Welcome, Scope::Global],
-    &[Scope::Choose, Scope::Text],
+    &[Scope::Choose, Scope::Text, Scope::Log],
     &[Scope::Pick, Scope::Choose],
     &[Scope::Confirm],
     &[Scope::Field],

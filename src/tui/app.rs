@@ -59,6 +59,8 @@ pub enum Do {
     Export(Export),
     /// Write it no further.
     StopExport,
+    /// Stop the commands under way where that does no harm.
+    StopCommands,
     /// Keep the broker one is on as a profile of this name.
     Keep(String),
     Suspend,
@@ -508,6 +510,11 @@ impl App {
                 self.say("asking again", Role::Muted, world.now);
                 return vec![Do::Refresh];
             }
+            Action::StopCommand if self.running > 0 => {
+                self.say("stopping …", Role::Muted, world.now);
+                return vec![Do::StopCommands];
+            }
+            Action::StopCommand => self.say("no command is under way", Role::Muted, world.now),
             Action::Redraw => return vec![Do::Redraw],
             Action::Suspend => return vec![Do::Suspend],
             Action::Back => {

@@ -29,7 +29,7 @@ use crate::feed::Feed;
 use crate::history::lookup::{Found, Ticket};
 use crate::history::writer::Recorder;
 use crate::human;
-use crate::ops::{Ops, Receipt};
+use crate::ops::{Going, Ops, Receipt};
 use crate::state::Scan;
 
 /// Both ends of a bounded channel.
@@ -82,6 +82,8 @@ pub struct Session<W: Write> {
     told: Channel<(Told, bool)>,
     /// Set when the file that is being written is not wanted any more.
     stop_export: Arc<AtomicBool>,
+    /// Commands under way, to be stopped.
+    going: Vec<Going>,
     /// A key was pressed since the last frame.
     key_dirty: bool,
     /// Something else changed.
@@ -120,6 +122,7 @@ impl<W: Write> Session<W> {
             lookups: mpsc::channel(4),
             told: mpsc::channel(16),
             stop_export: Arc::default(),
+            going: Vec::new(),
             key_dirty: true,
             data_dirty: true,
             suspending: false,
@@ -318,7 +321,12 @@ impl<W: Write> Session<W> {
     fn carry_out(&mut self, what: Do) -> Option<Leave> {
         match what {
             Do::Run(command) => {
-                let (ops, sender) = (self.wiring.ops.clone(), self.receipts.0.clone());
+                let (mut ops, sender) = (self.wiring.ops.clone(), self.receipts.0.clone());
+                let told = self.told.0.clone();
+                // Where the screen is slow, this progress is not worth waiting for.
+                ops.going = Going::telling(move |text| _ = told.try_send((Told::Going(text.to_owned()), false)));
+                self.going.retain(|going| !going.is_over());
+                self.going.push(ops.going.clone());
                 tokio::spawn(async move {
                     let receipt = ops.run(&command).await;
                     // Nobody is there to be told when the session has ended.
@@ -328,6 +336,7 @@ impl<W: Write> Session<W> {
             Do::Refresh => self.wiring.feed.refresh(),
             Do::Copy(text) => self.copy(text),
             Do::Export(export) => self.export(export),
+            Do::StopCommands => self.going.iter().for_each(Going::stop),
             Do::StopExport => self.stop_export.store(true, Ordering::Relaxed),
             Do::Keep(name) => self.keep(name),
             Do::Redraw => {

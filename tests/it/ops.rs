@@ -26,6 +26,7 @@ async fn ops(audit: Result<Option<Audit>, String>) -> (Ops, SimBroker) {
         store.apply(&[Update::Inspected(clock.now(), name, replies)]);
     }
     let ops = Ops {
+        going: flower_tui::ops::Going::default(),
         broker: Arc::new(sim.clone()),
         store,
         clock,

@@ -3,19 +3,22 @@
 use ratatui::layout::Rect;
 
 use crate::human;
-use crate::ops::{Outcome as Came, Receipt};
+use crate::ops::{Command, Outcome as Came, Receipt};
 use crate::text::{Clean, clean};
 use crate::tui::action::{Action, Scope};
 use crate::tui::page::Page;
 use crate::tui::theme::Role;
 use crate::tui::view::{Answer, Cx, Effect, Outcome, View};
 
+use super::Choose;
 use super::scroll::Scroll;
 
 /// See the module.
 #[derive(Default)]
 pub struct Log {
     scroll: Scroll,
+    /// Commands that one can choose to take back.
+    undoable: Vec<Command>,
 }
 
 /// The role of what came of a command.
@@ -52,12 +55,33 @@ fn lines(receipt: &Receipt, cx: &Cx<'_>, lines: &mut Vec<Vec<(Clean, Role)>>) {
     }
 }
 
+impl Log {
+    /// Which command is to be taken back: asked where there are several.
+    fn choose(&mut self, cx: &Cx<'_>) -> Outcome {
+        let receipts = || cx.receipts.iter().rev().filter(|receipt| receipt.undo.is_some());
+        self.undoable = receipts().filter_map(|receipt| receipt.undo.as_deref().cloned()).collect();
+        if let [only] = &self.undoable[..] {
+            return Outcome::Effect(Effect::Ask(only.clone()));
+        }
+        let lines = receipts().map(|r| format!("{}  {}", human::clock(r.asked, cx.zone), r.words));
+        Outcome::Effect(Effect::Open(Box::new(Choose::lines("take back", lines, 0))))
+    }
+}
+
 impl View for Log {
     fn scopes(&self) -> &'static [Scope] {
-        &[Scope::Text, Scope::Choose]
+        &[Scope::Log, Scope::Text, Scope::Choose]
     }
 
-    fn perform(&mut self, action: Action, _cx: &mut Cx<'_>) -> Outcome {
+    fn refuse(&self, action: Action, cx: &Cx<'_>) -> Option<String> {
+        let none = action == Action::Undo && cx.receipts.iter().all(|receipt| receipt.undo.is_none());
+        none.then(|| "nothing of this session can be taken back; `flower-tui undo` knows earlier ones".into())
+    }
+
+    fn perform(&mut self, action: Action, cx: &mut Cx<'_>) -> Outcome {
+        if action == Action::Undo {
+            return self.choose(cx);
+        }
         match self.scroll.perform(action) {
             Some(outcome) => outcome,
             None => Outcome::Effect(Effect::Close),
@@ -65,6 +89,13 @@ impl View for Log {
     }
 
     fn answer(&mut self, answer: &Answer, _cx: &mut Cx<'_>) -> Outcome {
+        if let (Answer::Choice(i), false) = (answer, self.undoable.is_empty()) {
+            let mut undoable = std::mem::take(&mut self.undoable);
+            if *i < undoable.len() {
+                return Outcome::Effect(Effect::Ask(undoable.swap_remove(*i)));
+            }
+        }
+        self.undoable.clear();
         self.scroll.answer(answer);
         Outcome::Done
     }

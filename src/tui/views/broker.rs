@@ -2,6 +2,7 @@
 
 mod health;
 mod message;
+mod orders;
 mod panes;
 mod queue;
 mod rows;
@@ -27,6 +28,7 @@ use super::exporting::Exporting;
 use super::list::{Cursor, Split};
 use super::report;
 use super::task::Line;
+use orders::Orders;
 use panes::Panes;
 use queue::QueueScreen;
 
@@ -45,6 +47,7 @@ pub struct BrokerView {
     health: Line,
     note: Line,
     panes: Panes,
+    orders: Orders,
     split: Split,
     /// Rows of the panes below the table; none where there is no room.
     below: u16,
@@ -172,6 +175,11 @@ impl View for BrokerView {
             // Without room below the table they open instead of it.
             return if self.below == 0 { self.open() } else { Outcome::Done };
         }
+        if let Some(queue) = self.cursor.at.clone()
+            && let Some(outcome) = self.orders.perform(action, &queue, None, cx)
+        {
+            return outcome;
+        }
         match action {
             Action::Open => self.open(),
             Action::TheirTasks => their_tasks(self.cursor.chosen().iter().map(String::as_str)),
@@ -215,9 +223,12 @@ impl View for BrokerView {
         }
     }
 
-    fn refuse(&self, action: Action, _cx: &Cx<'_>) -> Option<String> {
+    fn refuse(&self, action: Action, cx: &Cx<'_>) -> Option<String> {
         if action == Action::Export && self.names.is_empty() {
             return Some("nothing is listed".into());
+        }
+        if let Some(why) = orders::refuse(action, self.cursor.at.as_deref(), None, cx) {
+            return Some(why);
         }
         let needs_queue =
             matches!(action, Action::Open | Action::GroupBy | Action::LookInside | Action::Mark | Action::TheirTasks);
@@ -228,8 +239,8 @@ impl View for BrokerView {
         (self.below > 0 && self.panes.waits_to_be_asked()).then_some((Action::LookInside, "look"))
     }
 
-    fn answer(&mut self, answer: &Answer, _cx: &mut Cx<'_>) -> Outcome {
-        if let Some(outcome) = self.exporting.answer(answer) {
+    fn answer(&mut self, answer: &Answer, cx: &mut Cx<'_>) -> Outcome {
+        if let Some(outcome) = self.exporting.answer(answer).or_else(|| self.orders.answer(answer, cx)) {
             return outcome;
         }
         match (std::mem::take(&mut self.sorting), answer) {

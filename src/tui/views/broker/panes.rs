@@ -156,6 +156,13 @@ impl Panes {
         self.opens.get(self.keys.iter().position(|key| key == at)?)
     }
 
+    /// What the marked rows lead to; without marks, the one under the cursor.
+    pub fn all_chosen(&self) -> Vec<&Opens> {
+        let chosen = self.cursor.chosen();
+        let places = chosen.iter().filter_map(|key| self.keys.iter().position(|known| known == key));
+        places.filter_map(|place| self.opens.get(place)).collect()
+    }
+
     /// What has to be asked for to fill the pane.
     pub fn interest(&self, queue: &str) -> Interest {
         Interest {

@@ -5,6 +5,7 @@ use ratatui::layout::Rect;
 use crate::feed::Interest;
 use crate::filter::{Filter, Pattern, Term, Test, Word};
 use crate::human;
+use crate::ops::Which;
 use crate::state::peek::By;
 use crate::state::queue::Queue;
 use crate::text::{Clean, clean};
@@ -16,7 +17,8 @@ use crate::tui::view::{Answer, Cx, Effect, Outcome, View};
 use crate::tui::views::task::Line;
 
 use super::message::MessageScreen;
-use super::panes::Panes;
+use super::orders::{self, Orders};
+use super::panes::{Pane, Panes};
 use super::rows::Opens;
 use super::table;
 
@@ -24,6 +26,7 @@ use super::table;
 pub struct QueueScreen {
     name: String,
     panes: Panes,
+    orders: Orders,
     title: Line,
 }
 
@@ -33,7 +36,16 @@ const ABOVE: u16 = 2;
 impl QueueScreen {
     /// Opens a queue at the pane that was looked at.
     pub fn new(name: String, like: &Panes) -> Self {
-        Self { name, panes: Panes::like(like), title: Vec::new() }
+        Self { name, panes: Panes::like(like), orders: Orders::default(), title: Vec::new() }
+    }
+
+    /// Which messages an order would be for, or why it can't be for any.
+    fn which(&self) -> Result<Which, &'static str> {
+        match self.panes.pane {
+            Pane::Waiting | Pane::Groups => orders::which(&self.panes.all_chosen()),
+            Pane::Unacked => Err("workers have these: revoke them, or put them back with U if their worker is gone"),
+            Pane::Consumers | Pane::Producers => Err("choose messages, or a group of them"),
+        }
     }
 
     fn open(&self, cx: &Cx<'_>) -> Outcome {
@@ -103,14 +115,28 @@ fn title(name: &str, filter: &str, cx: &Cx<'_>) -> Line {
     line
 }
 
+/// The workers that say they consume a queue.
+fn who(name: &str, cx: &Cx<'_>) -> String {
+    let consumes = |queues: &Option<Vec<String>>| queues.iter().flatten().any(|q| q == name);
+    let workers = cx.model.workers().into_iter();
+    let workers = workers.filter(|(_, w)| w.is_online(cx.now) && consumes(&w.inspected.queues)).map(|(name, _)| name);
+    let names: Vec<&str> = workers.collect();
+    if names.is_empty() { "somebody".into() } else { names.join(" ") }
+}
+
 fn facts(name: &str, queue: &Queue, cx: &Cx<'_>) -> Line {
     let mut facts = vec![(crate::clean!("{} waiting", human::thousands(queue.depth.ready)), Role::Text)];
     let mut fact = |text: String, role: Role| facts.push((clean(&text), role));
     if let Some(unacked) = queue.depth.unacked {
         fact(format!("{} unacked", human::thousands(unacked)), Role::Text);
     }
+    if !cx.model.held(name).is_empty() {
+        fact("held: H releases it".into(), Role::Warn);
+    }
     match queue.depth.consumers.or(cx.model.consumers(name, cx.now).map(|n| n as u64)) {
         Some(0) => fact("no consumer ▲".into(), Role::Warn),
+        // It is held, and somebody started since, who consumes it all the same.
+        Some(_) if !cx.model.held(name).is_empty() => fact(format!("still consumed by {} ▲", who(name, cx)), Role::Warn),
         Some(n) => fact(format!("{n} consumer{}", if n == 1 { "" } else { "s" }), Role::Muted),
         None => {}
     }
@@ -139,12 +165,30 @@ fn facts(name: &str, queue: &Queue, cx: &Cx<'_>) -> Line {
 
 impl View for QueueScreen {
     fn scopes(&self) -> &'static [Scope] {
-        &[Scope::Opens, Scope::HasTasks, Scope::Broker, Scope::Panes, Scope::Filters, Scope::List, Scope::Global]
+        &[
+            Scope::Opens,
+            Scope::HasTasks,
+            Scope::Broker,
+            Scope::Panes,
+            Scope::Filters,
+            Scope::Marks,
+            Scope::List,
+            Scope::Global,
+        ]
+    }
+
+    fn refuse(&self, action: Action, cx: &Cx<'_>) -> Option<String> {
+        let which = self.which();
+        orders::refuse(action, Some(&self.name), Some(which.as_ref().map_err(|why| *why)), cx)
     }
 
     fn perform(&mut self, action: Action, cx: &mut Cx<'_>) -> Outcome {
         if self.panes.go_in_rows(action) || self.panes.perform(action, Some(&self.name), cx) {
             return Outcome::Done;
+        }
+        let (name, which) = (self.name.clone(), self.which().ok());
+        if let Some(outcome) = self.orders.perform(action, &name, which, cx) {
+            return outcome;
         }
         match action {
             Action::Open => self.open(cx),
@@ -175,7 +219,10 @@ impl View for QueueScreen {
         self.panes.waits_to_be_asked().then_some((Action::LookInside, "look"))
     }
 
-    fn answer(&mut self, answer: &Answer, _cx: &mut Cx<'_>) -> Outcome {
+    fn answer(&mut self, answer: &Answer, cx: &mut Cx<'_>) -> Outcome {
+        if let Some(outcome) = self.orders.answer(answer, cx) {
+            return outcome;
+        }
         match answer {
             Answer::Text { text, .. } => self.panes.filter = text.clone(),
             _ => self.panes.filter.clear(),

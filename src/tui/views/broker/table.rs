@@ -126,6 +126,8 @@ pub fn cell(column: &Column, name: &str, queue: &Queue, cx: &Cx<'_>) -> Cell {
         }
         "UNACKED" => queue.depth.unacked.map_or(blank, |n| muted(human::count(n))),
         "CONSUMERS" => match consumers {
+            Some(0) | None if !cx.model.held(name).is_empty() => Cell::new(Clean::own("held"), Role::Warn),
+            Some(n) if !cx.model.held(name).is_empty() => Cell::new(crate::clean!("held {n} ▲"), Role::Warn),
             Some(0) if queue.depth.ready > 0 => Cell::new(Clean::own("0 ▲"), Role::Warn),
             Some(n) => muted(human::count(n)),
             None => blank,
