@@ -39,6 +39,12 @@ impl Stamp {
         self.0.get()
     }
 
+    /// As ISO 8601 in UTC, the way Celery writes an eta.
+    pub fn iso(self) -> String {
+        let at = jiff::Timestamp::from_microsecond(self.micros()).unwrap_or_default();
+        at.strftime("%Y-%m-%dT%H:%M:%S.%6f+00:00").to_string()
+    }
+
     /// Time passed since `earlier`, zero when it lies ahead.
     pub fn since(self, earlier: Stamp) -> Duration {
         Duration::from_micros(u64::try_from(self.micros().saturating_sub(earlier.micros())).unwrap_or(0))
@@ -108,6 +114,12 @@ mod tests {
         assert_eq!(size_of::<Option<Stamp>>(), 8);
         assert_eq!(Stamp::from_micros(0).micros(), 1);
         assert_eq!(Stamp::EPOCH.micros(), 1);
+    }
+
+    #[test]
+    fn a_time_is_written_as_celery_writes_an_eta() {
+        let at = Stamp::from_micros(1_795_481_430_000_250);
+        assert_eq!(at.iso(), "2026-11-24T00:50:30.000250+00:00");
     }
 
     #[test]

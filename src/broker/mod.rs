@@ -20,8 +20,8 @@ use futures_util::stream::BoxStream;
 
 use crate::celery::envelope::Coding;
 use crate::celery::message::Outgoing;
-use crate::celery::pidbox::{Reply, Request};
 use crate::celery::original::Original;
+use crate::celery::pidbox::{Reply, Request};
 use crate::celery::queue::{Delivered, Depth, Waiting};
 use crate::clock::Stamp;
 use change::{Sift, Sifted};

@@ -1,5 +1,8 @@
 //! Task messages, protocol 1 and 2 (Celery 5.7.0, `celery/app/amqp.py`; kombu 5.7.0 for the envelope).
 
+use std::borrow::Cow;
+use std::sync::Arc;
+
 use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
 
@@ -232,15 +235,50 @@ pub struct Outgoing {
     pub parent_id: Option<String>,
     /// Who sends it: `gen<pid>@host`.
     pub origin: String,
+    /// When it may start, and when it is not worth starting any more: ISO 8601.
+    pub eta: Option<String>,
+    pub expires: Option<String>,
+    /// The message it repeats, where that is known to the letter.
+    pub like: Option<Arc<Like>>,
+}
+
+/// A message that is repeated: all of it goes out again but what makes it another one.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Like {
+    /// Its headers.
+    pub headers: Map<String, Value>,
+    /// Its body as it was sent, whatever it was written with.
+    pub body: Vec<u8>,
+    pub content_type: String,
+    pub content_encoding: String,
 }
 
 impl Outgoing {
     /// The message headers, in the order Celery writes them.
     pub fn headers(&self) -> Value {
         let id = self.id.to_string();
+        if let Some(like) = &self.like {
+            let mut headers = like.headers.clone();
+            let changed = [
+                ("id", json!(id)),
+                ("eta", json!(self.eta)),
+                ("expires", json!(self.expires)),
+                ("retries", json!(0)),
+                ("root_id", json!(self.root_id.as_deref().unwrap_or(&id))),
+                ("parent_id", json!(self.parent_id)),
+                ("group", Value::Null),
+                ("group_index", Value::Null),
+                ("origin", json!(self.origin)),
+            ];
+            for (name, value) in changed {
+                headers.insert(name.to_owned(), value);
+            }
+            headers.shift_remove("redelivered");
+            return Value::Object(headers);
+        }
         json!({
-            "lang": "py", "task": self.name, "id": id, "shadow": null, "eta": null, "expires": null, "group": null,
-            "group_index": null, "retries": 0, "timelimit": [null, null],
+            "lang": "py", "task": self.name, "id": id, "shadow": null, "eta": self.eta, "expires": self.expires,
+            "group": null, "group_index": null, "retries": 0, "timelimit": [null, null],
             "root_id": self.root_id.as_deref().unwrap_or(&id), "parent_id": self.parent_id,
             "argsrepr": self.argsrepr, "kwargsrepr": self.kwargsrepr, "origin": self.origin,
             "ignore_result": false, "replaced_task_nesting": 0, "stamped_headers": null, "stamps": {},
@@ -248,18 +286,28 @@ impl Outgoing {
     }
 
     /// The serialised body `[args, kwargs, embed]`.
-    pub fn body(&self) -> String {
+    pub fn body(&self) -> Cow<'_, [u8]> {
+        if let Some(like) = &self.like {
+            return Cow::Borrowed(&like.body);
+        }
         let embed = r#"{"callbacks": null, "errbacks": null, "chain": null, "chord": null}"#;
-        format!("[{}, {}, {embed}]", self.args, self.kwargs)
+        Cow::Owned(format!("[{}, {}, {embed}]", self.args, self.kwargs).into_bytes())
+    }
+
+    /// What the body is written in: content type and encoding.
+    pub fn content(&self) -> (&str, &str) {
+        let like = self.like.as_ref();
+        like.map_or(("application/json", "utf-8"), |like| (&like.content_type, &like.content_encoding))
     }
 
     /// The whole list element for a Redis queue. `delivery_tag` and `reply_to` are new random ids.
     pub fn encode_redis(&self) -> String {
         let random = || TaskId::random().to_string();
+        let (content_type, content_encoding) = self.content();
         json!({
-            "body": to_base64(self.body().as_bytes()),
-            "content-encoding": "utf-8",
-            "content-type": "application/json",
+            "body": to_base64(&self.body()),
+            "content-encoding": content_encoding,
+            "content-type": content_type,
             "headers": self.headers(),
             "properties": {
                 "correlation_id": self.id.to_string(), "reply_to": random(), "delivery_mode": 2,
@@ -295,6 +343,9 @@ mod tests {
             root_id: None,
             parent_id: Some("p".into()),
             origin: "gen1@h".into(),
+            eta: None,
+            expires: None,
+            like: None,
         }
     }
 
@@ -309,7 +360,7 @@ mod tests {
         assert_eq!(message.routing_key, "payments");
         let Body::Known { args, .. } = message.body else { panic!("{:?}", message.body) };
         assert_eq!(args, json!([1, null]));
-        assert!(sent.body().starts_with("[[1, NaN], {}, "), "the text goes out to the letter");
+        assert!(sent.body().starts_with(b"[[1, NaN], {}, "), "the text goes out to the letter");
     }
 
     #[test]

@@ -82,9 +82,8 @@ pub fn rerouted(envelope: &[u8], queue: &str) -> Result<Vec<u8>> {
 pub fn redelivered(envelope: &[u8]) -> Result<Vec<u8>> {
     edited(envelope, |fields| {
         fields.within("headers", |headers| headers.set("redelivered", true))?;
-        fields.within("properties", |properties| {
-            properties.within("delivery_info", |info| info.set("redelivered", true))
-        })
+        fields
+            .within("properties", |properties| properties.within("delivery_info", |info| info.set("redelivered", true)))
     })
 }
 

@@ -112,8 +112,16 @@ fn json_float(f: f64) -> String {
     } else if f.is_infinite() {
         if f > 0.0 { "Infinity".into() } else { "-Infinity".into() }
     } else {
-        // Rust's `{:?}` keeps the point (`1.0`) and the shortest digits that read back the same.
-        format!("{f:?}")
+        // Rust's `{:?}` keeps the point (`1.0`) and the shortest digits that read back the same; Python writes exponents
+        // with a sign and two digits, and as a key that counts.
+        let text = format!("{f:?}");
+        match text.split_once('e') {
+            Some((digits, exponent)) => {
+                let (sign, exponent) = exponent.strip_prefix('-').map_or(('+', exponent), |rest| ('-', rest));
+                format!("{digits}e{sign}{exponent:0>2}")
+            }
+            None => text,
+        }
     }
 }
 
@@ -522,14 +530,14 @@ mod tests {
             ("{'a': [True, False, None], 2: {}}", r#"{"a": [true, false, null], "2": {}}"#),
             ("-0x1F", "-31"),
             ("123456789012345678901234567890", "123456789012345678901234567890"),
-            ("[1.0, 1e3, -2.5e-07, 1_000, .5, 5.]", "[1.0, 1000.0, -2.5e-7, 1000, 0.5, 5.0]"),
+            ("[1.0, 1e3, -2.5e-07, 1_000, .5, 5.]", "[1.0, 1000.0, -2.5e-07, 1000, 0.5, 5.0]"),
             ("(inf, -inf, nan, 1e400)", "[Infinity, -Infinity, NaN, Infinity]"),
             (r#""it's" ' joined'"#, r#""it's joined""#),
             (r"'\x41\u00e9\U0001f600\101\n\q'", r#""A\u00e9\ud83d\ude00A\n\\q""#),
             (r"r'\n'", r#""\\n""#),
             ("'''a\n'b' '''", r#""a\n'b' ""#),
             ("'日本'", r#""\u65e5\u672c""#),
-            ("{True: 1, None: 2, 1.5: 3}", r#"{"true": 1, "null": 2, "1.5": 3}"#),
+            ("{True: 1, None: 2, 1.5: 3, 1e16: 4}", r#"{"true": 1, "null": 2, "1.5": 3, "1e+16": 4}"#),
         ] {
             assert_eq!(json(text), want, "{text}");
         }

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use serde_json::Value;
+use serde_json::value::RawValue;
 
 use super::{Error, Result, json};
 use crate::redact::Redactor;
@@ -88,11 +89,23 @@ pub struct TaskResult {
     pub name: Option<String>,
     pub args: Option<Value>,
     pub kwargs: Option<Value>,
+    /// The same as JSON to the letter, where the document is one that can be read so.
+    pub raw_args: Option<String>,
+    pub raw_kwargs: Option<String>,
     pub worker: Option<String>,
     pub retries: Option<i64>,
     pub queue: Option<String>,
     /// Bytes of the whole document.
     pub length: usize,
+}
+
+/// The arguments of a document, not read.
+#[derive(Default, serde::Deserialize)]
+struct RawArguments<'d> {
+    #[serde(borrow, default)]
+    args: Option<&'d RawValue>,
+    #[serde(borrow, default)]
+    kwargs: Option<&'d RawValue>,
 }
 
 impl TaskResult {
@@ -109,6 +122,12 @@ impl TaskResult {
         let (traceback, date_done) = (text("traceback"), text("date_done"));
         let (parent_id, group_id) = (text("parent_id"), text("group_id"));
         let (name, worker, queue) = (text("name"), text("worker"), text("queue"));
+        // Where Python wrote what is no JSON, numbers were changed to make it some: that is nothing to be sent again.
+        let raw: RawArguments<'_> = serde_json::from_slice(bytes).unwrap_or_default();
+        let text = |raw: Option<&RawValue>, first: char| {
+            raw.map(|raw| raw.get().to_owned()).filter(|text| text.starts_with(first))
+        };
+        let (raw_args, raw_kwargs) = (text(raw.args, '['), text(raw.kwargs, '{'));
         let mut any = |key: &str| map.shift_remove(key).filter(|v| !v.is_null());
         Ok(Self {
             status,
@@ -119,6 +138,8 @@ impl TaskResult {
             name,
             worker,
             queue,
+            raw_args,
+            raw_kwargs,
             args: any("args"),
             kwargs: any("kwargs"),
             retries: any("retries").and_then(|v| v.as_i64()),
@@ -191,6 +212,19 @@ mod tests {
         let read = Stored::read(br#"{"status": "SUCCESS", "result": {"a": [true, null]}}"#);
         assert_eq!(read.result().and_then(|r| r.value(&Redactor::default())).as_deref(), Some("{'a': [True, None]}"));
         assert!(matches!(Stored::read(b"plain"), Stored::Opaque(Opaque { size: 5, .. })));
+    }
+
+    #[test]
+    fn arguments_are_kept_to_the_letter_where_that_can_be() {
+        let raw = |args: &str| {
+            let doc = format!(r#"{{"status": "FAILURE", "args": {args}, "kwargs": {{"a": 1.0}}}}"#);
+            let read = TaskResult::decode(doc.as_bytes()).expect("readable");
+            (read.raw_args, read.raw_kwargs)
+        };
+        let big = "[1e2, 123456789012345678901234567890]";
+        assert_eq!(raw(big), (Some(big.to_owned()), Some(r#"{"a": 1.0}"#.to_owned())));
+        assert_eq!(raw("[NaN]"), (None, None));
+        assert_eq!(raw("\"('printed',)\"").0, None);
     }
 
     #[test]

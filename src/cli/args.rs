@@ -100,6 +100,10 @@ pub enum Command {
     Revoke(RevokeArgs),
     /// Send tasks again with the same arguments
     Retry(RetryArgs),
+    /// Send a task
+    Send(SendArgs),
+    /// Bulk actions: list them, stop one, go on with one that was broken off
+    Bulk(BulkArgs),
     /// Play a recorded event stream (made by `events --raw`, also compressed with gzip or zstd)
     Replay(ReplayArgs),
     /// Store everything that happens in the history file, until stopped; for systemd
@@ -291,8 +295,14 @@ pub struct EventsArgs {
 
 #[derive(Args, Debug)]
 pub struct RevokeArgs {
-    #[arg(required = true)]
+    #[arg(required_unless_present = "filter")]
     pub ids: Vec<String>,
+    /// Tasks that a filter selects and that have not ended, of the history and of those seen while listening
+    #[arg(long, value_name = "FILTER", conflicts_with = "ids")]
+    pub filter: Option<String>,
+    /// Don't ask
+    #[arg(long)]
+    pub yes: bool,
     /// End those that run already
     #[arg(long)]
     pub terminate: bool,
@@ -304,22 +314,117 @@ pub struct RevokeArgs {
     pub json: bool,
 }
 
-#[derive(Args, Debug)]
+#[derive(Args, Debug, Default)]
 pub struct RetryArgs {
-    #[arg(required = true)]
+    #[arg(required_unless_present = "filter")]
     pub ids: Vec<String>,
+    /// Tasks that a filter selects, of the history and of those seen while listening
+    #[arg(long, value_name = "FILTER", conflicts_with = "ids")]
+    pub filter: Option<String>,
     /// Show what would be sent
     #[arg(long)]
     pub dry_run: bool,
     /// Queue to send to, instead of the one it came from
     #[arg(long, value_name = "NAME")]
     pub queue: Option<String>,
+    /// Let them start only after so long
+    #[arg(long, value_name = "TIME", value_parser = duration, conflicts_with = "eta")]
+    pub countdown: Option<f64>,
+    /// Let them start only at this time: ISO 8601
+    #[arg(long, value_name = "TIME")]
+    pub eta: Option<String>,
+    /// Send them under the ids they had
+    #[arg(long)]
+    pub same_id: bool,
+    /// Arguments of the one task, where they are not known whole: JSON or Python literals
+    #[arg(long, value_name = "LITERALS", allow_hyphen_values = true)]
+    pub args: Option<String>,
+    /// Its keyword arguments, likewise
+    #[arg(long, value_name = "LITERALS")]
+    pub kwargs: Option<String>,
+    /// So many a second, such as 50/s: a bulk action, which `bulk` can stop and resume
+    #[arg(long, value_name = "RATE", value_parser = rate)]
+    pub rate: Option<f64>,
+    /// So many go first, and what becomes of them is waited for (0; 5 above 20 tasks where a person can be asked)
+    #[arg(long, value_name = "N")]
+    pub canary: Option<usize>,
     /// How long to listen for the tasks' events (2s; not at all where the history knows them)
     #[arg(long = "for", value_name = "TIME", value_parser = duration)]
     pub listen: Option<f64>,
+    /// Don't ask
+    #[arg(long)]
+    pub yes: bool,
     /// One JSON document
     #[arg(long)]
     pub json: bool,
+}
+
+#[derive(Args, Debug)]
+pub struct SendArgs {
+    /// The task's name; workers are asked whether they know it
+    pub task: String,
+    /// Positional arguments: JSON, or Python literals such as (1, 'a')
+    #[arg(long, value_name = "LITERALS", default_value = "[]", allow_hyphen_values = true)]
+    pub args: String,
+    /// Keyword arguments: JSON, or Python literals such as {'a': 1}
+    #[arg(long, value_name = "LITERALS", default_value = "{}")]
+    pub kwargs: String,
+    #[arg(long, value_name = "NAME", default_value = "celery")]
+    pub queue: String,
+    /// 0 to 9
+    #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u8).range(0..10))]
+    pub priority: u8,
+    /// Let it start only at this time: ISO 8601
+    #[arg(long, value_name = "TIME")]
+    pub eta: Option<String>,
+    /// Let it start only after so long
+    #[arg(long, value_name = "TIME", value_parser = duration, conflicts_with = "eta")]
+    pub countdown: Option<f64>,
+    /// Don't let it start after so long
+    #[arg(long, value_name = "TIME", value_parser = duration)]
+    pub expires: Option<f64>,
+    /// Wait until it has ended, and print what it returned
+    #[arg(long)]
+    pub wait: bool,
+    /// How long to wait
+    #[arg(long, value_name = "TIME", value_parser = duration, default_value = "1m", requires = "wait")]
+    pub timeout: f64,
+    /// Send it though no worker that answers knows a task of that name
+    #[arg(long)]
+    pub unknown: bool,
+    /// One JSON document
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Args, Debug)]
+pub struct BulkArgs {
+    #[command(subcommand)]
+    pub what: BulkCommand,
+}
+
+#[derive(Subcommand, Debug)]
+pub enum BulkCommand {
+    /// Every bulk action, the latest first
+    List {
+        #[command(flatten)]
+        format: Format,
+    },
+    /// One of them: each task, the id it went out under, and when
+    Show {
+        id: i64,
+        #[command(flatten)]
+        format: Format,
+    },
+    /// Go on with one that was broken off, or that waits for a person
+    Resume {
+        id: i64,
+        /// One JSON document
+        #[arg(long)]
+        json: bool,
+    },
+    /// Stop one that is going, wherever it runs
+    Stop { id: i64 },
 }
 
 #[derive(Args, Debug)]
@@ -444,6 +549,13 @@ pub struct FromCelery {
 
 fn duration(text: &str) -> Result<f64, String> {
     crate::human::parse_seconds(text).ok_or_else(|| "takes a time such as 500ms, 2s or 5m".into())
+}
+
+fn rate(text: &str) -> Result<f64, String> {
+    match text.strip_suffix("/s").unwrap_or(text).parse::<f64>() {
+        Ok(rate) if rate.is_finite() && rate >= 0.1 => Ok(rate),
+        _ => Err("takes a rate such as 50/s, from 0.1/s on".into()),
+    }
 }
 
 fn speed(text: &str) -> Result<f64, String> {

@@ -49,7 +49,8 @@ pub fn parse(args: &QueueArgs, now: &str) -> Result<QueueAction, String> {
         },
         other => {
             let meant = crate::text::nearest(other, VERBS);
-            let meant = meant.map_or_else(|| format!("there are {}", VERBS.join(", ")), |m| format!("did you mean {m}?"));
+            let meant =
+                meant.map_or_else(|| format!("there are {}", VERBS.join(", ")), |m| format!("did you mean {m}?"));
             Err(format!("there is no action {other}: {meant}"))
         }
     }
@@ -82,7 +83,8 @@ pub async fn act(env: &Env, args: QueueArgs) -> anyhow::Result<Exit> {
     run(env, &cluster, &command, args.json).await
 }
 
-async fn run(env: &Env, cluster: &Gathered, command: &Command, as_json: bool) -> anyhow::Result<Exit> {
+/// Carries a command out that may take long, telling how far it is.
+pub async fn run(env: &Env, cluster: &Gathered, command: &Command, as_json: bool) -> anyhow::Result<Exit> {
     let mut ops = env.ops(cluster.broker.clone(), cluster.store.clone(), env.clock.clone(), "cli", true);
     ops.going = going();
     let stop = ops.going.clone();
@@ -92,15 +94,28 @@ async fn run(env: &Env, cluster: &Gathered, command: &Command, as_json: bool) ->
         ended.await;
         stop.stop();
     });
-    let receipt = ops.run(command).await;
+    let mut receipt = ops.run(command).await;
     watch.abort();
+    // After a canary whoever sits here is asked whether the rest shall go.
+    if let Some(next) = receipt.next.take()
+        && std::io::stdin().is_terminal()
+    {
+        tasks::print_receipt(&receipt, as_json)?;
+        if !agreed(cluster, &next)? {
+            return Ok(Exit::NotSo);
+        }
+        return Box::pin(run(env, cluster, &next, as_json)).await;
+    }
     tasks::print_receipt(&receipt, as_json)
 }
 
 /// Asks whoever sits at the terminal; nobody there is no yes.
-fn agreed(cluster: &Gathered, command: &Command) -> anyhow::Result<bool> {
+pub fn agreed(cluster: &Gathered, command: &Command) -> anyhow::Result<bool> {
     if !std::io::stdin().is_terminal() {
-        return Err(usage(format!("{} asks before it begins, and nobody is there to answer: add --yes", command.verb())));
+        return Err(usage(format!(
+            "{} asks before it begins, and nobody is there to answer: add --yes",
+            command.verb()
+        )));
     }
     let preview = cluster.store.read(|m| command.preview(m));
     let mut ask = std::io::stderr().lock();
@@ -158,7 +173,10 @@ mod tests {
         assert_eq!(read("aside"), Ok(QueueAction::Aside("q.aside-TIME".into())));
         let ids = Which::Ids([TaskId::new("a"), TaskId::new("b")].into());
         assert_eq!(read("move a b other"), Ok(QueueAction::Move(ids, "other".into())));
-        assert_eq!(read("move --filter task:x other"), Ok(QueueAction::Move(Which::Filter("task:x".into()), "other".into())));
+        assert_eq!(
+            read("move --filter task:x other"),
+            Ok(QueueAction::Move(Which::Filter("task:x".into()), "other".into()))
+        );
         assert_eq!(read("dump f --take"), Ok(QueueAction::Dump { path: "f".into(), take: true }));
         assert_eq!(read("requeue-unacked w@h"), Ok(QueueAction::RequeueUnacked(Some("w@h".into()))));
         for wrong in ["delete", "delete a --all", "purge x", "dump", "load a b", "moev x"] {

@@ -159,7 +159,7 @@ impl Env {
     }
 
     /// The log of commands: in the history file, if there is one.
-    fn audit(&self) -> Result<Audit, String> {
+    pub fn audit(&self) -> Result<Audit, String> {
         if let Some(path) = &self.settings.history.value {
             return Audit::in_history(path).map_err(|e| e.to_string());
         }
@@ -204,7 +204,11 @@ impl Env {
             false => Ok(None),
             true => self.audit().map(Some),
         };
+        // Without results arguments come from events alone.
+        let results = self.url().and_then(|url| self.results(&url)).ok().flatten().filter(|_| real);
         Ops {
+            results,
+            history: self.settings.history.value.clone().filter(|_| real),
             broker,
             store,
             clock,

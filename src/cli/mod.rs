@@ -1,7 +1,9 @@
 //! The command line: one file for each subcommand.
 
+mod again;
 mod args;
 mod argv;
+mod bulk;
 mod change;
 mod config;
 mod env;
@@ -18,6 +20,7 @@ mod out;
 mod queue;
 mod record;
 mod replay;
+mod send;
 mod status;
 mod tasks;
 mod ui;
@@ -86,7 +89,9 @@ async fn dispatch(command: Option<Command>, env: Env) -> anyhow::Result<Exit> {
         Some(Command::Task(args)) => tasks::one(&env, args).await,
         Some(Command::Events(args)) => events::run(&env, args).await,
         Some(Command::Revoke(args)) => tasks::revoke(&env, args).await,
-        Some(Command::Retry(args)) => tasks::retry(&env, args).await,
+        Some(Command::Retry(args)) => again::retry(&env, args).await,
+        Some(Command::Send(args)) => send::run(&env, args).await,
+        Some(Command::Bulk(args)) => bulk::run(&env, args).await,
         Some(Command::Replay(args)) => replay::run(env, args).await,
         Some(Command::Record) => record::run(&env).await,
         Some(Command::History(args)) => history::run(&env, args).await,

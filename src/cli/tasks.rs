@@ -1,10 +1,10 @@
-//! `tasks`, `task`, `revoke`, `retry`.
+//! `tasks`, `task`, `revoke`.
 
 use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::args::{Format, RetryArgs, RevokeArgs, TaskArgs, TasksArgs};
+use super::args::{Format, RevokeArgs, TaskArgs, TasksArgs};
 use super::env::Env;
 use super::exit::{Exit, not_so, usage};
 use super::gather::{self, Gathered};
@@ -15,7 +15,6 @@ use crate::celery::result::Stored;
 use crate::filter;
 use crate::history::reader::Reader;
 use crate::human;
-use crate::ops::retry::Retry;
 use crate::ops::{self, Command, Receipt};
 use crate::state::doc::TaskDoc;
 use crate::state::{Model, Sort, Store, Update, no_state};
@@ -192,6 +191,25 @@ pub async fn one(env: &Env, args: TaskArgs) -> anyhow::Result<Exit> {
     Ok(if known { Exit::Done } else { Exit::NotSo })
 }
 
+/// The tasks that a filter selects: of the history, where there is one, and of those seen while listening.
+pub async fn selected(env: &Env, cluster: &Gathered, text: &str, listen: Option<f64>) -> anyhow::Result<Vec<TaskId>> {
+    let filter = filter::parse(text).map_err(|e| usage(format!("filter, character {}: {e}", e.at + 1)))?;
+    let mut ids: Vec<TaskId> = Vec::new();
+    if let Some(mut reader) = env.reader()? {
+        let query = super::history::query_of(env, &[text.to_owned()], usize::MAX)?;
+        let page = tokio::task::block_in_place(|| reader.find(&query, &mut |_| true))?;
+        ids.extend(page.tasks.into_iter().map(|(_, doc)| TaskId::new(&doc.id)));
+        recall(&cluster.store, env, &ids)?;
+    }
+    let with_history = env.settings.history.value.is_some();
+    cluster.listen(env, listen.unwrap_or(if with_history { 0.3 } else { LISTEN })).await;
+    adopt_held(&cluster.store, env);
+    let mut seen: std::collections::HashSet<TaskId> = ids.iter().cloned().collect();
+    let live = cluster.store.select_ids(&filter, Sort::default());
+    ids.extend(live.into_iter().filter(|id| seen.insert(id.clone())));
+    Ok(ids)
+}
+
 /// Prints what came of a command, and says what to exit with.
 pub fn print_receipt(receipt: &Receipt, as_json: bool) -> anyhow::Result<Exit> {
     if as_json {
@@ -219,44 +237,26 @@ pub async fn revoke(env: &Env, args: RevokeArgs) -> anyhow::Result<Exit> {
         false => None,
     };
     let cluster = gather::begin(env).await?;
-    cluster.listen(env, 0.3).await;
-    let command = Command::Revoke { ids: args.ids.iter().map(|id| TaskId::new(id.trim())).collect(), terminate };
+    let ids = match &args.filter {
+        Some(filter) => selected(env, &cluster, filter, None).await?,
+        None => {
+            cluster.listen(env, 0.3).await;
+            args.ids.iter().map(|id| TaskId::new(id.trim())).collect()
+        }
+    };
+    let open = |id: &TaskId| cluster.store.read(|m| m.task(id).is_none_or(|task| !task.state().is_ready()));
+    let ids: Vec<TaskId> = ids.into_iter().filter(|id| args.filter.is_none() || open(id)).collect();
+    if ids.is_empty() {
+        return Err(not_so("no task that has not ended is selected"));
+    }
+    let command = Command::Revoke { ids, terminate };
+    if args.filter.is_some() && !args.yes && !super::change::agreed(&cluster, &command)? {
+        return Err(not_so("nothing was sent"));
+    }
     let receipt = run(env, &cluster, &command).await;
     print_receipt(&receipt, args.json)
 }
 
 pub async fn run(env: &Env, cluster: &Gathered, command: &Command) -> Receipt {
     env.ops(cluster.broker.clone(), cluster.store.clone(), env.clock.clone(), "cli", true).run(command).await
-}
-
-pub async fn retry(env: &Env, args: RetryArgs) -> anyhow::Result<Exit> {
-    let cluster = gather::begin(env).await?;
-    let ids: Vec<TaskId> = args.ids.iter().map(|id| TaskId::new(id.trim())).collect();
-    let known = recall(&cluster.store, env, &ids)?.len() == ids.len();
-    cluster.listen(env, args.listen.unwrap_or(if known { 0.0 } else { LISTEN })).await;
-    let (mut tasks, mut refused) = (Vec::new(), Vec::new());
-    for id in &ids {
-        match cluster.store.read(|m| Retry::prepare(m, id, args.queue.as_deref())) {
-            Ok(retry) => tasks.push(retry),
-            Err(why) => refused.push(format!("{id} can't be sent again exactly: {why}")),
-        }
-    }
-    for line in &refused {
-        out::error(&format!("flower-tui: {}", clean(line)));
-    }
-    if tasks.is_empty() {
-        return Err(not_so("nothing was sent"));
-    }
-    if args.dry_run {
-        for task in &tasks {
-            for line in task.lines(&cluster.store.redactor()) {
-                out::line(clean(&line).as_str())?;
-            }
-        }
-        return Ok(if refused.is_empty() { Exit::Done } else { Exit::NotSo });
-    }
-    let partly = !refused.is_empty();
-    let receipt = run(env, &cluster, &Command::Retry { tasks, refused }).await;
-    let exit = print_receipt(&receipt, args.json)?;
-    Ok(if exit == Exit::Done && partly { Exit::NotSo } else { exit })
 }

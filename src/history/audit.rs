@@ -143,6 +143,7 @@ fn prepare(connection: &mut Connection) -> rusqlite::Result<()> {
     let transaction = connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
     transaction.execute_batch(SCHEMA)?;
     super::originals::prepare(&transaction)?;
+    super::bulk::prepare(&transaction)?;
     for column in ADDED {
         if !transaction.column_exists(None, "audit", column)? {
             transaction.execute_batch(&format!("ALTER TABLE audit ADD COLUMN {column} TEXT NOT NULL DEFAULT ''"))?;

@@ -5,6 +5,7 @@
 mod archive;
 pub mod audit;
 mod blocks;
+pub mod bulk;
 mod ids;
 pub mod lock;
 pub mod lookup;

@@ -68,9 +68,10 @@ impl Audit {
         let mut connection = self.connection();
         let mut write = || -> rusqlite::Result<Vec<i64>> {
             let tx = connection.transaction()?;
-            tx.execute("DELETE FROM original WHERE id IN (SELECT id FROM original WHERE at < ? LIMIT 1000)", [
-                at.secs() - KEPT,
-            ])?;
+            tx.execute(
+                "DELETE FROM original WHERE id IN (SELECT id FROM original WHERE at < ? LIMIT 1000)",
+                [at.secs() - KEPT],
+            )?;
             let mut numbers = Vec::with_capacity(messages.len());
             for message in messages {
                 let read = message.message().ok();
@@ -175,9 +176,8 @@ impl Audit {
 
 fn original(row: &rusqlite::Row<'_>, first: usize) -> rusqlite::Result<Original> {
     let body: Vec<u8> = row.get(first + 2)?;
-    let bytes = zstd::bulk::decompress(&body, LARGEST).map_err(|e| {
-        rusqlite::Error::FromSqlConversionFailure(first + 2, rusqlite::types::Type::Blob, Box::new(e))
-    })?;
+    let bytes = zstd::bulk::decompress(&body, LARGEST)
+        .map_err(|e| rusqlite::Error::FromSqlConversionFailure(first + 2, rusqlite::types::Type::Blob, Box::new(e)))?;
     Ok(Original { queue: row.get(first)?, priority: row.get(first + 1)?, bytes: bytes.into() })
 }
 

@@ -104,14 +104,13 @@ impl Running {
 pub fn start(options: Options) -> Result<(Recorder, Running), Error> {
     let (notes, taken) = sync_channel(WAITING);
     let status = Arc::new(Mutex::new(Status::default()));
-    let recorder =
-        Recorder {
-            notes,
-            missed: Arc::default(),
-            waiting: Arc::default(),
-            status: status.clone(),
-            path: options.path.clone().into(),
-        };
+    let recorder = Recorder {
+        notes,
+        missed: Arc::default(),
+        waiting: Arc::default(),
+        status: status.clone(),
+        path: options.path.clone().into(),
+    };
     let path = options.path.clone();
     let (missed, waiting) = (recorder.missed.clone(), recorder.waiting.clone());
     let ending = Arc::new(AtomicBool::new(false));

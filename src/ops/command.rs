@@ -1,9 +1,11 @@
 //! What can be done to a cluster, as values.
 
 use crate::celery::TaskId;
+use crate::celery::message::Outgoing;
 use crate::celery::pidbox::Signal;
 use crate::state::Model;
 
+use super::bulk::Bulk;
 use super::control::Control;
 use super::queue::{QueueAction, Undoable};
 use super::retry::{Retry, SENT_WHOLE};
@@ -33,6 +35,10 @@ pub enum Command {
         tasks: Vec<Retry>,
         refused: Vec<String>,
     },
+    /// A task that was never sent before.
+    Send(Box<Outgoing>),
+    /// Many tasks sent again, at a rate.
+    Bulk(Bulk),
     /// An order to workers; no workers named is all of them.
     Control {
         workers: Vec<String>,
@@ -66,7 +72,7 @@ impl Command {
     /// How much harm it can do.
     pub fn risk(&self) -> Risk {
         match self {
-            Command::Retry { .. } => Risk::Sends,
+            Command::Retry { .. } | Command::Bulk(_) | Command::Send(_) => Risk::Sends,
             Command::Revoke { .. } => Risk::Destroys,
             Command::Control { what, .. } => what.risk(),
             Command::Queue { what, .. } => what.risk(),
@@ -93,6 +99,8 @@ impl Command {
             Command::Revoke { terminate: None, .. } => "revoke",
             Command::Revoke { .. } => "terminate",
             Command::Retry { .. } => "retry",
+            Command::Bulk(_) => "bulk retry",
+            Command::Send(_) => "send",
             Command::Control { what, .. } => what.verb(),
             Command::Queue { what, .. } => what.verb(),
             Command::Undo { .. } => "undo",
@@ -104,6 +112,8 @@ impl Command {
         match self {
             Command::Revoke { ids, .. } => join(ids.iter().map(TaskId::to_string)),
             Command::Retry { tasks, .. } => join(tasks.iter().map(|t| t.original.to_string())),
+            Command::Bulk(bulk) => bulk.target(),
+            Command::Send(message) => message.id.to_string(),
             Command::Control { workers, .. } if workers.is_empty() => "all workers".into(),
             Command::Control { workers, .. } => join(workers.iter().cloned()),
             Command::Queue { queue, .. } => queue.clone(),
@@ -119,6 +129,9 @@ impl Command {
                 let queues: std::collections::BTreeSet<&String> = tasks.iter().map(|t| &t.message.queue).collect();
                 queues.into_iter().cloned().collect()
             }
+            Command::Bulk(bulk) => bulk.arguments(),
+            // Its arguments may hold secrets.
+            Command::Send(message) => vec![message.name.clone(), message.queue.clone()],
             Command::Control { what, .. } => what.arguments(),
             Command::Queue { what, .. } => what.arguments(),
             Command::Undo { row, .. } => vec![row.to_string()],
@@ -137,6 +150,8 @@ impl Command {
             Command::Retry { tasks, .. } => {
                 format!("flower-tui retry {}", quoted(tasks.iter().map(|t| t.original.to_string()).collect()))
             }
+            Command::Bulk(bulk) => bulk.words(),
+            Command::Send(message) => super::send::words(message),
             Command::Control { workers, what } => what.words(workers),
             Command::Queue { queue, what } => what.words(queue),
             Command::Undo { row, .. } => format!("flower-tui undo {row}"),
@@ -183,6 +198,8 @@ impl Command {
                 }
                 format!("Send {} again?", plural(tasks.len(), "task"))
             }
+            Command::Send(message) => return super::send::preview(message, model.redactor()),
+            Command::Bulk(bulk) => return bulk.preview(model.redactor()),
             Command::Control { workers, what } => return what.preview(workers, model),
             Command::Queue { queue, what } => return what.preview(queue, model),
             Command::Undo { what, .. } => return what.preview(),

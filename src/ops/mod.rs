@@ -1,6 +1,7 @@
 //! The only way to change the cluster. Screen, command line and (later) the API build a [`Command`] and hand it to the
 //! same [`Ops`], which asks the audit log first, sends, and makes a [`Receipt`].
 
+pub mod bulk;
 pub mod command;
 pub mod control;
 mod going;
@@ -9,9 +10,11 @@ pub mod queue;
 mod receipt;
 pub mod retry;
 mod run;
+pub mod send;
 mod shutdown;
 mod verdict;
 
+pub use bulk::Bulk;
 pub use command::{Command, Preview, Risk};
 pub use control::Control;
 pub use going::Going;

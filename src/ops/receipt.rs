@@ -49,6 +49,8 @@ pub struct Receipt {
     /// What each worker answered, or what became of each task sent again. Who did not answer has `silent`, who was not
     /// asked `left_out`, each with the reason.
     pub replies: Vec<(String, Value)>,
+    /// What comes next, once a person has agreed: the rest, after a canary.
+    pub next: Option<Box<super::Command>>,
     /// The command that takes it back, where one can.
     pub undo: Option<Box<super::Command>>,
 }

@@ -1,5 +1,6 @@
 //! Running a command: permission, audit, wire, replies, receipt.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,6 +17,7 @@ use crate::broker::Broker;
 use crate::celery::pidbox::{Method, Reply, Request};
 use crate::clock::Clock;
 use crate::history::audit::{Audit, Entry, Origin};
+use crate::results::Backend;
 use crate::state::{Store, Update};
 
 /// Everything a command needs. Cloning is cheap.
@@ -24,6 +26,9 @@ pub struct Ops {
     pub broker: Arc<dyn Broker>,
     pub store: Store,
     pub clock: Clock,
+    /// Where results are, if they can be read; and the history, if there is one.
+    pub results: Option<Arc<dyn Backend>>,
+    pub history: Option<PathBuf>,
     /// The log; or why there is none, which keeps destroying commands from being sent.
     pub audit: Arc<Result<Option<Audit>, String>>,
     pub origin: Origin,
@@ -55,12 +60,12 @@ impl Ops {
     pub async fn run(&self, command: &Command) -> Receipt {
         let asked = self.clock.now();
         let mut replies = Vec::new();
-        let mut undo = None;
+        let (mut undo, mut next) = (None, None);
         let outcome = match self.permit(command) {
             Err(error) => Outcome::NotSent(error),
             Ok(row) => {
                 undo = row.and_then(|row| command.undone_by(row)).map(Box::new);
-                let outcome = match self.send(command, row, &mut replies).await {
+                let outcome = match self.send(command, row, &mut replies, &mut next).await {
                     Ok(outcome) => outcome,
                     Err(error) => Outcome::NotSent(error),
                 };
@@ -74,7 +79,16 @@ impl Ops {
             }
         };
         let undo = undo.filter(|_| !matches!(outcome, Outcome::NotSent(_)));
-        Receipt { verb: command.verb(), words: command.words(), asked, answered: self.clock.now(), outcome, replies, undo }
+        Receipt {
+            verb: command.verb(),
+            words: command.words(),
+            asked,
+            answered: self.clock.now(),
+            outcome,
+            replies,
+            next,
+            undo,
+        }
     }
 
     /// Whether the command may go out; its row in the audit log, if there is a log.
@@ -115,8 +129,16 @@ impl Ops {
         command: &Command,
         row: Option<i64>,
         replies: &mut Vec<(String, Value)>,
+        next: &mut Option<Box<Command>>,
     ) -> Result<Outcome, Error> {
         match command {
+            Command::Send(message) => {
+                self.broker.publish(message).await.map_err(|e| Error::Broker(e.to_string()))?;
+                let said = format!("sent as {} to {}", message.id, message.queue);
+                replies.push((message.name.clone(), json!({"ok": said, "id": message.id.to_string()})));
+                Ok(Outcome::Confirmed)
+            }
+            Command::Bulk(bulk) => self.bulk(bulk, row, replies, next).await,
             Command::Queue { queue, what } => self.change_queue(queue, what, row, replies).await,
             Command::Undo { row, what } => self.undo(*row, what, replies).await,
             Command::Retry { tasks, .. } => self.publish(tasks, replies).await,

@@ -385,10 +385,8 @@ impl Cluster {
     /// Takes calls out of a queue, or gives them to another; says which were there.
     pub fn take(&mut self, queue: &str, ids: &[TaskId], to: Option<&str>) -> Vec<bool> {
         let calls = self.queues.entry(queue.to_owned()).or_default();
-        let found: Vec<Option<Call>> = ids
-            .iter()
-            .map(|id| calls.iter().position(|call| call.id == *id).and_then(|at| calls.remove(at)))
-            .collect();
+        let found: Vec<Option<Call>> =
+            ids.iter().map(|id| calls.iter().position(|call| call.id == *id).and_then(|at| calls.remove(at))).collect();
         let taken = found.iter().map(Option::is_some).collect();
         if let Some(to) = to {
             let others = self.queues.entry(to.to_owned()).or_default();

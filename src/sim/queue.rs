@@ -78,6 +78,9 @@ fn message(call: &Call, kinds: &[Kind]) -> String {
         root_id: call.root.as_ref().map(ToString::to_string),
         parent_id: call.parent.as_ref().map(ToString::to_string),
         origin: call.client.clone(),
+        eta: None,
+        expires: None,
+        like: None,
     };
     outgoing.encode_redis()
 }

@@ -321,6 +321,9 @@ mod tests {
             root_id: None,
             parent_id: None,
             origin: origin.into(),
+            eta: None,
+            expires: None,
+            like: None,
         }
     }
 

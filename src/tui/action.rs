@@ -115,6 +115,7 @@ macro_rules! actions {
 
 actions! {
     TaskRetry     Tasks   ["r"]                      Sends    "retry"    "send it again with the same arguments"
+    TaskRetryWith Tasks   []                         Sends    "retry with" "send it again with other arguments, to another queue, or later"
     TaskRevoke    Tasks   ["x"]                      Destroys "revoke"   "revoke: workers skip it when its turn comes"
     TaskTerminate Tasks   ["X"]                      Destroys "terminate" "revoke and terminate: choose the signal"
     Workflow      Tasks   ["W"]                      Looks    "workflow" "the workflow it belongs to, as a tree"

@@ -1,5 +1,6 @@
 //! The whole screen: tabs, layers on top of them, and what keys do to both. Knows no tab by name and does no I/O.
 
+mod again;
 mod asks;
 mod replay;
 mod told;
@@ -36,6 +37,7 @@ use crate::text::{Clean, clean};
 
 pub use super::header::Profile;
 pub use super::options::Options;
+pub use again::{Prepared, Wanted};
 pub use told::Told;
 use ways::Return;
 
@@ -51,6 +53,8 @@ pub struct World<'a> {
 #[derive(Debug, PartialEq)]
 pub enum Do {
     Run(Command),
+    /// Look up what tasks were sent with: the answer goes to [`App::prepared`].
+    Prepare(Wanted),
     Refresh,
     Redraw,
     /// Put a text into the terminal's clipboard.
@@ -422,6 +426,17 @@ impl App {
                 self.running += 1;
                 self.say(&format!("{} sent, waiting for answers …", command.verb()), Role::Muted, world.now);
                 return vec![Do::Run(command)];
+            }
+            Effect::Retry { .. } if self.options.read_only => {
+                let why = if self.options.replay.is_some() { "the past takes no commands" } else { "read-only" };
+                self.say(&format!("{why}: nothing is sent"), Role::Warn, world.now);
+            }
+            Effect::Retry { ids, refused, options } => {
+                return self.prepare(Wanted { ids, refused, options }, world.now);
+            }
+            Effect::CloseThen(effect) => {
+                self.layers.pop();
+                return self.effect(*effect, model, world);
             }
             Effect::Open(view) => self.layers.push(view),
             Effect::Replace(view) => {

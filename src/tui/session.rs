@@ -18,7 +18,7 @@ use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
 use super::Key;
-use super::app::{App, Do, Options, Told, World};
+use super::app::{App, Do, Options, Prepared, Told, Wanted, World};
 use super::pace::Pace;
 use super::paint::Painter;
 use super::term::{self, ASK_CURSOR, BEGIN_FRAME, END_FRAME, Multiplexer, READ};
@@ -74,6 +74,8 @@ pub struct Session<W: Write> {
     pace: Pace,
     wiring: Wiring,
     receipts: Channel<Receipt>,
+    /// Tasks to be sent again, looked up.
+    prepared: Channel<Prepared>,
     /// Finished scans, with the tab that wanted them.
     scans: Channel<(usize, Scan)>,
     /// What was found in the history, with the view that asked for it.
@@ -117,6 +119,7 @@ impl<W: Write> Session<W> {
             pace,
             wiring,
             receipts: mpsc::channel(256),
+            prepared: mpsc::channel(4),
             scans: mpsc::channel(16),
             // Who looks things up waits for the screen to show them.
             lookups: mpsc::channel(4),
@@ -157,6 +160,12 @@ impl<W: Write> Session<W> {
                 Some(receipt) = self.receipts.1.recv() => {
                     self.ask_again(&receipt);
                     self.app.done(receipt, self.wiring.ops.clock.now());
+                    self.key_dirty = true;
+                    None
+                }
+                Some(prepared) = self.prepared.1.recv() => {
+                    let (store, now) = (self.wiring.ops.store.clone(), self.wiring.ops.clock.now());
+                    store.read(|m| self.app.prepared(prepared, m, now));
                     self.key_dirty = true;
                     None
                 }
@@ -336,6 +345,7 @@ impl<W: Write> Session<W> {
             Do::Refresh => self.wiring.feed.refresh(),
             Do::Copy(text) => self.copy(text),
             Do::Export(export) => self.export(export),
+            Do::Prepare(wanted) => self.prepare(wanted),
             Do::StopCommands => self.going.iter().for_each(Going::stop),
             Do::StopExport => self.stop_export.store(true, Ordering::Relaxed),
             Do::Keep(name) => self.keep(name),
@@ -351,6 +361,16 @@ impl<W: Write> Session<W> {
             Do::Leave(leave) => return Some(leave),
         }
         None
+    }
+
+    /// Looks up what tasks were sent with.
+    fn prepare(&self, wanted: Wanted) {
+        let (ops, sender) = (self.wiring.ops.clone(), self.prepared.0.clone());
+        tokio::spawn(async move {
+            let found = ops.prepare(&wanted.ids, &wanted.options).await;
+            // The session may have ended meanwhile.
+            let _ = sender.send(Prepared { found, refused: wanted.refused }).await;
+        });
     }
 
     /// Over SSH the clipboard is the one of the terminal at the person's end: it is told by an escape sequence.

@@ -14,7 +14,7 @@ use crate::export::Export;
 use crate::feed::Interest;
 use crate::history::lookup::{Found, Request, Ticket};
 use crate::history::writer;
-use crate::ops::{Command, Receipt};
+use crate::ops::{Command, Receipt, retry};
 use crate::state::{Model, Scan, ScanRequest};
 
 /// What a view may look at while it copies or acts.
@@ -83,6 +83,12 @@ pub enum Effect {
     Ask(Command),
     /// Run it at once: it harms nothing.
     Run(Command),
+    /// Send tasks again, once it is known what they were sent with. `refused` are others that can't be, with the reason.
+    Retry {
+        ids: Vec<TaskId>,
+        refused: Vec<String>,
+        options: retry::Options,
+    },
     Open(Box<dyn View>),
     OpenTask(TaskId),
     /// Show the tasks a filter selects; `Esc` leads back here.
@@ -112,6 +118,8 @@ pub enum Effect {
     CloseSaying(String),
     /// Close the topmost layer, and let the view below take this action.
     CloseAnd(Action),
+    /// Close the topmost layer, and do something else.
+    CloseThen(Box<Effect>),
     /// Close the topmost layer, and give what was typed or chosen to the view below.
     Answer(Answer),
     Say(String),

@@ -9,8 +9,9 @@ use flower_tui::celery::pidbox::{Method, Request, Signal};
 use flower_tui::clock::{Clock, Stamp};
 use flower_tui::feed::apply_messages;
 use flower_tui::history::audit::{Audit, Origin};
-use flower_tui::ops::retry::{Refusal, Retry};
-use flower_tui::ops::{Command, Control, Error, Ops, Outcome, Risk};
+use flower_tui::ops::queue::Undoable;
+use flower_tui::ops::retry::{Known, Options as RetryOptions, Refusal, Retry};
+use flower_tui::ops::{Bulk, Command, Control, Error, Ops, Outcome, QueueAction, Risk, Which};
 use flower_tui::sim::{Options, SimBroker};
 use flower_tui::state::{Limits, State, Store, Update};
 
@@ -27,6 +28,8 @@ async fn ops(audit: Result<Option<Audit>, String>) -> (Ops, SimBroker) {
     }
     let ops = Ops {
         going: flower_tui::ops::Going::default(),
+        results: None,
+        history: None,
         broker: Arc::new(sim.clone()),
         store,
         clock,
@@ -41,13 +44,29 @@ async fn ops(audit: Result<Option<Audit>, String>) -> (Ops, SimBroker) {
 
 /// One of each kind.
 fn every_command(ops: &Ops) -> Vec<Command> {
+    let queue = |what| Command::Queue { queue: "media".into(), what };
     let order = |what| Command::Control { workers: vec!["celery@app-1".to_owned()], what };
     let failed = ops.store.read(|m| m.all_tasks().find(|t| t.state() == State::Failure).map(|t| t.id().clone()));
-    let retry = ops.store.read(|m| Retry::prepare(m, &failed.expect("a failure"), None)).expect("literal");
+    let retry = ops
+        .store
+        .read(|m| Retry::prepare(m, &failed.expect("a failure"), &Known::default(), &RetryOptions::default()))
+        .expect("literal");
     vec![
         Command::Revoke { ids: vec![TaskId::new("x")], terminate: None },
         Command::Revoke { ids: vec![TaskId::new("x")], terminate: Some(Signal::Kill) },
-        Command::Retry { tasks: vec![retry], refused: vec![] },
+        Command::Retry { tasks: vec![retry.clone()], refused: vec![] },
+        Command::Bulk(Bulk::New { tasks: vec![retry], refused: vec![], rate: 50.0, canary: 0 }),
+        Command::Bulk(Bulk::Resume { id: 1, left: 1 }),
+        Command::Undo { row: 1, what: Undoable::Taken("media".into()) },
+        queue(QueueAction::Delete(Which::All)),
+        queue(QueueAction::Move(Which::All, "other".into())),
+        queue(QueueAction::Aside("later".into())),
+        queue(QueueAction::Purge),
+        queue(QueueAction::Dump { path: "/nowhere/x".into(), take: true }),
+        queue(QueueAction::Load("/nowhere/x".into())),
+        queue(QueueAction::Hold),
+        queue(QueueAction::Release),
+        queue(QueueAction::RequeueUnacked(None)),
         order(Control::Grow(1)),
         order(Control::Shrink(1)),
         order(Control::RestartPool),
@@ -132,7 +151,10 @@ async fn a_retried_task_runs_again_with_the_same_arguments() {
         );
         assert_eq!(new.root(), old.root());
         assert_eq!(new.queue(), Some(retry.message.queue.as_str()), "workers' events don't say it");
-        assert_eq!(Retry::prepare(m, &TaskId::new("unknown"), None), Err(Refusal::Unknown));
+        assert_eq!(
+            Retry::prepare(m, &TaskId::new("unknown"), &Known::default(), &RetryOptions::default()),
+            Err(Refusal::Unknown)
+        );
     });
 }
 

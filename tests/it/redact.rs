@@ -13,7 +13,7 @@ use flower_tui::history::prune::Keep;
 use flower_tui::history::reader::Reader;
 use flower_tui::history::writer::{self, Note, Options};
 use flower_tui::ops::Command;
-use flower_tui::ops::retry::{Refusal, Retry};
+use flower_tui::ops::retry::{Known, Options as RetryOptions, Refusal, Retry};
 use flower_tui::redact::Redactor;
 use flower_tui::state::doc::WaitingDoc;
 use flower_tui::state::{Limits, Sort, Store, Update};
@@ -89,7 +89,9 @@ fn a_secret_is_on_no_screen_and_in_no_copy() {
 #[test]
 fn what_is_sent_again_has_its_secrets() {
     let store = store();
-    let retry = store.read(|m| Retry::prepare(m, &TaskId::new("vault-1"), None)).expect("literals");
+    let retry = store
+        .read(|m| Retry::prepare(m, &TaskId::new("vault-1"), &Known::default(), &RetryOptions::default()))
+        .expect("literals");
     assert_eq!(retry.message.kwargs, "{\"user\": \"bob\", \"auth\": {\"password\": \"hunter2\"}}");
     assert!(retry.message.args.contains("redis://:hunter2@cache/0"));
     let command = Command::Retry { tasks: vec![retry.clone(), retry], refused: Vec::new() };
@@ -128,6 +130,9 @@ fn files_and_documents_have_no_secrets() {
         root_id: None,
         parent_id: None,
         origin: "gen1@h".into(),
+        eta: None,
+        expires: None,
+        like: None,
     };
     let waiting = Waiting::read(0, 0, sent.encode_redis().as_bytes());
     let doc = WaitingDoc::new(&waiting, &Redactor::default());
@@ -166,6 +171,8 @@ fn what_the_history_hid_is_not_sent_again() {
     let store = Store::new(Limits::default());
     let events = reader.events(n, &doc).expect("read");
     store.apply(&[Update::Recalled(Arc::new(flower_tui::history::batch_in_time(events)))]);
-    let refused = store.read(|m| Retry::prepare(m, &id, None)).map(|retry| retry.message.kwargs);
+    let refused = store
+        .read(|m| Retry::prepare(m, &id, &Known::default(), &RetryOptions::default()))
+        .map(|retry| retry.message.kwargs);
     assert_eq!(refused, Err(Refusal::Hidden { what: "args" }));
 }

@@ -3,13 +3,15 @@
 use std::time::Duration;
 
 use flower_tui::broker::{Broker, Health, LinkState};
+use flower_tui::celery::TaskId;
 use flower_tui::celery::pidbox::{Method, Request};
 use flower_tui::clock::{Clock, Stamp};
 use flower_tui::feed::apply_messages;
+use flower_tui::ops::retry::{Known, Retry};
 use flower_tui::sim::{Options as SimOptions, Scenario, SimBroker};
 use flower_tui::state::{Limits, Store, Update};
 use flower_tui::tui::Key;
-use flower_tui::tui::app::{App, Do, Options, Profile, World};
+use flower_tui::tui::app::{App, Do, Options, Prepared, Profile, World};
 use flower_tui::tui::theme::{Role, Theme};
 use ratatui::Terminal;
 use ratatui::backend::TestBackend;
@@ -122,7 +124,25 @@ impl Stage {
         let store = self.store.clone();
         let world = World { now: self.now(), link: &self.link, health: self.health.as_ref(), size: self.size };
         let done = store.read(|m| self.app.key(&Key::named(name), m, &world));
-        self.done.extend(done);
+        self.take(done);
+    }
+
+    /// Does what the app wants done, as far as it can be done here; the rest is kept.
+    fn take(&mut self, done: Vec<Do>) {
+        let store = self.store.clone();
+        for what in done {
+            let Do::Prepare(wanted) = what else {
+                self.done.push(what);
+                continue;
+            };
+            let prepare = |m: &_| {
+                let one = |id: &TaskId| (id.clone(), Retry::prepare(m, id, &Known::default(), &wanted.options));
+                wanted.ids.iter().map(one).collect()
+            };
+            let prepared = Prepared { found: store.read(prepare), refused: wanted.refused.clone() };
+            let now = self.now();
+            store.read(|m| self.app.prepared(prepared, m, now));
+        }
     }
 
     /// Clicks on the first place that shows a text.
@@ -436,7 +456,8 @@ fn random_keys_resizes_and_time_never_panic_and_send_nothing_unasked() {
         for what in stage.done.drain(..) {
             if let Do::Run(command) = what {
                 let harmless = command.risk() == flower_tui::ops::Risk::Looks;
-                let asked = before.backend().to_string().contains("do it");
+                let seen = before.backend().to_string();
+                let asked = seen.contains("do it") || seen.contains("type its name");
                 assert!(harmless || asked, "step {step}: {command:?} without a question");
             }
         }

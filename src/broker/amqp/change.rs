@@ -35,13 +35,7 @@ pub(super) async fn sift(post: &Post, queue: &str, sift: &mut dyn Sift, to: Opti
     done
 }
 
-async fn pieces(
-    post: &Post,
-    channel: &Channel,
-    queue: &str,
-    sift: &mut dyn Sift,
-    to: Option<&str>,
-) -> Result<Sifted> {
+async fn pieces(post: &Post, channel: &Channel, queue: &str, sift: &mut dyn Sift, to: Option<&str>) -> Result<Sifted> {
     let mut sifted = Sifted::default();
     // What comes meanwhile is not ours to take.
     let mut left = usize::MAX;
@@ -132,7 +126,8 @@ fn waiting(place: usize, got: &Delivery) -> Waiting {
 pub(super) async fn put(post: &Post, messages: &[Original]) -> Result<usize> {
     let channel = confirming(&post.link).await?;
     for message in messages {
-        let unreadable = |why: crate::celery::Error| Error::Unable { what: format!("a message can't be put back: {why}") };
+        let unreadable =
+            |why: crate::celery::Error| Error::Unable { what: format!("a message can't be put back: {why}") };
         let envelope = Envelope::parse(&message.bytes).map_err(unreadable)?;
         let body = envelope.packed().map_err(unreadable)?;
         let sent = post.publish(&channel, "", &message.queue, &body, properties(message)?).await;

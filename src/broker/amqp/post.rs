@@ -108,9 +108,10 @@ impl Post {
         let (exchange, routing_key) =
             message.route.as_ref().map_or(("", message.queue.as_str()), |(exchange, key)| (exchange, key));
         let body = message.body();
+        let (content_type, content_encoding) = message.content();
         let properties = BasicProperties::default()
-            .with_content_type(JSON.into())
-            .with_content_encoding("utf-8".into())
+            .with_content_type(short(content_type, "the content type")?)
+            .with_content_encoding(short(content_encoding, "the content encoding")?)
             .with_headers(to_table(&message.headers()))
             .with_delivery_mode(2)
             .with_priority(message.priority)
@@ -121,7 +122,7 @@ impl Post {
             Some(channel) => channel,
             None => confirming(&self.link).await?,
         };
-        let sent = self.publish(&channel, exchange, routing_key, body.as_bytes(), properties).await;
+        let sent = self.publish(&channel, exchange, routing_key, &body, properties).await;
         *slot = Some(channel);
         sent.map_err(|unsent| unsent.error(&self.link.url, exchange, routing_key))
     }

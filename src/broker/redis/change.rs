@@ -38,12 +38,7 @@ async fn run<T: FromRedisValue>(broker: &RedisBroker, pipe: &Pipeline) -> Result
 }
 
 /// See [`crate::broker::Broker::sift`].
-pub(super) async fn sift(
-    broker: &RedisBroker,
-    queue: &str,
-    sift: &mut dyn Sift,
-    to: Option<&str>,
-) -> Result<Sifted> {
+pub(super) async fn sift(broker: &RedisBroker, queue: &str, sift: &mut dyn Sift, to: Option<&str>) -> Result<Sifted> {
     let mut sifted = Sifted::default();
     for step in broker.keys.steps().to_vec() {
         let lists = Lists {

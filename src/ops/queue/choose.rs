@@ -144,10 +144,7 @@ impl<'s> Chooser<'s> {
                 "expires": m.expires, "hostname": m.origin,
             })
         });
-        own.apply(&[
-            Update::Events(crate::history::batch(events.collect(), now).into()),
-            Update::Tick(now),
-        ]);
+        own.apply(&[Update::Events(crate::history::batch(events.collect(), now).into()), Update::Tick(now)]);
         own.select_ids(&self.filter, Sort::default()).into_iter().collect()
     }
 
@@ -186,6 +183,9 @@ mod tests {
             root_id: None,
             parent_id: None,
             origin: "gen1@web".into(),
+            eta: None,
+            expires: None,
+            like: None,
         };
         Waiting::read(0, 0, sent.encode_redis().as_bytes())
     }

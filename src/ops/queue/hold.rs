@@ -17,7 +17,8 @@ pub(super) fn about_hold(queue: &str, model: &Model) -> Vec<String> {
         0 => vec!["No online worker is known to consume it.".to_owned()],
         _ => crate::text::pack(consumers.iter().map(String::as_str), 80),
     };
-    lines.push(format!("{} told to consume it no longer; what they took already they still run.", are(consumers.len())));
+    lines
+        .push(format!("{} told to consume it no longer; what they took already they still run.", are(consumers.len())));
     lines.push("H again restores exactly those. A worker that starts meanwhile consumes it all the same.".into());
     lines
 }
@@ -46,8 +47,7 @@ impl Ops {
         let everybody = self.online();
         let answers = self.control(Request::to_all(Method::ActiveQueues), &everybody).await?;
         let consumes = |value: &Value| value.as_array().into_iter().flatten().any(|q| q["name"] == queue);
-        let workers: Vec<String> =
-            answers.into_iter().filter(|a| consumes(&a.value)).map(|a| a.worker).collect();
+        let workers: Vec<String> = answers.into_iter().filter(|a| consumes(&a.value)).map(|a| a.worker).collect();
         if workers.is_empty() {
             return Ok(Outcome::Failed("no worker that answers consumes it".into()));
         }
@@ -77,8 +77,7 @@ impl Ops {
             replies.push((name, json!({"left_out": "not online"})));
         }
         if !there.is_empty() {
-            let request =
-                Request { method: Method::AddConsumer { queue: queue.to_owned() }, to: Some(there.clone()) };
+            let request = Request { method: Method::AddConsumer { queue: queue.to_owned() }, to: Some(there.clone()) };
             let answers = self.control(request, &there).await?;
             collect(&there, answers, |_| None, replies);
         }

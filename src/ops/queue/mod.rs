@@ -37,8 +37,7 @@ pub enum QueueAction {
 }
 
 /// The actions, as the command line says them.
-pub const VERBS: [&str; 9] =
-    ["purge", "delete", "move", "aside", "dump", "load", "hold", "release", "requeue-unacked"];
+pub const VERBS: [&str; 9] = ["purge", "delete", "move", "aside", "dump", "load", "hold", "release", "requeue-unacked"];
 
 impl QueueAction {
     pub(super) fn risk(&self) -> Risk {
@@ -85,7 +84,9 @@ impl QueueAction {
     pub(super) fn preview(&self, queue: &str, model: &Model) -> Preview {
         let ready = model.queue(queue).map(|q| q.depth.ready);
         let all = match ready {
-            Some(n) => format!("the {} waiting in {queue}", plural(usize::try_from(n).unwrap_or(usize::MAX), "message")),
+            Some(n) => {
+                format!("the {} waiting in {queue}", plural(usize::try_from(n).unwrap_or(usize::MAX), "message"))
+            }
             None => format!("all that waits in {queue}"),
         };
         let title = match self {
@@ -98,7 +99,9 @@ impl QueueAction {
             QueueAction::Load(path) => format!("Put what {path} holds into its queue?"),
             QueueAction::Hold => format!("Hold {queue}?"),
             QueueAction::Release => format!("Release {queue}?"),
-            QueueAction::RequeueUnacked(_) => format!("Give out again what was taken from {queue} by workers that are gone?"),
+            QueueAction::RequeueUnacked(_) => {
+                format!("Give out again what was taken from {queue} by workers that are gone?")
+            }
         };
         let mut lines = self.meaning(queue, model);
         if let Some(said) = out_of_reach(queue, model).filter(|_| self.empties()) {

@@ -20,9 +20,9 @@ use crate::ops::receipt::Outcome;
 use crate::ops::run::Ops;
 use crate::state::State;
 
+use super::QueueAction;
 use super::choose::{Chooser, Which};
 use super::taker::Taker;
-use super::QueueAction;
 
 /// Messages put back in one piece.
 const PIECE: usize = 250;

@@ -7,7 +7,7 @@ use crate::ops::Receipt;
 use crate::text::clean;
 use crate::tui::action::Action;
 use crate::tui::keymap;
-use crate::tui::layers::{Keep, Shown, log};
+use crate::tui::layers::{Confirm, Keep, Shown, log};
 use crate::tui::theme::Role;
 
 /// What came of something that was done beside the screen.
@@ -85,6 +85,9 @@ impl App {
         };
         let all = self.options.keys.first(Action::Log).map(|key| format!("   ({} shows all)", keymap::shown(key)));
         self.say(&format!("{text}{}", all.unwrap_or_default()), log::role(&receipt.outcome), now);
+        if let Some(next) = &receipt.next {
+            self.layers.push(Box::new(Confirm::new((**next).clone())));
+        }
         self.receipts.push(receipt);
         if self.receipts.len() > LOGGED {
             self.receipts.remove(0);

@@ -1,5 +1,6 @@
 //! What lies on top of a tab: questions, menus, fields, help, the log. A layer takes all keys while it is there.
 
+pub mod again;
 pub mod choose;
 pub mod confirm;
 pub mod form;
@@ -12,6 +13,7 @@ pub mod prompt;
 pub mod scroll;
 pub mod shown;
 
+pub use again::Again;
 pub use choose::Choose;
 pub use confirm::Confirm;
 pub use form::Form;

@@ -10,10 +10,13 @@ mod sim;
 use std::sync::Arc;
 use std::time::Duration;
 
+use flower_tui::broker::change::Sift;
 use flower_tui::broker::{Broker, EventStream};
 use flower_tui::celery::TaskId;
 use flower_tui::celery::message::Outgoing;
+use flower_tui::celery::original::Original;
 use flower_tui::celery::pidbox::{Method, Request};
+use flower_tui::celery::queue::Waiting;
 use flower_tui::feed::apply_messages;
 use flower_tui::state::{Limits, Store};
 use futures_util::StreamExt;
@@ -55,6 +58,7 @@ pub async fn suite(setup: &mut dyn Setup) {
     what_we_publish_is_taken(setup, &*broker).await;
     what_waits_is_seen_and_stays(setup, &*broker).await;
     what_was_delivered_is_seen(setup, &*broker).await;
+    what_waits_can_be_taken_and_put_back(setup, &*broker).await;
     errors_poison_nothing(&*broker).await;
     it_comes_back(setup, &*broker, events).await;
     let health = broker.health().await.expect("it answers");
@@ -122,6 +126,9 @@ fn task(queue: &str) -> Outgoing {
         root_id: None,
         parent_id: None,
         origin: "gen1@contract".into(),
+        eta: None,
+        expires: None,
+        like: None,
     }
 }
 
@@ -178,6 +185,49 @@ async fn what_waits_is_seen_and_stays(setup: &mut dyn Setup, broker: &dyn Broker
         let order: &[usize] = if can.priorities { &[1, 3, 2, 0] } else { &[0, 1, 2, 3] };
         assert_eq!(taken, order.iter().map(|i| sent[*i].clone()).collect::<Vec<_>>());
     }
+}
+
+/// Takes those of some ids, and remembers what they were.
+struct Take {
+    ids: Vec<String>,
+    kept: Vec<Original>,
+}
+
+impl Sift for Take {
+    fn choose(&mut self, messages: &[Waiting]) -> Vec<usize> {
+        let wanted = |w: &Waiting| w.message.as_ref().is_ok_and(|m| self.ids.contains(&m.id.to_string()));
+        (0..messages.len()).filter(|i| wanted(&messages[*i])).collect()
+    }
+
+    fn keep(&mut self, messages: &[Original]) -> Result<(), String> {
+        self.kept.extend_from_slice(messages);
+        Ok(())
+    }
+
+    fn taken(&mut self, _: &[bool]) -> bool {
+        true
+    }
+}
+
+async fn what_waits_can_be_taken_and_put_back(setup: &mut dyn Setup, broker: &dyn Broker) {
+    let Some(peer) = setup.peer() else { return };
+    for n in 0..4 {
+        peer.ask(&json!({"do": "publish", "queue": "sifted", "id": format!("sifted-{n}"), "priority": 0}));
+    }
+    let mut one = Take { ids: vec!["sifted-1".into()], kept: Vec::new() };
+    let sifted = soon("one to be taken", broker.sift("sifted", &mut one, None)).await.expect("sifted");
+    assert_eq!((sifted.taken, sifted.gone, one.kept.len()), (1, 0, 1));
+    let mut moved = Take { ids: vec!["sifted-2".into(), "sifted-0".into()], kept: Vec::new() };
+    let sifted = soon("two to be moved", broker.sift("sifted", &mut moved, Some("beside"))).await.expect("sifted");
+    assert_eq!(sifted.taken, 2);
+    assert_eq!((peer.take("beside"), peer.take("beside")), ("sifted-0".into(), "sifted-2".into()), "in their order");
+    for _ in 0..2 {
+        // The second time it is known where the broker remembers it.
+        broker.put(&one.kept, "contract", 0).await.expect("put");
+    }
+    assert_eq!((peer.take("sifted"), peer.take("sifted")), ("sifted-3".into(), "sifted-1".into()), "behind the others");
+    let again = peer.ask(&json!({"do": "take", "queue": "sifted"}));
+    assert_eq!(again.is_null(), broker.capabilities().priorities, "only Redis remembers: {again}");
 }
 
 async fn what_was_delivered_is_seen(setup: &mut dyn Setup, broker: &dyn Broker) {

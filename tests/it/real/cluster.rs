@@ -130,20 +130,24 @@ impl<B: Server> Cluster<B> {
     pub fn on(broker: B, arguments: &[&str]) -> Self {
         let folder = tempfile::tempdir().expect("temp");
         std::fs::copy(root().join("tests/it/real/app.py"), folder.path().join("app.py")).expect("copied");
-        let log = std::fs::File::create(folder.path().join("worker.log")).expect("log");
-        let worker = Command::new(venv("celery"))
-            .args(["-A", "app", "worker", "-E", "-n", WORKER, "--loglevel", "INFO"])
-            .args(arguments)
-            .current_dir(folder.path())
-            .env("BROKER", broker.url())
-            .env("C_FORCE_ROOT", "1")
-            .stdout(Stdio::null())
-            .stderr(log)
-            .spawn()
-            .expect("Celery is installed by tests/run");
+        let worker = worker(folder.path(), &broker.url(), arguments);
         let cluster = Self { broker, worker, folder };
         wait_for("the worker", || cluster.log().contains("ready.").then_some(()));
         cluster
+    }
+
+    /// Kills the worker with all its processes: nobody says goodbye.
+    pub fn kill_worker(&mut self) {
+        let pid = self.worker.id().to_string();
+        self.worker.kill().expect("killed");
+        let _ = Command::new("pkill").args(["-KILL", "-P", &pid]).status();
+        self.worker.wait().expect("ended");
+    }
+
+    /// Starts it again, with a new log.
+    pub fn start_worker(&mut self, arguments: &[&str]) {
+        self.worker = worker(self.folder.path(), &self.broker.url(), arguments);
+        wait_for("the worker", || self.log().contains("ready.").then_some(()));
     }
 
     /// The worker's own log.
@@ -205,6 +209,20 @@ impl<B: Server> Cluster<B> {
             )
         })
     }
+}
+
+fn worker(folder: &Path, broker: &str, arguments: &[&str]) -> Child {
+    let log = std::fs::File::create(folder.join("worker.log")).expect("log");
+    Command::new(venv("celery"))
+        .args(["-A", "app", "worker", "-E", "-n", WORKER, "--loglevel", "INFO"])
+        .args(arguments)
+        .current_dir(folder)
+        .env("BROKER", broker)
+        .env("C_FORCE_ROOT", "1")
+        .stdout(Stdio::null())
+        .stderr(log)
+        .spawn()
+        .expect("Celery is installed by tests/run")
 }
 
 impl<B: Server> Drop for Cluster<B> {

@@ -10,6 +10,7 @@ mod history;
 mod peek;
 mod profiles;
 pub mod pty;
+pub mod queues;
 pub mod rabbit;
 mod rabbitmq;
 mod reconnect;

@@ -30,13 +30,8 @@ pub struct Orders {
     queue: String,
 }
 
-const ACTIONS: [Action; 5] = [
-    Action::MessageDelete,
-    Action::MessageMove,
-    Action::QueuePurge,
-    Action::QueueHold,
-    Action::UnackedBack,
-];
+const ACTIONS: [Action; 5] =
+    [Action::MessageDelete, Action::MessageMove, Action::QueuePurge, Action::QueueHold, Action::UnackedBack];
 
 /// The ways to empty a queue, the gentlest first.
 const WAYS: [&str; 3] = [

@@ -136,7 +136,9 @@ fn facts(name: &str, queue: &Queue, cx: &Cx<'_>) -> Line {
     match queue.depth.consumers.or(cx.model.consumers(name, cx.now).map(|n| n as u64)) {
         Some(0) => fact("no consumer ▲".into(), Role::Warn),
         // It is held, and somebody started since, who consumes it all the same.
-        Some(_) if !cx.model.held(name).is_empty() => fact(format!("still consumed by {} ▲", who(name, cx)), Role::Warn),
+        Some(_) if !cx.model.held(name).is_empty() => {
+            fact(format!("still consumed by {} ▲", who(name, cx)), Role::Warn);
+        }
         Some(n) => fact(format!("{n} consumer{}", if n == 1 { "" } else { "s" }), Role::Muted),
         None => {}
     }

@@ -3,15 +3,18 @@
 use crate::celery::TaskId;
 use crate::celery::pidbox::Signal;
 use crate::ops::Command;
-use crate::ops::retry::Retry;
+use crate::ops::retry;
 use crate::state::{Model, State};
 use crate::tui::action::Action;
-use crate::tui::layers::Choose;
+use crate::tui::layers::{Again, Choose};
 use crate::tui::view::{Answer, Effect, Outcome};
 
 /// Whether an action is taken on tasks.
 pub fn needs_task(action: Action) -> bool {
-    matches!(action, Action::TaskRetry | Action::TaskRevoke | Action::TaskTerminate | Action::Workflow)
+    matches!(
+        action,
+        Action::TaskRetry | Action::TaskRetryWith | Action::TaskRevoke | Action::TaskTerminate | Action::Workflow
+    )
 }
 
 /// Why an action can't be taken on these tasks, if it can't.
@@ -40,10 +43,14 @@ pub fn subject(ids: &[TaskId], model: &Model) -> Option<String> {
 fn reason(action: Action, id: &TaskId, model: &Model) -> Option<String> {
     let state = model.task(id).map(|task| task.state());
     match (action, state) {
-        (Action::TaskRetry, Some(State::Started)) => Some("it runs at the moment: revoke it first".into()),
-        (Action::TaskRetry, Some(State::Retry)) => Some("it will run again by itself".into()),
-        (Action::TaskRetry, Some(State::Pending | State::Received)) => Some("it has not run yet".into()),
-        (Action::TaskRetry, _) => Retry::prepare(model, id, None).err().map(|why| why.to_string()),
+        (Action::TaskRetry | Action::TaskRetryWith, Some(State::Started)) => {
+            Some("it runs at the moment: revoke it first".into())
+        }
+        (Action::TaskRetry | Action::TaskRetryWith, Some(State::Retry)) => Some("it will run again by itself".into()),
+        (Action::TaskRetry | Action::TaskRetryWith, Some(State::Pending | State::Received)) => {
+            Some("it has not run yet".into())
+        }
+        (Action::TaskRetry | Action::TaskRetryWith, _) => None,
         (_, Some(state)) if state.is_ready() => Some("it has ended already".into()),
         _ => None,
     }
@@ -54,16 +61,14 @@ pub fn perform(action: Action, ids: &[TaskId], model: &Model) -> Outcome {
     let able = || ids.iter().filter(|id| reason(action, id, model).is_none()).cloned().collect::<Vec<_>>();
     match action {
         Action::TaskRetry => {
-            let (mut tasks, mut refused) = (Vec::new(), Vec::new());
-            for id in ids {
-                match (reason(action, id, model), Retry::prepare(model, id, None)) {
-                    (None, Ok(retry)) => tasks.push(retry),
-                    (Some(why), _) => refused.push(format!("{}  {why}", id.short())),
-                    (None, Err(why)) => refused.push(format!("{}  {why}", id.short())),
-                }
-            }
-            Outcome::Effect(Effect::Ask(Command::Retry { tasks, refused }))
+            let why = |id: &TaskId| Some(format!("{}  {}", id.short(), reason(action, id, model)?));
+            let refused = ids.iter().filter_map(why).collect();
+            Outcome::Effect(Effect::Retry { ids: able(), refused, options: retry::Options::default() })
         }
+        Action::TaskRetryWith => match able().into_iter().next() {
+            Some(id) => Outcome::Effect(Effect::Open(Box::new(Again::one(id, None, model)))),
+            None => Outcome::Done,
+        },
         Action::Workflow => match ids {
             [id, ..] => Outcome::Effect(Effect::OpenWorkflow(id.clone())),
             [] => Outcome::Done,

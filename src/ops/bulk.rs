@@ -1,0 +1,302 @@
+//! Sending many tasks again: frozen first, at a rate, with a canary before and a brake on the way. Each message is put into
+//! its queue once, also where the broker or we ourselves are gone in between.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use super::command::{NAMED, Preview, plural};
+use super::receipt::Outcome;
+use super::retry::{Retry, repeat};
+use super::run::Ops;
+use super::{Command, Error};
+use crate::broker;
+use crate::celery::TaskId;
+use crate::celery::original::Original;
+use crate::history::audit::Audit;
+use crate::history::bulk::Stand;
+use crate::redact::Redactor;
+use crate::state::{State, Update};
+
+/// Tasks above which a canary goes first where nothing else is said.
+pub const MANY: usize = 20;
+/// Tasks of a canary.
+pub const CANARY: usize = 5;
+/// Tasks a second where nothing else is said.
+pub const RATE: f64 = 50.0;
+/// How long is waited for what became of a canary.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// Pieces a second.
+const PIECES: f64 = 10.0;
+/// Of the last so many that ended, more than a tenth may not have failed again.
+const WATCHED: usize = 1_000;
+const LEAST: usize = 20;
+/// How long until a broker that is away is tried again.
+const AGAIN: Duration = Duration::from_millis(500);
+
+/// What to send.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Bulk {
+    New {
+        tasks: Vec<Retry>,
+        /// Which others were chosen and can't be sent again exactly, and why.
+        refused: Vec<String>,
+        /// A second.
+        rate: f64,
+        /// So many go first, and what becomes of them is waited for.
+        canary: usize,
+    },
+    /// One that was broken off, by its number, and how many of it are left.
+    Resume { id: i64, left: u64 },
+}
+
+impl Bulk {
+    pub(super) fn target(&self) -> String {
+        match self {
+            Bulk::New { tasks, .. } => plural(tasks.len(), "task"),
+            Bulk::Resume { id, .. } => format!("bulk {id}"),
+        }
+    }
+
+    pub(super) fn arguments(&self) -> Vec<String> {
+        match self {
+            Bulk::New { rate, canary, .. } => vec![format!("--rate {rate}/s"), format!("--canary {canary}")],
+            Bulk::Resume { .. } => Vec::new(),
+        }
+    }
+
+    pub(super) fn words(&self) -> String {
+        match self {
+            Bulk::New { tasks, rate, canary, .. } => {
+                let ids: Vec<String> = tasks.iter().take(2).map(|task| task.original.to_string()).collect();
+                let more = if tasks.len() > 2 { " …" } else { "" };
+                format!("flower-tui retry {}{more} --rate {rate}/s --canary {canary}", ids.join(" "))
+            }
+            Bulk::Resume { id, .. } => format!("flower-tui bulk resume {id}"),
+        }
+    }
+
+    pub(super) fn preview(&self, redactor: &Redactor) -> Preview {
+        match self {
+            Bulk::Resume { id, left } => Preview {
+                title: format!("Go on with bulk {id}?"),
+                lines: vec![format!("{} are left.", plural(usize::try_from(*left).unwrap_or(0), "task"))],
+            },
+            Bulk::New { tasks, refused, rate, canary } => {
+                let mut lines: Vec<String> = tasks.iter().take(NAMED).map(|task| task.line(redactor)).collect();
+                if tasks.len() > NAMED {
+                    lines.push(format!("and {} more", crate::human::thousands((tasks.len() - NAMED) as u64)));
+                }
+                lines.push(String::new());
+                if *canary > 0 {
+                    lines.push(format!(
+                        "{} first: then it waits for what becomes of them, and asks.",
+                        plural(*canary, "task")
+                    ));
+                }
+                lines.push(format!("{rate} a second; it stops by itself when over a tenth fail again."));
+                lines.push("What is to be sent is written down first: bulk list, resume and stop know it.".into());
+                if !refused.is_empty() {
+                    lines.push(format!("{} can't be sent again exactly:", plural(refused.len(), "other")));
+                    lines.extend(refused.iter().take(NAMED).cloned());
+                }
+                Preview { title: format!("Send {} again?", plural(tasks.len(), "task")), lines }
+            }
+        }
+    }
+}
+
+/// One that is under way.
+struct Run<'a> {
+    ops: &'a Ops,
+    audit: &'a Audit,
+    id: i64,
+    rate: f64,
+    /// The place of the next message, and how many there are.
+    next: usize,
+    all: usize,
+    /// Those sent last, until they have ended.
+    watched: VecDeque<TaskId>,
+}
+
+impl Ops {
+    /// Sends what is to be sent; ends with what comes next, where a person is to be asked.
+    pub(super) async fn bulk(
+        &self,
+        bulk: &Bulk,
+        row: Option<i64>,
+        replies: &mut Vec<(String, Value)>,
+        next: &mut Option<Box<Command>>,
+    ) -> Result<Outcome, Error> {
+        let (Ok(Some(audit)), Some(row)) = (&*self.audit, row) else {
+            return Err(Error::Audit("a bulk action is written down first, and there is no audit log".into()));
+        };
+        let wrong = |e: crate::history::audit::Error| Error::Audit(e.to_string());
+        let (id, canary) = match bulk {
+            Bulk::New { tasks, rate, canary, .. } => {
+                let item = |task: &Retry| {
+                    (task.original.to_string(), task.message.id.to_string(), repeat::as_original(&task.message))
+                };
+                let items: Vec<(String, String, Original)> = tasks.iter().map(item).collect();
+                let kept = audit.freeze((row, self.clock.now()), &self.broker.url(), ("retry", *rate), &items);
+                (kept.map_err(wrong)?, (*canary).min(tasks.len()))
+            }
+            Bulk::Resume { id, .. } => (*id, 0),
+        };
+        let known = audit.bulks(Some(id)).map_err(wrong)?;
+        let Some(known) = known.into_iter().next() else {
+            return Err(Error::Refused(format!("there is no bulk action {id}")));
+        };
+        if known.broker != self.broker.url() {
+            return Err(Error::Refused(format!("bulk {id} belongs to another broker: {}", known.broker)));
+        }
+        let count = |n: u64| usize::try_from(n).unwrap_or(usize::MAX);
+        let (next_n, all) = (count(known.sent), count(known.all));
+        let mut run =
+            Run { ops: self, audit, id, rate: known.rate.max(0.1), next: next_n, all, watched: VecDeque::new() };
+        audit.stands(id, Stand::Going, "").map_err(wrong)?;
+        let ended = run.send(canary).await?;
+        let said =
+            format!("{} of {} sent", crate::human::thousands(run.next as u64), crate::human::thousands(all as u64));
+        replies.push((format!("bulk {id}"), json!({"ok": said, "sent": run.next, "of": all, "bulk": id})));
+        if matches!(ended, End::Paused(_)) && run.next < all {
+            *next = Some(Box::new(Command::Bulk(Bulk::Resume { id, left: (all - run.next) as u64 })));
+        }
+        let (stand, why) = match &ended {
+            End::Done => (Stand::Done, String::new()),
+            End::Paused(why) if run.next >= all => (Stand::Done, why.clone()),
+            End::Paused(why) => (Stand::Paused, why.clone()),
+            End::Stopped => (Stand::Stopped, format!("{said}; bulk resume {id} goes on")),
+        };
+        audit.stands(id, stand, &why).map_err(wrong)?;
+        Ok(match stand {
+            Stand::Done => Outcome::Confirmed,
+            Stand::Paused => Outcome::Unconfirmed(why),
+            _ => Outcome::Failed(format!("stopped: {why}")),
+        })
+    }
+}
+
+/// Why it sends no more.
+enum End {
+    Done,
+    Paused(String),
+    Stopped,
+}
+
+impl Run<'_> {
+    async fn send(&mut self, canary: usize) -> Result<End, Error> {
+        let until = if canary > 0 { canary } else { self.all };
+        while self.next < until {
+            if self.is_stopped() {
+                return Ok(End::Stopped);
+            }
+            self.piece(until).await?;
+            if let Some(why) = self.brake() {
+                return Ok(End::Paused(why));
+            }
+        }
+        if canary == 0 {
+            return Ok(End::Done);
+        }
+        let (good, bad, open) = self.outcomes().await;
+        Ok(End::Paused(format!("canary: {good} succeeded, {bad} failed again, {open} have not ended")))
+    }
+
+    fn is_stopped(&self) -> bool {
+        let asked = || matches!(self.audit.stand_of(self.id), Ok(Some(Stand::Stopping)));
+        self.ops.going.is_stopped() || asked()
+    }
+
+    /// Sends the next few, as many as are due in a tenth of a second.
+    async fn piece(&mut self, until: usize) -> Result<(), Error> {
+        let most = ((self.rate / PIECES).ceil() as usize).clamp(1, 250).min(until - self.next);
+        let wrong = |e: crate::history::audit::Error| Error::Audit(e.to_string());
+        let begun = std::time::Instant::now();
+        let items = self.audit.items(self.id, self.next, most).map_err(wrong)?;
+        let messages: Vec<Original> = items.iter().map(|item| item.message.clone()).collect();
+        let mut away = false;
+        loop {
+            // Under one name for all of it: what the broker has of it already it takes no second time.
+            match self.ops.broker.put(&messages, &format!("bulk:{}", self.name()), self.next).await {
+                Ok(_) => break,
+                Err(broker::Error::Unreachable { why, .. }) => self.wait(&why, &mut away).await?,
+                Err(error @ broker::Error::Timeout { .. }) => self.wait(&error.reason(), &mut away).await?,
+                Err(error) => return Err(Error::Broker(format!("stopped at {} of {}: {error}", self.next, self.all))),
+            }
+        }
+        self.audit.cross_off(self.id, self.next, items.len(), self.ops.clock.now()).map_err(wrong)?;
+        self.next += items.len();
+        let told = items
+            .iter()
+            .map(|item| Update::Retried(TaskId::new(&item.task), TaskId::new(&item.new), item.message.queue.clone()));
+        self.ops.store.apply(&told.collect::<Vec<_>>());
+        self.watched.extend(items.iter().map(|item| TaskId::new(&item.new)));
+        while self.watched.len() > WATCHED {
+            self.watched.pop_front();
+        }
+        let (sent, all) = (crate::human::thousands(self.next as u64), crate::human::thousands(self.all as u64));
+        self.ops.going.say(&format!("bulk {}: {sent} of {all} sent …", self.id));
+        let due = Duration::from_secs_f64(items.len() as f64 / self.rate);
+        tokio::time::sleep(due.saturating_sub(begun.elapsed())).await;
+        Ok(())
+    }
+
+    /// What the broker knows it by: audit logs of others have a first bulk too.
+    fn name(&self) -> String {
+        let first = self.audit.items(self.id, 0, 1).ok().and_then(|items| items.into_iter().next());
+        format!("{}:{}", self.id, first.map(|item| item.new).unwrap_or_default())
+    }
+
+    async fn wait(&self, why: &str, away: &mut bool) -> Result<(), Error> {
+        if self.is_stopped() {
+            return Err(Error::Broker(format!(
+                "stopped while the broker was away ({why}); bulk resume {} goes on",
+                self.id
+            )));
+        }
+        if !std::mem::replace(away, true) {
+            self.ops.going.say(&format!("bulk {}: {why}; it goes on when the broker is back", self.id));
+        }
+        tokio::time::sleep(AGAIN).await;
+        Ok(())
+    }
+
+    /// Of those sent lately: succeeded, failed, not ended.
+    fn count(&self) -> (usize, usize, usize) {
+        self.ops.store.read(|m| {
+            let mut counts = (0, 0, 0);
+            for id in &self.watched {
+                match m.task(id).map(|task| task.state()) {
+                    Some(State::Success) => counts.0 += 1,
+                    Some(State::Failure | State::Rejected) => counts.1 += 1,
+                    Some(state) if state.is_ready() => counts.1 += 1,
+                    _ => counts.2 += 1,
+                }
+            }
+            counts
+        })
+    }
+
+    fn brake(&self) -> Option<String> {
+        let (good, bad, _) = self.count();
+        let ended = good + bad;
+        (ended >= LEAST && bad * 10 > ended).then(|| format!("braked: {bad} of the last {ended} failed again"))
+    }
+
+    /// Waits until what was sent has ended, with a limit.
+    async fn outcomes(&self) -> (usize, usize, usize) {
+        let end = tokio::time::Instant::now() + PATIENCE;
+        loop {
+            let counts = self.count();
+            if counts.2 == 0 || tokio::time::Instant::now() >= end || self.is_stopped() {
+                return counts;
+            }
+            self.ops.going.say(&format!("bulk {}: the canary runs, {} have not ended …", self.id, counts.2));
+            let seen = self.ops.store.read(|m| m.version());
+            // Either something happens, or the time is up.
+            let _ = tokio::time::timeout(AGAIN, self.ops.store.changed(seen)).await;
+        }
+    }
+}
