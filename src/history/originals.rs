@@ -194,7 +194,7 @@ mod tests {
         let message = |id: &str| Original {
             queue: "q".into(),
             priority: 3,
-            bytes: format!(r#"{{"body": "W10=", "headers": {{"task": "t", "id": "{id}", "x": NaN}}}}"#)
+            bytes: format!(r#"{{"body": "W10=", "headers": {{"task": "t", "id": "{id}", "x": "é"}}}}"#)
                 .into_bytes()
                 .into(),
         };

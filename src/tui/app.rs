@@ -414,9 +414,9 @@ impl App {
 
     fn effect(&mut self, effect: Effect, model: &Model, world: &World<'_>) -> Vec<Do> {
         match effect {
-            Effect::Ask(command) if self.options.read_only => self.refuse_read_only(&command, world.now),
+            Effect::Ask(command) if self.options.read_only => self.refuse_read_only(command.verb(), world.now),
             Effect::Run(command) if self.options.read_only && command.risk() > Risk::Looks => {
-                self.refuse_read_only(&command, world.now);
+                self.refuse_read_only(command.verb(), world.now);
             }
             Effect::Ask(command) => self.layers.push(Box::new(Confirm::new(command))),
             Effect::Run(command) => {
@@ -428,8 +428,7 @@ impl App {
                 return vec![Do::Run(command)];
             }
             Effect::Retry { .. } if self.options.read_only => {
-                let why = if self.options.replay.is_some() { "the past takes no commands" } else { "read-only" };
-                self.say(&format!("{why}: nothing is sent"), Role::Warn, world.now);
+                self.refuse_read_only("retry", world.now);
             }
             Effect::Retry { ids, refused, options } => {
                 return self.prepare(Wanted { ids, refused, options }, world.now);
@@ -498,10 +497,10 @@ impl App {
         Vec::new()
     }
 
-    fn refuse_read_only(&mut self, command: &Command, now: Stamp) {
+    fn refuse_read_only(&mut self, verb: &str, now: Stamp) {
         let why =
             if self.options.replay.is_some() { "this is a recording, the past takes no commands" } else { "read-only" };
-        self.say(&format!("{why}: {} is not sent", command.verb()), Role::Warn, now);
+        self.say(&format!("{why}: {verb} is not sent"), Role::Warn, now);
     }
 
     fn global(&mut self, action: Action, model: &Model, world: &World<'_>) -> Vec<Do> {
