@@ -122,6 +122,8 @@ impl QueueAction {
             QueueAction::Move(which, to) => {
                 let mut lines = which.listed(queue, model);
                 lines.push(format!("They go behind what waits in {to}; priorities stay as they are."));
+                let known = model.queue_names().contains(to);
+                lines.extend((!known).then(|| format!("No queue {to} is known here: nobody takes from it.")));
                 lines
             }
             QueueAction::Aside(to) => vec![
