@@ -121,11 +121,14 @@ const WORKER_HELP: &str = "\
 Actions, behind the names:
   grow [N], shrink [N]         add processes to the pool, take idle ones away
   autoscale MAX,MIN            the range of a pool that scales by itself
+  total N                      so many processes in all these pools together
   restart-pool                 new processes (needs worker_pool_restarts)
   add-queue Q, cancel-queue Q  begin and end to consume a queue
   rate-limit TASK RATE         such as 10/s, 100/m, 5/h; 0 lifts it
   time-limit TASK SOFT HARD    such as 30s 1m; none is no limit
   enable-events, disable-events, ping, shutdown
+  drain                        consume no more, finish what it took, shut down
+  rolling-restart              drain and shut down one after the other, each once the one before is replaced
 Names may be globs such as 'celery@app-*'.";
 
 #[derive(Args, Debug)]
@@ -191,6 +194,9 @@ pub struct WorkerArgs {
     /// How long a worker may take to be gone after a shutdown
     #[arg(long, value_name = "TIME", default_value = "10s", value_parser = duration)]
     pub wait: f64,
+    /// How long draining one worker may take, and waiting for its replacement; then all halts
+    #[arg(long, value_name = "TIME", default_value = "10m", value_parser = duration)]
+    pub limit: f64,
     /// One JSON document
     #[arg(long)]
     pub json: bool,

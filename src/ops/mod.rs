@@ -3,15 +3,19 @@
 
 pub mod command;
 pub mod control;
+mod course;
 pub mod locate;
 mod receipt;
 pub mod retry;
+mod rolling;
 mod run;
 mod shutdown;
+mod total;
 mod verdict;
 
 pub use command::{Command, Preview, Risk};
 pub use control::Control;
+pub use course::{Course, LIMIT};
 pub use receipt::{Outcome, Receipt};
 pub use run::Ops;
 

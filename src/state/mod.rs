@@ -8,6 +8,7 @@ mod canvases;
 pub mod doc;
 pub mod failure;
 pub mod follow;
+pub mod groups;
 pub mod inspected;
 pub mod intern;
 mod journal;

@@ -125,6 +125,9 @@ actions! {
     QueueCancel   Workers ["d"]                      Changes  "cancel queue" "no longer consume a queue"
     PoolRestart   Workers ["R"]                      Changes  "restart"  "restart the pool: new processes"
     PoolAutoscale Workers ["A"]                      Changes  "autoscale" "set the range of a pool that scales by itself"
+    WorkerDrain   Workers []                         Destroys "drain"    "drain: consume no more, finish what it took, shut down"
+    WorkerRolling Workers []                         Destroys "rolling restart" "restart one after the other, each drained first and then replaced"
+    PoolTotal     Workers []                         Destroys "total"    "so many processes in all these pools together"
     RateLimit     Workers []                         Changes  "rate limit" "limit how often a task may start"
     TimeLimit     Workers []                         Changes  "time limits" "limit how long a task may run"
 
@@ -229,6 +232,7 @@ actions! {
     TimeStyle     Global  ["T"]                      Looks    ""         "times as clock, UTC, or how long ago"
     Clusters      Global  ["C"]                      Looks    ""         "another cluster: the profiles of the config file"
     Log           Global  ["L"]                      Looks    "log"      "commands and their replies"
+    StopSteps     Global  []                         Looks    ""         "stop the command that is under way step by step"
     Palette       Global  [":"]                      Looks    "command"  "find an action, a tab, a task's name, a worker, a queue"
     Help          Global  ["?"]                      Looks    "help"     "all keys of this screen"
     Back          Global  ["Esc"]                    Looks    ""         "one step back"

@@ -51,6 +51,8 @@ pub struct World<'a> {
 #[derive(Debug, PartialEq)]
 pub enum Do {
     Run(Command),
+    /// Let what is under way step by step go no further.
+    StopSteps,
     Refresh,
     Redraw,
     /// Put a text into the terminal's clipboard.
@@ -79,6 +81,8 @@ pub struct App {
     keymap: Keymap,
     header: Header,
     receipts: Vec<Receipt>,
+    /// What those under way have done so far, step by step.
+    steps: Vec<(Stamp, String)>,
     /// Commands under way.
     running: usize,
     quitting: bool,
@@ -137,6 +141,7 @@ impl App {
             keymap: Keymap::default(),
             header: Header::default(),
             receipts: Vec::new(),
+            steps: Vec::new(),
             running: 0,
             quitting: false,
             refused: None,
@@ -315,6 +320,7 @@ impl App {
         act: impl FnOnce(&mut dyn View, &mut Cx<'_>) -> R,
     ) -> R {
         let receipts = std::mem::take(&mut self.receipts);
+        let steps = std::mem::take(&mut self.steps);
         let recording = self.recording.take();
         let options = std::mem::take(&mut self.options);
         let mut cx = Cx {
@@ -326,6 +332,7 @@ impl App {
             link: world.link,
             health: world.health,
             receipts: &receipts,
+            steps: &steps,
             paused: self.paused.is_some(),
             round_trip: self.round_trip,
             recording: recording.as_ref(),
@@ -336,6 +343,7 @@ impl App {
         };
         self.options = options;
         self.receipts = receipts;
+        self.steps = steps;
         self.recording = recording;
         result
     }
@@ -495,6 +503,10 @@ impl App {
             Action::Pause if self.options.replay.is_some() => self.play(action),
             Action::ReplayTo => self.ask_where(),
             Action::ReplayBack | Action::ReplayOn | Action::ReplayFaster | Action::ReplaySlower => self.play(action),
+            Action::StopSteps if self.steps.is_empty() => {
+                self.say("nothing is under way step by step", Role::Muted, world.now);
+            }
+            Action::StopSteps => return vec![Do::StopSteps],
             Action::Log => self.layers.push(Box::<log::Log>::default()),
             Action::Pause => {
                 self.paused = match self.paused {
@@ -567,6 +579,7 @@ impl App {
             self.say(&why, Role::Fail, world.now);
         }
         let receipts = std::mem::take(&mut self.receipts);
+        let steps = std::mem::take(&mut self.steps);
         let recording = self.recording.take();
         let options = std::mem::take(&mut self.options);
         let now = self.paused.map_or(world.now, |(at, _)| at);
@@ -579,6 +592,7 @@ impl App {
             link: world.link,
             health: world.health,
             receipts: &receipts,
+            steps: &steps,
             paused: self.paused.is_some(),
             round_trip: self.round_trip,
             recording: recording.as_ref(),
@@ -593,6 +607,7 @@ impl App {
             layer.sync(&Cx { now: world.now, ..cx });
         }
         self.receipts = receipts;
+        self.steps = steps;
         self.recording = recording;
         self.options = options;
         self.sync_notes(model, world);

@@ -29,7 +29,7 @@ use crate::feed::Feed;
 use crate::history::lookup::{Found, Ticket};
 use crate::history::writer::Recorder;
 use crate::human;
-use crate::ops::{Ops, Receipt};
+use crate::ops::{Course, Ops, Receipt};
 use crate::state::Scan;
 
 /// Both ends of a bounded channel.
@@ -78,6 +78,10 @@ pub struct Session<W: Write> {
     scans: Channel<(usize, Scan)>,
     /// What was found in the history, with the view that asked for it.
     lookups: Channel<(usize, Ticket, Found)>,
+    /// Steps of commands that take several.
+    steps: Channel<String>,
+    /// Stops those that are under way.
+    stop_steps: CancellationToken,
     /// What came of files that were written, and whether of an export.
     told: Channel<(Told, bool)>,
     /// Set when the file that is being written is not wanted any more.
@@ -93,7 +97,7 @@ pub struct Session<W: Write> {
 /// Bytes that appear at once without being marked as one frame.
 const AT_ONCE: usize = 256;
 /// Commands after which processes come and go for a while.
-const POOL_VERBS: [&str; 4] = ["grow", "shrink", "autoscale", "restart-pool"];
+const POOL_VERBS: [&str; 5] = ["grow", "shrink", "total", "autoscale", "restart-pool"];
 /// How long a pool takes to have the size it was told.
 const SETTLES: Duration = Duration::from_secs(2);
 /// How often the progress of a file is told.
@@ -118,6 +122,8 @@ impl<W: Write> Session<W> {
             scans: mpsc::channel(16),
             // Who looks things up waits for the screen to show them.
             lookups: mpsc::channel(4),
+            steps: mpsc::channel(256),
+            stop_steps: CancellationToken::new(),
             told: mpsc::channel(16),
             stop_export: Arc::default(),
             key_dirty: true,
@@ -154,6 +160,11 @@ impl<W: Write> Session<W> {
                 Some(receipt) = self.receipts.1.recv() => {
                     self.ask_again(&receipt);
                     self.app.done(receipt, self.wiring.ops.clock.now());
+                    self.key_dirty = true;
+                    None
+                }
+                Some(step) = self.steps.1.recv() => {
+                    self.app.stepped(step, self.wiring.ops.clock.now());
                     self.key_dirty = true;
                     None
                 }
@@ -318,13 +329,18 @@ impl<W: Write> Session<W> {
     fn carry_out(&mut self, what: Do) -> Option<Leave> {
         match what {
             Do::Run(command) => {
-                let (ops, sender) = (self.wiring.ops.clone(), self.receipts.0.clone());
+                let (ops, sender, steps) = (self.wiring.ops.clone(), self.receipts.0.clone(), self.steps.0.clone());
+                // Where the screen is slow, a step that is not shown is still in the receipt.
+                let tell = move |step| drop(steps.try_send(step));
+                let mut course = Course::telling(tell);
+                course.stop = self.stop_steps.clone();
                 tokio::spawn(async move {
-                    let receipt = ops.run(&command).await;
+                    let receipt = ops.run_along(&command, &course).await;
                     // Nobody is there to be told when the session has ended.
                     let _ = sender.send(receipt).await;
                 });
             }
+            Do::StopSteps => std::mem::take(&mut self.stop_steps).cancel(),
             Do::Refresh => self.wiring.feed.refresh(),
             Do::Copy(text) => self.copy(text),
             Do::Export(export) => self.export(export),

@@ -28,6 +28,8 @@ pub struct Cx<'a> {
     pub link: &'a LinkState,
     pub health: Option<&'a Health>,
     pub receipts: &'a [Receipt],
+    /// Steps of the commands that are under way.
+    pub steps: &'a [(Stamp, String)],
     pub paused: bool,
     /// How long the terminal takes to answer, once that is known.
     pub round_trip: Option<std::time::Duration>,

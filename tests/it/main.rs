@@ -16,6 +16,7 @@ mod protocol;
 mod real;
 mod redact;
 mod replay;
+mod rolling;
 mod screens;
 mod state;
 mod workers;

@@ -15,7 +15,7 @@ use flower_tui::sim::{Options, SimBroker};
 use flower_tui::state::{Limits, State, Store, Update};
 
 /// Ops on a simulated cluster whose history has been applied.
-async fn ops(audit: Result<Option<Audit>, String>) -> (Ops, SimBroker) {
+pub async fn ops(audit: Result<Option<Audit>, String>) -> (Ops, SimBroker) {
     let clock = Clock::manual(Stamp::from_micros(1_795_529_007_000_000));
     let sim = SimBroker::new(&Options { tasks: 1_000, ..Options::default() }, clock.clone());
     let store = Store::new(Limits::default());
@@ -56,6 +56,9 @@ fn every_command(ops: &Ops) -> Vec<Command> {
         order(Control::RateLimit { task: "mail.send".into(), rate: "10/m".into() }),
         order(Control::TimeLimit { task: "mail.send".into(), soft: Some(5.0), hard: Some(9.0) }),
         order(Control::Shutdown),
+        order(Control::Drain),
+        order(Control::RollingRestart),
+        order(Control::Total(9)),
         order(Control::Ping),
         Command::Control { workers: vec![], what: Control::Events(true) },
         order(Control::Events(false)),

@@ -47,6 +47,26 @@ impl App {
         }
     }
 
+    /// A command that is under way took a step.
+    pub fn stepped(&mut self, text: String, now: Stamp) {
+        // Its receipt may have overtaken its last step.
+        if self.running == 0 {
+            return;
+        }
+        let how = self.options.keys.first(Action::Palette).map_or_else(String::new, |key| {
+            format!("   ({} stop: goes no further, {} shows all)", keymap::shown(key), self.log_key())
+        });
+        self.say(&format!("{text}{how}"), Role::Muted, now);
+        if self.steps.len() == LOGGED {
+            self.steps.remove(0);
+        }
+        self.steps.push((now, text));
+    }
+
+    fn log_key(&self) -> String {
+        self.options.keys.first(Action::Log).map_or_else(String::new, keymap::shown)
+    }
+
     /// Shows a text that could not be put into the clipboard, to be selected by hand.
     pub fn show_text(&mut self, text: String, why: &'static str) {
         self.toast = None;
@@ -66,6 +86,9 @@ impl App {
     /// A command came back.
     pub fn done(&mut self, receipt: Receipt, now: Stamp) {
         self.running = self.running.saturating_sub(1);
+        if self.running == 0 {
+            self.steps.clear();
+        }
         self.quitting = false;
         let text = match receipt.outcome.why() {
             Some(why) => format!("{} {}: {why}", receipt.verb, receipt.outcome.word()),

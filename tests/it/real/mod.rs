@@ -14,6 +14,7 @@ pub mod rabbit;
 mod rabbitmq;
 mod reconnect;
 mod refusals;
+mod rolling;
 mod sql;
 mod suspend;
 mod workers;
