@@ -3,6 +3,7 @@
 //! Three kinds of connection: one for commands, one for the subscription, and a mailbox for each request that is
 //! waiting for replies, because waiting blocks a connection.
 
+mod beat;
 mod dial;
 mod fault;
 mod keys;
@@ -32,6 +33,7 @@ use crate::celery::message::Outgoing;
 use crate::celery::pidbox::{Reply, Request};
 use crate::celery::queue::{Delivered, Depth, Waiting};
 use crate::clock::Clock;
+use crate::schedule::redbeat::Documents;
 use dial::Dialer;
 use keys::Keys;
 use mailbox::Mailboxes;
@@ -272,6 +274,14 @@ impl Broker for RedisBroker {
 
     async fn unacked(&self, most: usize) -> Result<Vec<Delivered>> {
         peek::unacked(self, most).await
+    }
+
+    async fn redbeat(&self) -> Result<Documents> {
+        beat::entries(self).await
+    }
+
+    async fn replace_redbeat(&self, key: &str, old: &str, new: &str) -> Result<bool> {
+        beat::replace(self, key, old, new).await
     }
 
     async fn health(&self) -> Result<Health> {

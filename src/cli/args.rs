@@ -91,6 +91,8 @@ pub enum Command {
     Tasks(TasksArgs),
     /// One task: where it is and what is known of it
     Task(TaskArgs),
+    /// What runs by the clock: RedBeat's entries, and periods learnt from arrivals (with a history, of its last hour)
+    Schedule(ScheduleArgs),
     /// Events as JSON lines, until stopped
     Events(EventsArgs),
     /// Revoke tasks by id
@@ -200,6 +202,33 @@ pub struct WorkerArgs {
     /// One JSON document
     #[arg(long)]
     pub json: bool,
+}
+
+#[derive(Args, Debug)]
+pub struct ScheduleArgs {
+    #[command(subcommand)]
+    pub what: Option<ScheduleCommand>,
+    /// How long to listen for arrivals first
+    #[arg(long = "for", value_name = "TIME", value_parser = duration)]
+    pub listen: Option<f64>,
+    /// One JSON document
+    #[arg(long, global = true)]
+    pub json: bool,
+}
+
+#[derive(Subcommand, Debug)]
+pub enum ScheduleCommand {
+    /// Send the task of an entry once, now; its schedule stays as it is
+    Run {
+        name: String,
+        /// Queue to send to, where its own is not known
+        #[arg(long, value_name = "NAME")]
+        queue: Option<String>,
+    },
+    /// Switch an entry of RedBeat on
+    Enable { name: String },
+    /// Switch an entry of RedBeat off
+    Disable { name: String },
 }
 
 #[derive(Args, Debug)]

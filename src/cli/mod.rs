@@ -17,6 +17,7 @@ mod out;
 mod queue;
 mod record;
 mod replay;
+mod schedule;
 mod status;
 mod tasks;
 mod ui;
@@ -81,6 +82,7 @@ async fn dispatch(command: Option<Command>, env: Env) -> anyhow::Result<Exit> {
         Some(Command::Worker(args)) => worker::run(&env, args).await,
         Some(Command::Tasks(args)) => tasks::list(&env, args).await,
         Some(Command::Task(args)) => tasks::one(&env, args).await,
+        Some(Command::Schedule(args)) => schedule::run(&env, args).await,
         Some(Command::Events(args)) => events::run(&env, args).await,
         Some(Command::Revoke(args)) => tasks::revoke(&env, args).await,
         Some(Command::Retry(args)) => tasks::retry(&env, args).await,

@@ -4,6 +4,7 @@ use crate::celery::TaskId;
 use crate::celery::pidbox::Signal;
 use crate::state::Model;
 
+use super::beat::Beat;
 use super::control::Control;
 use super::retry::{Retry, SENT_WHOLE};
 
@@ -37,6 +38,8 @@ pub enum Command {
         workers: Vec<String>,
         what: Control,
     },
+    /// Something that runs by the clock.
+    Beat(Beat),
 }
 
 /// What a person is shown before a command goes out.
@@ -58,6 +61,7 @@ impl Command {
             Command::Retry { .. } => Risk::Sends,
             Command::Revoke { .. } => Risk::Destroys,
             Command::Control { what, .. } => what.risk(),
+            Command::Beat(beat) => beat.risk(),
         }
     }
 
@@ -68,6 +72,7 @@ impl Command {
             Command::Revoke { .. } => "terminate",
             Command::Retry { .. } => "retry",
             Command::Control { what, .. } => what.verb(),
+            Command::Beat(beat) => beat.verb(),
         }
     }
 
@@ -78,6 +83,7 @@ impl Command {
             Command::Retry { tasks, .. } => join(tasks.iter().map(|t| t.original.to_string())),
             Command::Control { workers, .. } if workers.is_empty() => "all workers".into(),
             Command::Control { workers, .. } => join(workers.iter().cloned()),
+            Command::Beat(beat) => beat.entry().to_owned(),
         }
     }
 
@@ -90,6 +96,7 @@ impl Command {
                 queues.into_iter().cloned().collect()
             }
             Command::Control { what, .. } => what.arguments(),
+            Command::Beat(beat) => beat.arguments(),
         }
     }
 
@@ -106,6 +113,7 @@ impl Command {
                 format!("flower-tui retry {}", quoted(tasks.iter().map(|t| t.original.to_string()).collect()))
             }
             Command::Control { workers, what } => what.words(workers),
+            Command::Beat(beat) => beat.words(),
         }
     }
 
@@ -150,6 +158,7 @@ impl Command {
                 format!("Send {} again?", plural(tasks.len(), "task"))
             }
             Command::Control { workers, what } => return what.preview(workers, model),
+            Command::Beat(beat) => return beat.preview(model),
         };
         Preview { title, lines }
     }

@@ -1,6 +1,7 @@
 //! The only way to change the cluster. Screen, command line and (later) the API build a [`Command`] and hand it to the
 //! same [`Ops`], which asks the audit log first, sends, and makes a [`Receipt`].
 
+pub mod beat;
 pub mod command;
 pub mod control;
 mod course;
@@ -13,6 +14,7 @@ mod shutdown;
 mod total;
 mod verdict;
 
+pub use beat::Beat;
 pub use command::{Command, Preview, Risk};
 pub use control::Control;
 pub use course::{Course, LIMIT};

@@ -104,6 +104,7 @@ impl Ops {
     ) -> Result<Outcome, Error> {
         match command {
             Command::Retry { tasks, .. } => self.publish(tasks, replies).await,
+            Command::Beat(beat) => self.beat(beat, replies).await,
             Command::Control { workers, what: what @ Control::Shrink(n) } => {
                 let asked = self.able(what, self.addressed(workers), replies);
                 self.shrink(&asked, *n, replies).await?;

@@ -8,6 +8,7 @@ use crate::celery::TaskId;
 use crate::celery::event::{Batch, Event, Field, TaskEvent, TaskEventKind, WorkerEvent, WorkerEventKind};
 use crate::celery::traceback;
 use crate::clock::Stamp;
+use crate::schedule::learn::Arrival;
 
 use super::Update;
 use super::intern::Sym;
@@ -76,6 +77,7 @@ impl Model {
                     self.marks.set(*at, text);
                 }
             }
+            Update::Schedule(at, read) => self.beat.read = Some((*at, read.clone())),
             Update::Forget => self.forget(),
             Update::Mark(at, text) => self.marks.set(*at, text.clone()),
             Update::RevokeAsked(at, ids) => self.revoke_asked(*at, ids),
@@ -256,6 +258,9 @@ impl Model {
         if new && let Some(queue) = self.sent_here.remove(&event.id) {
             self.tasks.hot[i].queue = Some(self.names.intern(&queue));
         }
+        if new && self.figures {
+            self.note_arrival(batch, event);
+        }
         let before = text_size(&self.tasks.cold[i]);
         let holder = self.holder(i);
         if event.kind != TaskEventKind::Sent {
@@ -295,6 +300,22 @@ impl Model {
             self.retry_of.remove(&self.tasks.cold[evicted as usize].id);
             self.journal.push(evicted);
         }
+    }
+
+    /// What no task sent may have been sent by the clock.
+    fn note_arrival(&mut self, batch: &Batch, event: &TaskEvent) {
+        let first = matches!(event.kind, TaskEventKind::Sent | TaskEventKind::Received);
+        let Some(name) = batch.text(event.name).filter(|_| first && batch.text(event.parent_id).is_none()) else {
+            return;
+        };
+        self.beat.learner.note(&Arrival {
+            name,
+            args: batch.text(event.args).unwrap_or_default(),
+            kwargs: batch.text(event.kwargs).unwrap_or_default(),
+            queue: batch.text(event.queue),
+            id: &event.id,
+            at: event.received,
+        });
     }
 
     /// The worker that has a task in hand, if one has.

@@ -4,6 +4,7 @@
 //! an await.
 
 mod apply;
+pub mod beat;
 mod canvases;
 pub mod doc;
 pub mod failure;
@@ -42,6 +43,7 @@ use crate::celery::result::Stored;
 use crate::clock::Stamp;
 use crate::filter::Filter;
 use crate::redact::Redactor;
+use crate::schedule::redbeat::Documents;
 
 pub use live::{LiveQuery, Scan, ScanRequest, Sort};
 pub use matcher::no_state;
@@ -79,6 +81,8 @@ pub enum Update {
     },
     /// Why the result backend can't be read.
     NoResults(String),
+    /// RedBeat's entries as they were read at a time, or why they can't be.
+    Schedule(Stamp, Result<Documents, String>),
     /// Everything that was told is to be forgotten: another past follows.
     Forget,
     /// Nothing but the time: closes rate buckets and notices silent workers.

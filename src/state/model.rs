@@ -12,6 +12,7 @@ use crate::clock::Stamp;
 use crate::redact::Redactor;
 
 use super::Version;
+use super::beat::Beat;
 use super::canvases::Canvases;
 use super::failure::Failures;
 use super::intern::{Interner, Sym};
@@ -87,6 +88,7 @@ pub struct Model {
     /// Tasks that were sent from here, and in place of which others.
     pub(super) retry_of: HashMap<TaskId, TaskId>,
     pub(super) peeks: Peeks,
+    pub(super) beat: Beat,
     pub(super) canvases: Canvases,
     pub(super) results: Results,
     pub(super) results_missing: Option<String>,
@@ -126,6 +128,7 @@ impl Model {
             revoke_asked: HashMap::new(),
             retry_of: HashMap::new(),
             peeks: Peeks::default(),
+            beat: Beat::default(),
             canvases: Canvases::default(),
             results: Results::default(),
             results_missing: None,

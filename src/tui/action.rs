@@ -23,6 +23,7 @@ pub enum Scope {
     /// Tasks of memory, where a history knows more.
     Recorded,
     History,
+    Schedule,
     Workers,
     Monitor,
     Broker,
@@ -65,6 +66,7 @@ impl Scope {
             Scope::Tasks => "tasks",
             Scope::TaskList => "the list of tasks",
             Scope::Recorded | Scope::History => "history",
+            Scope::Schedule => "schedule",
             Scope::Workers => "workers",
             Scope::Monitor => "monitor",
             Scope::Broker => "broker",
@@ -143,6 +145,9 @@ actions! {
 
     GroupBy       Broker  ["o"]                      Looks    "group"    "group what waits: by task, origin, priority, age"
     LookInside    Broker  ["i"]                      Changes  ""         "look into the queue, where that leaves a mark on its messages"
+
+    EntryRun      Schedule ["r"]                     Sends    "run now"  "send its task once, now"
+    EntrySwitch   Schedule ["E"]                     Changes  "on/off"   "switch an entry of RedBeat on or off"
 
     SpanEarlier   History ["{"]                      Looks    "span"     "choose a span of time in the chart, further back"
     SpanLater     History ["}"]                      Looks    ""         "the chosen span, further on"
@@ -297,6 +302,7 @@ pub const TOGETHER: &[&[Scope]] = &[
         Scope::List,
         Scope::Global,
     ],
+    &[Scope::Opens, Scope::Schedule, Scope::Filters, Scope::List, Scope::Global],
     &[Scope::Opens, Scope::Monitor, Scope::Panes, Scope::Sorts, Scope::List, Scope::Global],
     &[Scope::Opens, Scope::Tasks, Scope::Tree, Scope::Panes, Scope::List, Scope::Global],
     &[Scope::Tasks, Scope::Folds, Scope::Text, Scope::Panes, Scope::Global],

@@ -436,11 +436,11 @@ impl App {
             }
             Effect::OpenTask(id) => self.layers.push(Box::new(TaskScreen::new(id))),
             Effect::OpenTasks { filter } => self.open_filtered(TASKS, &filter),
-            // It is the last one, where there is one.
-            Effect::OpenHistory { filter } if self.options.history.is_some() => {
-                self.open_filtered(self.tabs.len() - 1, &filter);
+            Effect::OpenHistory { filter } => {
+                if let Some(place) = self.titles.iter().position(|title| *title == "History") {
+                    self.open_filtered(place, &filter);
+                }
             }
-            Effect::OpenHistory { .. } => {}
             Effect::OpenWorkflow(id) => self.layers.push(Box::new(WorkflowScreen::new(id))),
             Effect::Copy { what, text } => {
                 if self.layers.last().is_some_and(|l| l.scopes() == [Scope::Choose]) {

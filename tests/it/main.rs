@@ -17,6 +17,7 @@ mod real;
 mod redact;
 mod replay;
 mod rolling;
+mod schedule;
 mod screens;
 mod state;
 mod workers;

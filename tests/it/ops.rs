@@ -10,7 +10,9 @@ use flower_tui::clock::{Clock, Stamp};
 use flower_tui::feed::apply_messages;
 use flower_tui::history::audit::{Audit, Origin};
 use flower_tui::ops::retry::{Refusal, Retry};
-use flower_tui::ops::{Command, Control, Error, Ops, Outcome, Risk};
+use flower_tui::ops::{Beat, Command, Control, Error, Ops, Outcome, Risk};
+use flower_tui::schedule::Entry;
+use flower_tui::schedule::redbeat::{self, Document};
 use flower_tui::sim::{Options, SimBroker};
 use flower_tui::state::{Limits, State, Store, Update};
 
@@ -38,6 +40,17 @@ pub async fn ops(audit: Result<Option<Audit>, String>) -> (Ops, SimBroker) {
     (ops, sim)
 }
 
+/// An entry of RedBeat.
+fn entry() -> Entry {
+    let definition = r#"{"name": "e", "task": "t", "args": [], "options": {"queue": "q"}, "schedule": {}}"#;
+    let (key, definition) = ("redbeat:e".into(), definition.into());
+    redbeat::entry(&Document { key, definition, meta: None, due: None, fixed: false }).expect("readable")
+}
+
+fn beat_run() -> Beat {
+    Store::new(Limits::default()).read(|m| Beat::run(&entry(), m, None)).expect("whole")
+}
+
 /// One of each kind.
 fn every_command(ops: &Ops) -> Vec<Command> {
     let order = |what| Command::Control { workers: vec!["celery@app-1".to_owned()], what };
@@ -60,6 +73,8 @@ fn every_command(ops: &Ops) -> Vec<Command> {
         order(Control::RollingRestart),
         order(Control::Total(9)),
         order(Control::Ping),
+        Command::Beat(beat_run()),
+        Command::Beat(Beat::switch(&entry(), false).expect("RedBeat's")),
         Command::Control { workers: vec![], what: Control::Events(true) },
         order(Control::Events(false)),
     ]

@@ -15,6 +15,7 @@ mod rabbitmq;
 mod reconnect;
 mod refusals;
 mod rolling;
+mod schedule;
 mod sql;
 mod suspend;
 mod workers;
