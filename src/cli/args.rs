@@ -93,6 +93,9 @@ pub enum Command {
     Task(TaskArgs),
     /// What runs by the clock: RedBeat's entries, and periods learnt from arrivals (with a history, of its last hour)
     Schedule(ScheduleArgs),
+    /// What was changed at runtime and a restart forgets (queues, limits, pool sizes), from the audit log: who has it, who
+    /// started since without it
+    Overrides(OverridesArgs),
     /// Events as JSON lines, until stopped
     Events(EventsArgs),
     /// Revoke tasks by id
@@ -229,6 +232,23 @@ pub enum ScheduleCommand {
     Enable { name: String },
     /// Switch an entry of RedBeat off
     Disable { name: String },
+}
+
+#[derive(Args, Debug)]
+pub struct OverridesArgs {
+    #[command(subcommand)]
+    pub what: Option<OverridesCommand>,
+    /// One JSON document
+    #[arg(long, global = true)]
+    pub json: bool,
+}
+
+#[derive(Subcommand, Debug)]
+pub enum OverridesCommand {
+    /// Give the order again to those that lack it
+    Apply { id: i64 },
+    /// Give the contrary order to those that have it
+    TakeBack { id: i64 },
 }
 
 #[derive(Args, Debug)]

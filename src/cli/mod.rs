@@ -14,6 +14,7 @@ mod locate;
 mod look;
 mod notify;
 mod out;
+mod overrides;
 mod queue;
 mod record;
 mod replay;
@@ -83,6 +84,7 @@ async fn dispatch(command: Option<Command>, env: Env) -> anyhow::Result<Exit> {
         Some(Command::Tasks(args)) => tasks::list(&env, args).await,
         Some(Command::Task(args)) => tasks::one(&env, args).await,
         Some(Command::Schedule(args)) => schedule::run(&env, args).await,
+        Some(Command::Overrides(args)) => overrides::run(&env, args).await,
         Some(Command::Events(args)) => events::run(&env, args).await,
         Some(Command::Revoke(args)) => tasks::revoke(&env, args).await,
         Some(Command::Retry(args)) => tasks::retry(&env, args).await,

@@ -212,6 +212,11 @@ impl Audit {
             .map_err(|e| self.error(&e))
     }
 
+    /// The latest commands, the last one first.
+    pub fn latest(&self, limit: usize) -> Result<Vec<Logged>, Error> {
+        read(&self.connection.lock(), limit, None).map_err(|e| self.error(&e))
+    }
+
     fn error(&self, error: &rusqlite::Error) -> Error {
         Error { path: self.path.display().to_string(), why: error.to_string() }
     }

@@ -6,6 +6,7 @@ pub mod command;
 pub mod control;
 mod course;
 pub mod locate;
+pub mod overrides;
 mod receipt;
 pub mod retry;
 mod rolling;

@@ -15,7 +15,7 @@ use super::{Error, command};
 use crate::broker::Broker;
 use crate::celery::pidbox::{Method, Reply, Request};
 use crate::clock::Clock;
-use crate::history::audit::{Audit, Entry, Origin};
+use crate::history::audit::{Audit, Entry, Logged, Origin};
 use crate::state::{Store, Update};
 
 /// Everything a command needs. Cloning is cheap.
@@ -33,6 +33,9 @@ pub struct Ops {
     /// How long a worker has to be gone after a shutdown.
     pub wait: Duration,
 }
+
+/// Rows of the audit log that are looked at.
+const LOGGED: usize = 10_000;
 
 impl Ops {
     /// Carries a command out. Always ends in a receipt.
@@ -61,6 +64,19 @@ impl Ops {
             }
         };
         Receipt { verb: command.verb(), words: command.words(), asked, answered: self.clock.now(), outcome, replies }
+    }
+
+    /// Commands given to this broker, the latest first, as the audit log has them.
+    pub fn logged(&self) -> Result<Vec<Logged>, String> {
+        match &*self.audit {
+            Ok(Some(audit)) => {
+                let log = audit.latest(LOGGED).map_err(|e| e.to_string())?;
+                let url = self.broker.url();
+                Ok(log.into_iter().filter(|row| row.broker == url).collect())
+            }
+            Ok(None) => Err("no audit log is kept here: what was changed is not known".into()),
+            Err(why) => Err(why.clone()),
+        }
     }
 
     /// Whether the command may go out; its row in the audit log, if there is a log.

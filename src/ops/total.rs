@@ -64,7 +64,12 @@ impl Ops {
                 replies.push((name, json!({"error": "stopped"})));
                 continue;
             }
-            missing += self.resize(&name, size, target, replies).await?;
+            let kept = self.resize(&name, size, target, replies).await?;
+            missing += kept;
+            // For whoever wants to know later by how much it was changed.
+            if let Some((_, Value::Object(reply))) = replies.last_mut() {
+                reply.extend([("from".to_owned(), json!(size)), ("to".to_owned(), json!(target + kept))]);
+            }
             course.say(format!("{name}: {size} → {target}"));
         }
         Ok(match judge(replies) {

@@ -24,6 +24,7 @@ pub enum Scope {
     Recorded,
     History,
     Schedule,
+    Overrides,
     Workers,
     Monitor,
     Broker,
@@ -67,6 +68,7 @@ impl Scope {
             Scope::TaskList => "the list of tasks",
             Scope::Recorded | Scope::History => "history",
             Scope::Schedule => "schedule",
+            Scope::Overrides => "overrides",
             Scope::Workers => "workers",
             Scope::Monitor => "monitor",
             Scope::Broker => "broker",
@@ -145,6 +147,9 @@ actions! {
 
     GroupBy       Broker  ["o"]                      Looks    "group"    "group what waits: by task, origin, priority, age"
     LookInside    Broker  ["i"]                      Changes  ""         "look into the queue, where that leaves a mark on its messages"
+
+    ApplyAgain    Overrides ["a"]                    Changes  "apply again" "give the order again to those that lack it"
+    TakeBack      Overrides ["d"]                    Changes  "take back" "give the contrary order to those that have it"
 
     EntryRun      Schedule ["r"]                     Sends    "run now"  "send its task once, now"
     EntrySwitch   Schedule ["E"]                     Changes  "on/off"   "switch an entry of RedBeat on or off"
@@ -237,6 +242,7 @@ actions! {
     TimeStyle     Global  ["T"]                      Looks    ""         "times as clock, UTC, or how long ago"
     Clusters      Global  ["C"]                      Looks    ""         "another cluster: the profiles of the config file"
     Log           Global  ["L"]                      Looks    "log"      "commands and their replies"
+    Overrides     Global  []                         Looks    ""         "overrides: what was changed at runtime and a restart forgets"
     StopSteps     Global  []                         Looks    ""         "stop the command that is under way step by step"
     Palette       Global  [":"]                      Looks    "command"  "find an action, a tab, a task's name, a worker, a queue"
     Help          Global  ["?"]                      Looks    "help"     "all keys of this screen"
@@ -302,6 +308,7 @@ pub const TOGETHER: &[&[Scope]] = &[
         Scope::List,
         Scope::Global,
     ],
+    &[Scope::Overrides, Scope::List, Scope::Global],
     &[Scope::Opens, Scope::Schedule, Scope::Filters, Scope::List, Scope::Global],
     &[Scope::Opens, Scope::Monitor, Scope::Panes, Scope::Sorts, Scope::List, Scope::Global],
     &[Scope::Opens, Scope::Tasks, Scope::Tree, Scope::Panes, Scope::List, Scope::Global],

@@ -53,6 +53,8 @@ pub enum Do {
     Run(Command),
     /// Let what is under way step by step go no further.
     StopSteps,
+    /// Read the audit log, for [`App::overrides`].
+    ReadLog,
     Refresh,
     Redraw,
     /// Put a text into the terminal's clipboard.
@@ -503,6 +505,7 @@ impl App {
             Action::Pause if self.options.replay.is_some() => self.play(action),
             Action::ReplayTo => self.ask_where(),
             Action::ReplayBack | Action::ReplayOn | Action::ReplayFaster | Action::ReplaySlower => self.play(action),
+            Action::Overrides => return vec![Do::ReadLog],
             Action::StopSteps if self.steps.is_empty() => {
                 self.say("nothing is under way step by step", Role::Muted, world.now);
             }

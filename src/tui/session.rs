@@ -26,6 +26,7 @@ use super::theme::{Role, Theme};
 use super::view::Leave;
 use crate::export::{self, Export};
 use crate::feed::Feed;
+use crate::history::audit::Logged;
 use crate::history::lookup::{Found, Ticket};
 use crate::history::writer::Recorder;
 use crate::human;
@@ -78,6 +79,8 @@ pub struct Session<W: Write> {
     scans: Channel<(usize, Scan)>,
     /// What was found in the history, with the view that asked for it.
     lookups: Channel<(usize, Ticket, Found)>,
+    /// The audit log, where it was asked for.
+    logs: Channel<Result<Vec<Logged>, String>>,
     /// Steps of commands that take several.
     steps: Channel<String>,
     /// Stops those that are under way.
@@ -122,6 +125,7 @@ impl<W: Write> Session<W> {
             scans: mpsc::channel(16),
             // Who looks things up waits for the screen to show them.
             lookups: mpsc::channel(4),
+            logs: mpsc::channel(4),
             steps: mpsc::channel(256),
             stop_steps: CancellationToken::new(),
             told: mpsc::channel(16),
@@ -160,6 +164,14 @@ impl<W: Write> Session<W> {
                 Some(receipt) = self.receipts.1.recv() => {
                     self.ask_again(&receipt);
                     self.app.done(receipt, self.wiring.ops.clock.now());
+                    if self.app.shows_overrides() {
+                        self.read_log();
+                    }
+                    self.key_dirty = true;
+                    None
+                }
+                Some(log) = self.logs.1.recv() => {
+                    self.app.overrides(log);
                     self.key_dirty = true;
                     None
                 }
@@ -340,6 +352,7 @@ impl<W: Write> Session<W> {
                     let _ = sender.send(receipt).await;
                 });
             }
+            Do::ReadLog => self.read_log(),
             Do::StopSteps => std::mem::take(&mut self.stop_steps).cancel(),
             Do::Refresh => self.wiring.feed.refresh(),
             Do::Copy(text) => self.copy(text),
@@ -370,6 +383,12 @@ impl<W: Write> Session<W> {
         if let Err(error) = sent {
             self.app.say(&format!("can't copy: {error}"), Role::Fail, self.wiring.ops.clock.now());
         }
+    }
+
+    fn read_log(&self) {
+        let (ops, sender) = (self.wiring.ops.clone(), self.logs.0.clone());
+        // Nobody is there to be told when the session has ended.
+        tokio::task::spawn_blocking(move || drop(sender.blocking_send(ops.logged())));
     }
 
     /// Writes a file beside the screen, which stays as quick as it was.

@@ -12,6 +12,7 @@ use crate::celery::TaskId;
 use crate::clock::Stamp;
 use crate::export::Export;
 use crate::feed::Interest;
+use crate::history::audit::Logged;
 use crate::history::lookup::{Found, Request, Ticket};
 use crate::history::writer;
 use crate::ops::{Command, Receipt};
@@ -253,6 +254,9 @@ pub trait View: Send {
     fn looked_up(&mut self, _ticket: &Ticket, _found: Found, _cx: &mut Cx<'_>) -> Outcome {
         Outcome::Done
     }
+
+    /// The audit log, read anew.
+    fn logged(&mut self, _log: Result<Vec<Logged>, String>) {}
 
     /// Milliseconds that should pass between two frames that only bring new data.
     fn pause_between(&self) -> u64 {

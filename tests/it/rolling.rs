@@ -6,6 +6,7 @@ use std::time::Duration;
 use flower_tui::broker::Broker;
 use flower_tui::celery::pidbox::{Method, Request};
 use flower_tui::feed::apply_messages;
+use flower_tui::history::audit::Logged;
 use flower_tui::ops::{Command, Control, Course, Ops, Outcome, Receipt};
 use flower_tui::sim::SimBroker;
 use flower_tui::state::Update;
@@ -172,4 +173,41 @@ fn from_the_workers_tab_it_is_asked_and_its_steps_are_in_the_log() {
     assert_eq!(stage.done.last(), Some(&Do::StopSteps));
     stage.keys(":pools together<Enter>");
     assert!(stage.text().contains("The pools of 1 worker together"), "{}", stage.text());
+}
+
+#[test]
+fn what_was_changed_at_runtime_is_listed_applied_again_and_taken_back() {
+    let mut stage = Stage::new(&busy(), 120, 36, Theme::dark());
+    let at = |secs: u64| (stage.now() - Duration::from_secs(secs)).secs();
+    let ok = |names: &[&str]| {
+        let replies: serde_json::Map<_, _> =
+            names.iter().map(|name| ((*name).to_owned(), serde_json::json!({"ok": "done"}))).collect();
+        Some(serde_json::Value::Object(replies).to_string())
+    };
+    let row = |row, asked, command: &str, arguments: &str, replies| Logged {
+        row,
+        asked,
+        user: "ann".into(),
+        command: command.into(),
+        arguments: arguments.into(),
+        replies,
+        ..Logged::default()
+    };
+    let log = vec![
+        row(31, at(300), "grow", "4", ok(&[WORKER])),
+        row(30, at(900), "cancel-queue", "media", ok(&[WORKER, "celery@app-2"])),
+    ];
+    stage.keys(":overrides<Enter>");
+    assert_eq!(stage.done.last(), Some(&Do::ReadLog));
+    stage.app.overrides(Ok(log));
+    stage.keys("j");
+    insta::assert_snapshot!("overrides", stage.text());
+    stage.keys("a");
+    let text = stage.text();
+    assert!(text.contains("no longer consume media?"), "{text}");
+    stage.keys("<Esc>kd");
+    assert!(stage.text().contains("Take 4 processes from 1 worker?"), "{}", stage.text());
+    stage.keys("<Esc><Esc>");
+    stage.app.overrides(Ok(Vec::new()));
+    assert!(stage.text().contains("Nothing is in force that a restart would forget"), "{}", stage.text());
 }

@@ -3,11 +3,12 @@
 use super::{App, LOGGED, TOAST};
 use crate::broker::LinkState;
 use crate::clock::Stamp;
+use crate::history::audit::Logged;
 use crate::ops::Receipt;
 use crate::text::clean;
-use crate::tui::action::Action;
+use crate::tui::action::{Action, Scope};
 use crate::tui::keymap;
-use crate::tui::layers::{Keep, Shown, log};
+use crate::tui::layers::{Keep, Overrides, Shown, log};
 use crate::tui::theme::Role;
 
 /// What came of something that was done beside the screen.
@@ -61,6 +62,20 @@ impl App {
             self.steps.remove(0);
         }
         self.steps.push((now, text));
+    }
+
+    /// Whether the overrides lie on top, which are read off the audit log.
+    pub fn shows_overrides(&self) -> bool {
+        self.layers.last().is_some_and(|layer| layer.scopes().contains(&Scope::Overrides))
+    }
+
+    /// Shows what the audit log tells of changes at runtime.
+    pub fn overrides(&mut self, log: Result<Vec<Logged>, String>) {
+        match self.layers.last_mut() {
+            Some(layer) if layer.scopes().contains(&Scope::Overrides) => layer.logged(log),
+            _ => self.layers.push(Box::new(Overrides::new(log))),
+        }
+        self.unsynced = true;
     }
 
     fn log_key(&self) -> String {

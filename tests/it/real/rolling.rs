@@ -151,3 +151,39 @@ fn a_drain_lets_a_long_task_finish_first() {
     assert_eq!(row.0, "confirmed");
     assert!(row.1.contains("consumes celery no more") && row.1.contains("shut down"), "{}", row.1);
 }
+
+#[test]
+fn what_a_restart_forgets_is_told_applied_again_and_taken_back() {
+    let fleet = Fleet::start(&["w1"]);
+    let worker = "w1@test";
+    let found = || fleet.flower(&["overrides", "--json"]).1;
+    for order in [&["add-queue", "extra"][..], &["rate-limit", "demo.add", "10/m"]] {
+        let (status, ..) = fleet.flower(&[&["worker", worker][..], order, &["--json"]].concat());
+        assert_eq!(status, Some(0));
+    }
+    let told = found();
+    let texts: Vec<&str> = told.as_array().expect("a list").iter().filter_map(|one| one["text"].as_str()).collect();
+    assert_eq!(texts, ["demo.add limited to 10/m", "consumes extra too"]);
+    assert!(told.as_array().expect("a list").iter().all(|one| one["workers"][worker] == "has it"), "{told:#}");
+
+    let (status, _, said) = fleet.flower(&["worker", worker, "rolling-restart", "--limit", "60s", "--json"]);
+    assert_eq!(status, Some(0), "{said}");
+    let told = found();
+    let all = told.as_array().expect("a list");
+    assert!(all.iter().all(|one| one["workers"][worker] == "restarted since, without it"), "{told:#}");
+
+    let id = all[1]["id"].to_string();
+    let (status, receipt, _) = fleet.flower(&["overrides", "apply", &id, "--json"]);
+    assert_eq!((status, receipt["command"].as_str()), (Some(0), Some("add-queue")), "{receipt:#}");
+    let told = wait_for("the queue", || {
+        let told = found();
+        let one = told.as_array()?.iter().find(|one| one["text"] == "consumes extra too")?.clone();
+        (one["workers"][worker] == "has it").then_some(one)
+    });
+    let (status, receipt, _) = fleet.flower(&["overrides", "take-back", &told["id"].to_string(), "--json"]);
+    assert_eq!((status, receipt["command"].as_str()), (Some(0), Some("cancel-queue")), "{receipt:#}");
+    let told = found();
+    assert!(told.as_array().expect("a list").iter().all(|one| one["text"] != "consumes extra too"), "{told:#}");
+    let (status, ..) = fleet.flower(&["worker", worker, "--json"]);
+    assert_eq!(status, Some(0));
+}
