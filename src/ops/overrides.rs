@@ -37,7 +37,7 @@ impl Has {
             Has::Confirmed => "has it",
             Has::Told => "was told, not restarted since",
             Has::Restarted => "restarted since, without it",
-            Has::Undone => "does not have it any more",
+            Has::Undone => "as before: somebody undid it",
             Has::New => "started since, without it",
             Has::Offline => "not online",
         }

@@ -6,6 +6,7 @@
 mod apply;
 pub mod beat;
 mod canvases;
+pub mod common;
 pub mod doc;
 pub mod failure;
 pub mod follow;

@@ -24,6 +24,10 @@ pub enum Scope {
     Recorded,
     History,
     Schedule,
+    /// Lists whose chosen rows can be compared with the others.
+    Compares,
+    /// What was found by that.
+    InCommon,
     Overrides,
     Workers,
     Monitor,
@@ -67,6 +71,7 @@ impl Scope {
             Scope::Tasks => "tasks",
             Scope::TaskList => "the list of tasks",
             Scope::Recorded | Scope::History => "history",
+            Scope::Compares | Scope::InCommon => "in common",
             Scope::Schedule => "schedule",
             Scope::Overrides => "overrides",
             Scope::Workers => "workers",
@@ -181,6 +186,9 @@ actions! {
     Columns       TaskList ["c"]                     Looks    ""         "choose and order the columns"
     ScrollLeft    TaskList ["h" "Left"]              Looks    ""         "columns further to the left"
     ScrollRight   TaskList ["l" "Right"]             Looks    ""         "columns further to the right"
+    InCommon      Compares ["%"]                     Looks    "in common" "what do these have in common, and the others not?"
+    OnlyWith      InCommon ["Enter"]                 Looks    "filter"   "only tasks with this: the line is added to the filter"
+    OnlyWithout   InCommon ["-"]                     Looks    "exclude"  "only tasks without this"
     Follow        TaskList ["f"]                      Looks    "follow"   "follow new rows from the top"
     Menu          List    ["."]                      Looks    "menu"     "everything that can be done with this row"
     AskHistory    Recorded ["g h"]                   Looks    ""         "ask the history too: the same filter, as far back as is recorded"
@@ -270,11 +278,13 @@ pub const TOGETHER: &[&[Scope]] = &[
         Scope::Global,
         Scope::Recorded,
         Scope::History,
+        Scope::Compares,
     ],
     &[
         Scope::Opens,
         Scope::Exports,
         Scope::Failures,
+        Scope::Compares,
         Scope::Panes,
         Scope::Sorts,
         Scope::Filters,
@@ -309,6 +319,7 @@ pub const TOGETHER: &[&[Scope]] = &[
         Scope::Global,
     ],
     &[Scope::Overrides, Scope::List, Scope::Global],
+    &[Scope::InCommon, Scope::List, Scope::Global],
     &[Scope::Opens, Scope::Schedule, Scope::Filters, Scope::List, Scope::Global],
     &[Scope::Opens, Scope::Monitor, Scope::Panes, Scope::Sorts, Scope::List, Scope::Global],
     &[Scope::Opens, Scope::Tasks, Scope::Tree, Scope::Panes, Scope::List, Scope::Global],

@@ -32,6 +32,7 @@ use crate::history::writer::Recorder;
 use crate::human;
 use crate::ops::{Course, Ops, Receipt};
 use crate::state::Scan;
+use crate::state::common::Common;
 
 /// Both ends of a bounded channel.
 type Channel<T> = (mpsc::Sender<T>, mpsc::Receiver<T>);
@@ -77,6 +78,8 @@ pub struct Session<W: Write> {
     receipts: Channel<Receipt>,
     /// Finished scans, with the tab that wanted them.
     scans: Channel<(usize, Scan)>,
+    /// What chosen tasks have in common, with the view that asked.
+    commons: Channel<(usize, Common)>,
     /// What was found in the history, with the view that asked for it.
     lookups: Channel<(usize, Ticket, Found)>,
     /// The audit log, where it was asked for.
@@ -123,6 +126,7 @@ impl<W: Write> Session<W> {
             wiring,
             receipts: mpsc::channel(256),
             scans: mpsc::channel(16),
+            commons: mpsc::channel(4),
             // Who looks things up waits for the screen to show them.
             lookups: mpsc::channel(4),
             logs: mpsc::channel(4),
@@ -182,6 +186,11 @@ impl<W: Write> Session<W> {
                 }
                 Some((tab, scan)) = self.scans.1.recv() => {
                     self.app.scanned(tab, scan);
+                    self.key_dirty = true;
+                    None
+                }
+                Some((place, common)) = self.commons.1.recv() => {
+                    self.app.compared(place, common);
                     self.key_dirty = true;
                     None
                 }
@@ -453,6 +462,10 @@ impl<W: Write> Session<W> {
                 // The session may have ended meanwhile.
                 let _ = sender.blocking_send((tab, scan));
             });
+        }
+        for (place, chosen) in self.app.wanted_common() {
+            let (store, sender) = (store.clone(), self.commons.0.clone());
+            tokio::task::spawn_blocking(move || drop(sender.blocking_send((place, store.common(&chosen)))));
         }
         self.look_up();
         let frame = self.painter.frame();

@@ -16,6 +16,7 @@ use crate::history::audit::Logged;
 use crate::history::lookup::{Found, Request, Ticket};
 use crate::history::writer;
 use crate::ops::{Command, Receipt};
+use crate::state::common::{Chosen, Common};
 use crate::state::{Model, Scan, ScanRequest};
 
 /// What a view may look at while it copies or acts.
@@ -244,6 +245,14 @@ pub trait View: Send {
 
     /// The scan it wanted.
     fn scanned(&mut self, _scan: Scan) {}
+
+    /// Whose common traits somebody has to find for it.
+    fn wants_common(&mut self) -> Option<Chosen> {
+        None
+    }
+
+    /// What they have in common.
+    fn compared(&mut self, _common: Common) {}
 
     /// What somebody has to look up in the history for it.
     fn wants_lookups(&mut self) -> Vec<Request> {

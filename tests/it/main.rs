@@ -3,6 +3,7 @@
 
 mod broker_tab;
 mod clusters;
+mod common;
 mod contract;
 mod fixtures;
 mod history;

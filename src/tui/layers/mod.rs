@@ -1,6 +1,7 @@
 //! What lies on top of a tab: questions, menus, fields, help, the log. A layer takes all keys while it is there.
 
 pub mod choose;
+pub mod common;
 pub mod confirm;
 pub mod form;
 pub mod help;
@@ -14,6 +15,7 @@ pub mod scroll;
 pub mod shown;
 
 pub use choose::Choose;
+pub use common::InCommon;
 pub use confirm::Confirm;
 pub use form::Form;
 pub use help::Help;
