@@ -109,6 +109,13 @@ pub enum Command {
     Record,
     /// The history file: look things up, write them out, keep it in order
     History(HistoryArgs),
+    /// Give this moment a name, in the history: filters take it behind since: and until:, charts and reports show it
+    Mark {
+        #[arg(required = true, value_name = "TEXT")]
+        text: Vec<String>,
+    },
+    /// An incident as Markdown, from the history: marks, peaks, failures with their first tracebacks, commands, what is open
+    Report(ReportArgs),
     /// The settings: what is in force, a file to start from, where it is
     Config(ConfigArgs),
     /// Completions for a shell
@@ -249,6 +256,16 @@ pub enum OverridesCommand {
     Apply { id: i64 },
     /// Give the contrary order to those that have it
     TakeBack { id: i64 },
+}
+
+#[derive(Args, Debug)]
+pub struct ReportArgs {
+    /// Where it begins: 2h, 13:30, 2026-11-24T13:30, or a mark
+    #[arg(long, value_name = "TIME")]
+    pub since: String,
+    /// And where it ends; else now
+    #[arg(long, value_name = "TIME")]
+    pub until: Option<String>,
 }
 
 #[derive(Args, Debug)]

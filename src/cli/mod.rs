@@ -12,12 +12,14 @@ mod history;
 mod listing;
 mod locate;
 mod look;
+mod mark;
 mod notify;
 mod out;
 mod overrides;
 mod queue;
 mod record;
 mod replay;
+mod report;
 mod schedule;
 mod status;
 mod tasks;
@@ -91,6 +93,8 @@ async fn dispatch(command: Option<Command>, env: Env) -> anyhow::Result<Exit> {
         Some(Command::Replay(args)) => replay::run(env, args).await,
         Some(Command::Record) => record::run(&env).await,
         Some(Command::History(args)) => history::run(&env, args).await,
+        Some(Command::Mark { text }) => mark::run(&env, &text),
+        Some(Command::Report(args)) => report::run(&env, &args),
         Some(Command::Config(args)) => config::run(&env, &args).await,
         Some(Command::Completions { .. } | Command::Man) => Ok(Exit::Done),
     }

@@ -8,6 +8,7 @@ mod blocks;
 mod ids;
 pub mod lock;
 pub mod lookup;
+pub mod marks;
 pub mod minutes;
 mod plan;
 pub mod playback;

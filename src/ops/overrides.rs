@@ -323,7 +323,7 @@ mod tests {
         ]);
     }
 
-    fn row(id: i64, secs: f64, command: &str, arguments: &str, replies: Value) -> Logged {
+    fn row(id: i64, secs: f64, command: &str, arguments: &str, replies: &Value) -> Logged {
         Logged {
             row: id,
             asked: secs,
@@ -350,7 +350,7 @@ mod tests {
         let ok = json!({"ok": "add consumer extra"});
         let replies = json!({"celery@app-1": ok, "celery@app-2": ok, "celery@app-4": ok, "celery@gone": ok,
             "celery@app-5": {"error": "no"}});
-        let all = found(&store, vec![row(7, 5_000.0, "add-queue", "extra", replies)]);
+        let all = found(&store, vec![row(7, 5_000.0, "add-queue", "extra", &replies)]);
         let [one] = &all[..] else { panic!("{all:?}") };
         assert_eq!((one.id, one.user.as_str(), one.title().as_str()), (7, "ann", "consumes extra too"));
         let names = [
@@ -374,15 +374,15 @@ mod tests {
         let ok = json!({"w@h": {"ok": "done"}});
         let total = json!({"w@h": {"ok": "done", "from": 5, "to": 4}});
         let log = vec![
-            row(1, 2_000.0, "add-queue", "a b", ok.clone()),
-            row(2, 2_001.0, "cancel-queue", "a b", ok.clone()),
-            row(3, 2_002.0, "grow", "3", ok.clone()),
-            row(4, 2_003.0, "total", "4", total),
-            row(5, 2_004.0, "rate-limit", "t 10/m", ok.clone()),
-            row(6, 2_005.0, "rate-limit", "t 5/m", ok.clone()),
-            row(7, 2_006.0, "ping", "", ok.clone()),
-            row(8, 2_007.0, "autoscale", "8,2", ok),
-            row(9, 2_008.0, "disable-events", "", json!({"w@h": {"silent": "no answer"}})),
+            row(1, 2_000.0, "add-queue", "a b", &ok),
+            row(2, 2_001.0, "cancel-queue", "a b", &ok),
+            row(3, 2_002.0, "grow", "3", &ok),
+            row(4, 2_003.0, "total", "4", &total),
+            row(5, 2_004.0, "rate-limit", "t 10/m", &ok),
+            row(6, 2_005.0, "rate-limit", "t 5/m", &ok),
+            row(7, 2_006.0, "ping", "", &ok),
+            row(8, 2_007.0, "autoscale", "8,2", &ok),
+            row(9, 2_008.0, "disable-events", "", &json!({"w@h": {"silent": "no answer"}})),
         ];
         let all = found(&store, log);
         let titles: Vec<(i64, String)> = all.iter().map(|one| (one.id, one.title())).collect();

@@ -97,7 +97,7 @@ impl Walk<'_> {
     }
 
     /// A step that was taken.
-    fn step(&mut self, text: &str, reply: Value) {
+    fn step(&mut self, text: &str, reply: &Value) {
         self.say(text);
         self.steps.push(json!({"step": text, "reply": reply}));
     }
@@ -145,7 +145,7 @@ impl Walk<'_> {
         let outcome = self.ops.shut_down(&[self.name.to_owned()], &mut replies).await;
         let outcome = outcome.map_err(|e| Halt::Failed(e.to_string()))?;
         let said = replies.pop().map_or(Value::Null, |(_, value)| value);
-        self.step("shut down", said);
+        self.step("shut down", &said);
         match outcome {
             Outcome::Confirmed => Ok(Gone { pid, queues }),
             other => Err(Halt::Late(other.why().unwrap_or_else(|| "not confirmed to be gone".into()))),
@@ -158,7 +158,7 @@ impl Walk<'_> {
             let Some(reply) = reply else {
                 return Err(Halt::Late(format!("gave no answer when told to consume {queue} no more")));
             };
-            self.step(&format!("consumes {queue} no more"), reply);
+            self.step(&format!("consumes {queue} no more"), &reply);
         }
         self.until_idle().await
     }
@@ -168,13 +168,13 @@ impl Walk<'_> {
         let (begun, mut quiet, mut told) = (Instant::now(), 0, None);
         loop {
             // In this order a task that goes from the one list to the other meanwhile is seen twice, never missed.
-            let reserved = count(self.ask(Method::Reserved).await?);
-            let active = count(self.ask(Method::Active).await?);
+            let reserved = count(self.ask(Method::Reserved).await?.as_ref());
+            let active = count(self.ask(Method::Active).await?.as_ref());
             let held = active.zip(reserved);
             quiet = if held == Some((0, 0)) { quiet + 1 } else { 0 };
             if quiet == QUIET {
                 let took = human::round_seconds(begun.elapsed().as_secs_f64());
-                self.step(&format!("is idle after {took}"), Value::Null);
+                self.step(&format!("is idle after {took}"), &Value::Null);
                 return Ok(());
             }
             if quiet == 0 && told != Some(held) {
@@ -198,7 +198,7 @@ impl Walk<'_> {
         let mut lost = Vec::new();
         for queue in queues {
             match self.ask(Method::AddConsumer { queue: queue.clone() }).await {
-                Ok(Some(reply)) => self.step(&format!("consumes {queue} again"), reply),
+                Ok(Some(reply)) => self.step(&format!("consumes {queue} again"), &reply),
                 Ok(None) | Err(_) => lost.push(queue.clone()),
             }
         }
@@ -261,8 +261,8 @@ impl Walk<'_> {
     }
 }
 
-fn count(list: Option<Value>) -> Option<usize> {
-    list.as_ref().and_then(Value::as_array).map(Vec::len)
+fn count(list: Option<&Value>) -> Option<usize> {
+    list.and_then(Value::as_array).map(Vec::len)
 }
 
 /// The names of the queues in an answer to `active_queues`.

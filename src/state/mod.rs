@@ -63,6 +63,8 @@ pub enum Update {
     Recalled(Arc<Batch>),
     /// Events of the time before we came, in order, as the history has them. They fill lists and charts.
     Past(Arc<Batch>),
+    /// Moments that were named before we came.
+    PastMarks(Vec<(Stamp, String)>),
     /// The history was read up to this time; what came between then and now was seen by nobody.
     PastEnds(Stamp),
     /// Messages dropped because we could not keep up, at a time.

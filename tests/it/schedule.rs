@@ -15,7 +15,7 @@ use serde_json::json;
 
 use crate::screens::Stage;
 
-fn document(name: &str, schedule: serde_json::Value, ago: f64, due: i64, enabled: bool) -> Document {
+fn document(name: &str, schedule: &serde_json::Value, ago: f64, due: i64, enabled: bool) -> Document {
     let last =
         jiff::Timestamp::from_second(1_795_529_007 - ago as i64).expect("time").to_zoned(jiff::tz::TimeZone::UTC);
     let at = json!({"__type__": "datetime", "year": last.year(), "month": last.month(), "day": last.day(),
@@ -38,10 +38,10 @@ fn documents() -> Documents {
         "month_of_year": "*"});
     Documents {
         documents: vec![
-            document("heartbeat", every(30.0), 12.0, 18, true),
-            document("nightly", daily, 38_000.0, 48_393, true),
-            document("sync_orders", every(60.0), 190.0, -130, true),
-            document("cleanup", every(3_600.0), 90.0, 3_510, false),
+            document("heartbeat", &every(30.0), 12.0, 18, true),
+            document("nightly", &daily, 38_000.0, 48_393, true),
+            document("sync_orders", &every(60.0), 190.0, -130, true),
+            document("cleanup", &every(3_600.0), 90.0, 3_510, false),
         ],
         locked: true,
     }
