@@ -173,7 +173,7 @@ impl Walk<'_> {
             let held = active.zip(reserved);
             quiet = if held == Some((0, 0)) { quiet + 1 } else { 0 };
             if quiet == QUIET {
-                let took = human::round_seconds(begun.elapsed().as_secs_f64());
+                let took = human::seconds(begun.elapsed().as_secs_f64());
                 self.step(&format!("is idle after {took}"), &Value::Null);
                 return Ok(());
             }
@@ -219,10 +219,9 @@ impl Walk<'_> {
         loop {
             if let Some((name, pid)) = self.replacement(&gone, known).await? {
                 known.insert(name.clone());
-                let took = human::round_seconds(begun.elapsed().as_secs_f64());
+                let took = human::seconds(begun.elapsed().as_secs_f64());
                 let pid = pid.map_or_else(String::new, |pid| format!(" (pid {pid})"));
                 let text = format!("replaced by {name}{pid} after {took}");
-                self.steps.push(json!({"step": "replaced", "reply": name}));
                 return Ok(text);
             }
             let limit = human::round_seconds(self.course.limit.as_secs_f64());

@@ -193,6 +193,7 @@ impl Kind {
             last: Some(last),
             next: Some(after(last, period.every)),
             runs: None,
+            read: None,
             source: Source::Learnt {
                 sure: period.sure,
                 arrivals: at.len(),

@@ -26,6 +26,8 @@ pub struct Entry {
     pub last: Option<Stamp>,
     pub next: Option<Stamp>,
     pub runs: Option<u64>,
+    /// When this was read, where it does not follow by itself: what has happened since is not known.
+    pub read: Option<Stamp>,
     pub source: Source,
 }
 
@@ -58,7 +60,7 @@ impl Entry {
     /// Whether it should have run by now, and did not.
     pub fn late(&self, now: Stamp) -> Option<Late> {
         let next = self.next.filter(|_| self.enabled)?;
-        let secs = now.since(next).as_secs_f64();
+        let secs = self.read.unwrap_or(now).since(next).as_secs_f64();
         // A learnt period is only as exact as its arrivals.
         let slack = match (&self.source, self.every) {
             (Source::Learnt { .. }, Some(every)) => SLACK.max(every * 0.25),

@@ -69,6 +69,7 @@ pub fn entry(document: &Document) -> Result<Entry, String> {
         last: stamp(&meta["last_run_at"]),
         next: document.due.filter(|due| *due >= 0).and_then(|due| Stamp::from_secs(due as f64)),
         runs: meta["total_run_count"].as_u64(),
+        read: None,
         source: Source::RedBeat {
             key: document.key.clone(),
             definition: document.definition.clone(),

@@ -31,7 +31,7 @@ impl Model {
             Update::Events(batch) => self.apply_events(batch, 0..batch.events.len()),
             Update::Recalled(batch) => self.recall(batch),
             Update::Past(batch) => self.apply_past(batch),
-            Update::PastMarks(marks) => marks.iter().for_each(|(at, text)| self.marks.set(*at, text.clone())),
+            Update::PastMarks(marks) => marks.iter().for_each(|(at, text)| self.marks.set_past(*at, text.clone())),
             Update::PastEnds(at) => self.outages.past(*at),
             Update::Missed(at, n) => {
                 self.counters.missed += n;

@@ -36,7 +36,7 @@ impl Model {
                 (schedule.read, schedule.locked) = (Some(*at), documents.locked);
                 for document in &documents.documents {
                     match redbeat::entry(document) {
-                        Ok(entry) => schedule.entries.push(entry),
+                        Ok(entry) => schedule.entries.push(Entry { read: Some(*at), ..entry }),
                         Err(why) => schedule.trouble.push(why),
                     }
                 }

@@ -166,7 +166,7 @@ fn from_the_workers_tab_it_is_asked_and_its_steps_are_in_the_log() {
     for step in ["1 of 1", "consumes default no more", "runs 3 tasks, 4 wait in it"] {
         stage.app.stepped(format!("{WORKER}: {step}"), stage.now());
     }
-    assert!(stage.text().contains("celery@app-1: runs 3 tasks, 4 wait in it   (: stop"), "{}", stage.text());
+    assert!(stage.text().contains("celery@app-1: runs 3 tasks, 4 wait in it   (:stop halts it"), "{}", stage.text());
     stage.keys("L");
     insta::assert_snapshot!("rolling-restart-log", stage.text());
     stage.keys("<Esc>:stop the command<Enter>");

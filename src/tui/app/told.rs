@@ -55,7 +55,7 @@ impl App {
             return;
         }
         let how = self.options.keys.first(Action::Palette).map_or_else(String::new, |key| {
-            format!("   ({} stop: goes no further, {} shows all)", keymap::shown(key), self.log_key())
+            format!("   ({}stop halts it, {} shows all)", keymap::shown(key), self.log_key())
         });
         self.say(&format!("{text}{how}"), Role::Muted, now);
         if self.steps.len() == LOGGED {

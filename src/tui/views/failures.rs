@@ -242,12 +242,12 @@ impl View for Failures {
         &[
             Scope::Opens,
             Scope::Failures,
-            Scope::Compares,
             Scope::Sorts,
             Scope::Filters,
             Scope::Marks,
             Scope::List,
             Scope::Exports,
+            Scope::Compares,
             Scope::Global,
         ]
     }

@@ -170,7 +170,6 @@ impl View for Tasks {
     fn scopes(&self) -> &'static [Scope] {
         const SCOPES: [Scope; 12] = [
             Scope::Opens,
-            Scope::Compares,
             Scope::Filters,
             Scope::Tasks,
             Scope::List,
@@ -179,6 +178,7 @@ impl View for Tasks {
             Scope::TaskList,
             Scope::Panes,
             Scope::Exports,
+            Scope::Compares,
             Scope::Global,
             Scope::Recorded,
         ];
