@@ -13,6 +13,7 @@ pub mod human;
 pub mod ops;
 pub mod redact;
 pub mod results;
+pub mod schedule;
 pub mod sim;
 pub mod state;
 pub mod text;

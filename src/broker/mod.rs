@@ -24,6 +24,7 @@ use crate::celery::original::Original;
 use crate::celery::pidbox::{Reply, Request};
 use crate::celery::queue::{Delivered, Depth, Waiting};
 use crate::clock::Stamp;
+use crate::schedule::redbeat::Documents;
 use change::{Sift, Sifted};
 
 pub use link::LinkState;
@@ -274,9 +275,21 @@ pub trait Broker: Send + Sync {
         Err(Error::Unable { what: "this broker gives messages out again by itself, when their worker is gone".into() })
     }
 
+    /// RedBeat's entries, where the broker is what it keeps them on.
+    async fn redbeat(&self) -> Result<Documents> {
+        Err(Error::Unable { what: NO_REDBEAT.into() })
+    }
+
+    /// Puts a definition of RedBeat's in the place of another; false where that is not there any more.
+    async fn replace_redbeat(&self, _key: &str, _old: &str, _new: &str) -> Result<bool> {
+        Err(Error::Unable { what: NO_REDBEAT.into() })
+    }
+
     /// How the broker is.
     async fn health(&self) -> Result<Health>;
 }
+
+const NO_REDBEAT: &str = "RedBeat keeps its entries on Redis, and not on this broker";
 
 /// Opens the broker of a URL. Nothing is connected yet.
 pub fn open(url: &BrokerUrl, options: TransportOptions) -> Result<Arc<dyn Broker>> {

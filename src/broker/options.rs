@@ -78,6 +78,9 @@ options! {
         /// The setting `broker_use_ssl`: no transport option, but it belongs to how a connection is made.
         #[serde(skip)]
         use_ssl: Option<SslOptions> = None,
+        /// What stands before RedBeat's keys: the setting `redbeat_key_prefix`, no transport option either.
+        #[serde(skip)]
+        redbeat_key_prefix: String = crate::schedule::redbeat::PREFIX.into(),
         /// RabbitMQ's management API, where it is not in its usual place: no transport option either.
         #[serde(skip)]
         broker_api: Option<ApiUrl> = None,

@@ -3,6 +3,7 @@
 //! Three kinds of connection: one for commands, one for the subscription, and a mailbox for each request that is
 //! waiting for replies, because waiting blocks a connection.
 
+mod beat;
 mod change;
 mod dial;
 mod fault;
@@ -35,6 +36,7 @@ use crate::celery::original::Original;
 use crate::celery::pidbox::{Reply, Request};
 use crate::celery::queue::{Delivered, Depth, Waiting};
 use crate::clock::Clock;
+use crate::schedule::redbeat::Documents;
 use dial::Dialer;
 use keys::Keys;
 use mailbox::Mailboxes;
@@ -301,6 +303,14 @@ impl Broker for RedisBroker {
 
     async fn unacked(&self, most: usize) -> Result<Vec<Delivered>> {
         peek::unacked(self, most).await
+    }
+
+    async fn redbeat(&self) -> Result<Documents> {
+        beat::entries(self).await
+    }
+
+    async fn replace_redbeat(&self, key: &str, old: &str, new: &str) -> Result<bool> {
+        beat::replace(self, key, old, new).await
     }
 
     async fn health(&self) -> Result<Health> {

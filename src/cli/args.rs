@@ -94,6 +94,11 @@ pub enum Command {
     Tasks(TasksArgs),
     /// One task: where it is and what is known of it
     Task(TaskArgs),
+    /// What runs by the clock: RedBeat's entries, and periods learnt from arrivals (with a history, of its last hour)
+    Schedule(ScheduleArgs),
+    /// What was changed at runtime and a restart forgets (queues, limits, pool sizes), from the audit log: who has it, who
+    /// started since without it
+    Overrides(OverridesArgs),
     /// Events as JSON lines, until stopped
     Events(EventsArgs),
     /// Revoke tasks by id
@@ -111,6 +116,13 @@ pub enum Command {
     Record,
     /// The history file: look things up, write them out, keep it in order
     History(HistoryArgs),
+    /// Give this moment a name, in the history: filters take it behind since: and until:, charts and reports show it
+    Mark {
+        #[arg(required = true, value_name = "TEXT")]
+        text: Vec<String>,
+    },
+    /// An incident as Markdown, from the history: marks, peaks, failures with their first tracebacks, commands, what is open
+    Report(ReportArgs),
     /// The settings: what is in force, a file to start from, where it is
     Config(ConfigArgs),
     /// Completions for a shell
@@ -142,11 +154,14 @@ const WORKER_HELP: &str = "\
 Actions, behind the names:
   grow [N], shrink [N]         add processes to the pool, take idle ones away
   autoscale MAX,MIN            the range of a pool that scales by itself
+  total N                      so many processes in all these pools together
   restart-pool                 new processes (needs worker_pool_restarts)
   add-queue Q, cancel-queue Q  begin and end to consume a queue
   rate-limit TASK RATE         such as 10/s, 100/m, 5/h; 0 lifts it
   time-limit TASK SOFT HARD    such as 30s 1m; none is no limit
   enable-events, disable-events, ping, shutdown
+  drain                        consume no more, finish what it took, shut down
+  rolling-restart              drain and shut down one after the other, each once the one before is replaced
 Names may be globs such as 'celery@app-*'.";
 
 #[derive(Args, Debug)]
@@ -212,6 +227,9 @@ pub struct WorkerArgs {
     /// How long a worker may take to be gone after a shutdown
     #[arg(long, value_name = "TIME", default_value = "10s", value_parser = duration)]
     pub wait: f64,
+    /// How long draining one worker may take, and waiting for its replacement; then all halts
+    #[arg(long, value_name = "TIME", default_value = "10m", value_parser = duration)]
+    pub limit: f64,
     /// One JSON document
     #[arg(long)]
     pub json: bool,
@@ -224,6 +242,60 @@ pub struct UndoArgs {
     /// One JSON document
     #[arg(long)]
     pub json: bool,
+}
+
+#[derive(Args, Debug)]
+pub struct ScheduleArgs {
+    #[command(subcommand)]
+    pub what: Option<ScheduleCommand>,
+    /// How long to listen for arrivals first
+    #[arg(long = "for", value_name = "TIME", value_parser = duration)]
+    pub listen: Option<f64>,
+    /// One JSON document
+    #[arg(long, global = true)]
+    pub json: bool,
+}
+
+#[derive(Subcommand, Debug)]
+pub enum ScheduleCommand {
+    /// Send the task of an entry once, now; its schedule stays as it is
+    Run {
+        name: String,
+        /// Queue to send to, where its own is not known
+        #[arg(long, value_name = "NAME")]
+        queue: Option<String>,
+    },
+    /// Switch an entry of RedBeat on
+    Enable { name: String },
+    /// Switch an entry of RedBeat off
+    Disable { name: String },
+}
+
+#[derive(Args, Debug)]
+pub struct OverridesArgs {
+    #[command(subcommand)]
+    pub what: Option<OverridesCommand>,
+    /// One JSON document
+    #[arg(long, global = true)]
+    pub json: bool,
+}
+
+#[derive(Subcommand, Debug)]
+pub enum OverridesCommand {
+    /// Give the order again to those that lack it
+    Apply { id: i64 },
+    /// Give the contrary order to those that have it
+    TakeBack { id: i64 },
+}
+
+#[derive(Args, Debug)]
+pub struct ReportArgs {
+    /// Where it begins: 2h, 13:30, 2026-11-24T13:30, or a mark
+    #[arg(long, value_name = "TIME")]
+    pub since: String,
+    /// And where it ends; else now
+    #[arg(long, value_name = "TIME")]
+    pub until: Option<String>,
 }
 
 #[derive(Args, Debug)]

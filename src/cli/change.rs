@@ -9,7 +9,7 @@ use super::gather::{self, Gathered};
 use super::tasks;
 use crate::celery::TaskId;
 use crate::ops::queue::{VERBS, undoable};
-use crate::ops::{Command, Going, QueueAction, Which};
+use crate::ops::{Command, Course, QueueAction, Which};
 use crate::state::Update;
 use crate::text::clean;
 
@@ -87,12 +87,12 @@ pub async fn act(env: &Env, args: QueueArgs) -> anyhow::Result<Exit> {
 pub async fn run(env: &Env, cluster: &Gathered, command: &Command, as_json: bool) -> anyhow::Result<Exit> {
     let mut ops = env.ops(cluster.broker.clone(), cluster.store.clone(), env.clock.clone(), "cli", true);
     ops.going = going();
-    let stop = ops.going.clone();
+    let stop = ops.going.stop.clone();
     let ended = super::ui::stopped_by_signal();
     // What is under way is brought to its next good place.
     let watch = tokio::spawn(async move {
         ended.await;
-        stop.stop();
+        stop.cancel();
     });
     let mut receipt = ops.run(command).await;
     watch.abort();
@@ -130,13 +130,13 @@ pub fn agreed(cluster: &Gathered, command: &Command) -> anyhow::Result<bool> {
 }
 
 /// Tells how far it is, where a person looks on.
-pub fn going() -> Going {
+pub fn going() -> Course {
     if !std::io::stderr().is_terminal() {
-        return Going::default();
+        return Course::default();
     }
-    Going::telling(|text| {
+    Course::telling(|text| {
         // Who has closed the terminal misses nothing.
-        let _ = write!(std::io::stderr().lock(), "\r\x1b[K{}", clean(text));
+        let _ = write!(std::io::stderr().lock(), "\r\x1b[K{}", clean(&text));
     })
 }
 

@@ -16,7 +16,7 @@ use crate::config::{Flags, Settings, file, resolve};
 use crate::history::audit::{Audit, Logged, Origin};
 use crate::history::reader::Reader;
 use crate::history::writer;
-use crate::ops::{Going, Ops};
+use crate::ops::{Course, Ops};
 use crate::redact::Redactor;
 use crate::results::{self, Backend, ResultUrl};
 use crate::state::{Limits, Store};
@@ -217,7 +217,7 @@ impl Env {
             read_only: self.settings.read_only.value,
             answer: ANSWER,
             wait: Duration::from_secs(10),
-            going: Going::default(),
+            going: Course::default(),
         }
     }
 }

@@ -15,11 +15,15 @@ mod history;
 mod listing;
 mod locate;
 mod look;
+mod mark;
 mod notify;
 mod out;
+mod overrides;
 mod queue;
 mod record;
 mod replay;
+mod report;
+mod schedule;
 mod send;
 mod status;
 mod tasks;
@@ -87,6 +91,8 @@ async fn dispatch(command: Option<Command>, env: Env) -> anyhow::Result<Exit> {
         Some(Command::Worker(args)) => worker::run(&env, args).await,
         Some(Command::Tasks(args)) => tasks::list(&env, args).await,
         Some(Command::Task(args)) => tasks::one(&env, args).await,
+        Some(Command::Schedule(args)) => schedule::run(&env, args).await,
+        Some(Command::Overrides(args)) => overrides::run(&env, args).await,
         Some(Command::Events(args)) => events::run(&env, args).await,
         Some(Command::Revoke(args)) => tasks::revoke(&env, args).await,
         Some(Command::Retry(args)) => again::retry(&env, args).await,
@@ -95,6 +101,8 @@ async fn dispatch(command: Option<Command>, env: Env) -> anyhow::Result<Exit> {
         Some(Command::Replay(args)) => replay::run(env, args).await,
         Some(Command::Record) => record::run(&env).await,
         Some(Command::History(args)) => history::run(&env, args).await,
+        Some(Command::Mark { text }) => mark::run(&env, &text),
+        Some(Command::Report(args)) => report::run(&env, &args),
         Some(Command::Config(args)) => config::run(&env, &args).await,
         Some(Command::Completions { .. } | Command::Man) => Ok(Exit::Done),
     }

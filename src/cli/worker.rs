@@ -11,7 +11,7 @@ use super::gather::{self, Gathered};
 use super::{out, tasks};
 use crate::filter::Pattern;
 use crate::ops::control::VERBS;
-use crate::ops::{Command, Control};
+use crate::ops::{Command, Control, Course};
 use crate::state::doc::WorkerDoc;
 use crate::state::worker::Worker;
 
@@ -50,10 +50,21 @@ pub async fn run(env: &Env, args: WorkerArgs) -> anyhow::Result<Exit> {
     cluster.listen(env, 0.3).await;
     let names = resolve(&known(&cluster), &asked.names, args.all, asked.action.is_some())?;
     let Some(what) = asked.action else { return show(&cluster, env, &names, args.json) };
+    let stepwise = what.is_stepwise();
     let command = Command::Control { workers: names, what };
     let mut ops = env.ops(cluster.broker.clone(), cluster.store.clone(), env.clock.clone(), "cli", true);
     ops.wait = Duration::from_secs_f64(args.wait.min(1e6));
-    let receipt = ops.run(&command).await;
+    let tell = |step: String| out::error(crate::text::clean(&step).as_str());
+    let mut course = Course::telling(tell);
+    course.limit = Duration::from_secs_f64(args.limit.min(1e6));
+    if stepwise {
+        let stop = course.stop.clone();
+        tokio::spawn(async move {
+            super::ui::stopped_by_signal().await;
+            stop.cancel();
+        });
+    }
+    let receipt = ops.run_along(&command, &course).await;
     let exit = tasks::print_receipt(&receipt, args.json)?;
     // Nobody was asked here whether the others are enough.
     let partly = receipt.replies.iter().any(|(_, value)| value.get("left_out").is_some());

@@ -49,6 +49,8 @@ pub struct Profile {
     /// What Celery's tables are called in a database, and where they lie, as its settings of these names say it.
     pub database_table_names: Tables,
     pub database_table_schemas: Tables,
+    /// What stands before RedBeat's keys, as its setting of this name says it.
+    pub redbeat_key_prefix: Option<String>,
     /// TLS, as Celery's setting of this name says it.
     #[serde(deserialize_with = "use_ssl")]
     pub broker_use_ssl: Option<SslOptions>,

@@ -220,10 +220,14 @@ impl Settings {
             flags.max_memory.as_deref().map(size).transpose().map_err(|why| Error(format!("--max-memory {why}")))?;
         Ok(Self {
             broker: broker(flags, r)?,
-            transport_options: TransportOptions {
-                use_ssl: values.broker_use_ssl.clone(),
-                broker_api: broker_api.value.clone(),
-                ..values.transport_options.clone().unwrap_or_default()
+            transport_options: {
+                let options = values.transport_options.clone().unwrap_or_default();
+                TransportOptions {
+                    use_ssl: values.broker_use_ssl.clone(),
+                    broker_api: broker_api.value.clone(),
+                    redbeat_key_prefix: values.redbeat_key_prefix.clone().unwrap_or(options.redbeat_key_prefix.clone()),
+                    ..options
+                }
             },
             result_backend: r.pick(
                 flags.result_backend.as_deref().map(result_url).transpose().map_err(Error)?,

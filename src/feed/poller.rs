@@ -46,6 +46,7 @@ struct Asked {
     /// One worker at a time, about what is looked at.
     looked_at: HashMap<(String, &'static str), Instant>,
     health: Option<Instant>,
+    schedule: Option<Instant>,
     /// And whether the ages of messages were asked for too.
     depths: Option<(Instant, bool)>,
     greeted: bool,
@@ -117,6 +118,7 @@ impl Poller {
                 self.health.send_replace(Some(health));
             }
         }
+        self.schedule(asked).await;
         for method in self.due(asked) {
             self.inspect(method, None).await;
         }
@@ -124,6 +126,16 @@ impl Poller {
             self.inspect(method, Some(&[worker])).await;
         }
         self.meet_new_workers().await;
+    }
+
+    /// What RedBeat keeps, where somebody looks at it.
+    async fn schedule(&self, asked: &mut Asked) {
+        if !self.interest.borrow().schedule || asked.schedule.is_some_and(|at| at.elapsed() < HEALTH) {
+            return;
+        }
+        asked.schedule = Some(Instant::now());
+        let read = self.context.broker.redbeat().await.map_err(|e| e.to_string());
+        self.send(Update::Schedule(self.context.clock.now(), read)).await;
     }
 
     async fn depths(&self, asked: &mut Asked) {

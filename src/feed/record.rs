@@ -34,7 +34,7 @@ async fn follow_marks(store: Store, recorder: Recorder, stop: CancellationToken)
         };
         let marks = store.read(|m| {
             let settled = if ended { m.now() } else { m.now() - Duration::from_secs(60) };
-            let new = m.marks().all().filter(|mark| mark.at > written && mark.at <= settled);
+            let new = m.marks().all().filter(|mark| !mark.past && mark.at > written && mark.at <= settled);
             new.map(|mark| (mark.at, mark.text.clone())).collect::<Vec<_>>()
         });
         for (at, text) in marks {

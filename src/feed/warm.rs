@@ -22,6 +22,8 @@ use crate::state::{Store, Update};
 
 /// How far back lists begin.
 const SPAN: Duration = Duration::from_secs(3_600);
+/// How far back moments with a name are known.
+const NAMED: Duration = Duration::from_secs(7 * 86_400);
 /// Tasks read at the most, and at a time.
 const MOST: i64 = 30_000;
 const CHUNK: usize = 200;
@@ -32,6 +34,7 @@ const ASKED: usize = 200;
 pub async fn fill(store: Store, path: PathBuf, now: Stamp, stop: CancellationToken) -> Result<Vec<TaskId>, Error> {
     let work = move || {
         let mut reader = Reader::open(&path)?;
+        store.apply(&[Update::PastMarks(reader.marks(now - NAMED, now)?)]);
         let mut next = Some(reader.begin(now - SPAN, MOST)?);
         let (mut unfinished, mut last) = (Vec::new(), None);
         while let Some(from) = next.filter(|_| !stop.is_cancelled()) {

@@ -224,6 +224,11 @@ impl Audit {
         self.connection.lock()
     }
 
+    /// The latest commands, the last one first.
+    pub fn latest(&self, limit: usize) -> Result<Vec<Logged>, Error> {
+        read(&self.connection.lock(), limit, None).map_err(|e| self.error(&e))
+    }
+
     pub(super) fn error(&self, error: &rusqlite::Error) -> Error {
         Error { path: self.path.display().to_string(), why: error.to_string() }
     }

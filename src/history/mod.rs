@@ -9,6 +9,7 @@ pub mod bulk;
 mod ids;
 pub mod lock;
 pub mod lookup;
+pub mod marks;
 pub mod minutes;
 pub mod originals;
 mod plan;

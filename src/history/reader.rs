@@ -24,7 +24,7 @@ use crate::state::doc::TaskDoc;
 
 /// See the module.
 pub struct Reader {
-    db: Connection,
+    pub(super) db: Connection,
     path: PathBuf,
     dictionary: Dictionary,
 }
@@ -105,7 +105,7 @@ impl Reader {
         &self.path
     }
 
-    fn fail(&self, error: &rusqlite::Error) -> Error {
+    pub(super) fn fail(&self, error: &rusqlite::Error) -> Error {
         Error::of(&self.path, error)
     }
 

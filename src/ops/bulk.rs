@@ -206,7 +206,7 @@ impl Run<'_> {
 
     fn is_stopped(&self) -> bool {
         let asked = || matches!(self.audit.stand_of(self.id), Ok(Some(Stand::Stopping)));
-        self.ops.going.is_stopped() || asked()
+        self.ops.going.stop.is_cancelled() || asked()
     }
 
     /// Sends the next few, as many as are due in a tenth of a second.
@@ -237,7 +237,7 @@ impl Run<'_> {
             self.watched.pop_front();
         }
         let (sent, all) = (crate::human::thousands(self.next as u64), crate::human::thousands(self.all as u64));
-        self.ops.going.say(&format!("bulk {}: {sent} of {all} sent …", self.id));
+        self.ops.going.say(format!("bulk {}: {sent} of {all} sent …", self.id));
         let due = Duration::from_secs_f64(items.len() as f64 / self.rate);
         tokio::time::sleep(due.saturating_sub(begun.elapsed())).await;
         Ok(())
@@ -257,7 +257,7 @@ impl Run<'_> {
             )));
         }
         if !std::mem::replace(away, true) {
-            self.ops.going.say(&format!("bulk {}: {why}; it goes on when the broker is back", self.id));
+            self.ops.going.say(format!("bulk {}: {why}; it goes on when the broker is back", self.id));
         }
         tokio::time::sleep(AGAIN).await;
         Ok(())
@@ -293,7 +293,7 @@ impl Run<'_> {
             if counts.2 == 0 || tokio::time::Instant::now() >= end || self.is_stopped() {
                 return counts;
             }
-            self.ops.going.say(&format!("bulk {}: the canary runs, {} have not ended …", self.id, counts.2));
+            self.ops.going.say(format!("bulk {}: the canary runs, {} have not ended …", self.id, counts.2));
             let seen = self.ops.store.read(|m| m.version());
             // Either something happens, or the time is up.
             let _ = tokio::time::timeout(AGAIN, self.ops.store.changed(seen)).await;

@@ -5,6 +5,7 @@ use crate::celery::message::Outgoing;
 use crate::celery::pidbox::Signal;
 use crate::state::Model;
 
+use super::beat::Beat;
 use super::bulk::Bulk;
 use super::control::Control;
 use super::queue::{QueueAction, Undoable};
@@ -54,6 +55,8 @@ pub enum Command {
         row: i64,
         what: Undoable,
     },
+    /// Something that runs by the clock.
+    Beat(Beat),
 }
 
 /// What a person is shown before a command goes out.
@@ -77,6 +80,7 @@ impl Command {
             Command::Control { what, .. } => what.risk(),
             Command::Queue { what, .. } => what.risk(),
             Command::Undo { .. } => Risk::Sends,
+            Command::Beat(beat) => beat.risk(),
         }
     }
 
@@ -104,6 +108,7 @@ impl Command {
             Command::Control { what, .. } => what.verb(),
             Command::Queue { what, .. } => what.verb(),
             Command::Undo { .. } => "undo",
+            Command::Beat(beat) => beat.verb(),
         }
     }
 
@@ -118,6 +123,7 @@ impl Command {
             Command::Control { workers, .. } => join(workers.iter().cloned()),
             Command::Queue { queue, .. } => queue.clone(),
             Command::Undo { what: Undoable::Taken(queue) | Undoable::Aside { queue, .. }, .. } => queue.clone(),
+            Command::Beat(beat) => beat.entry().to_owned(),
         }
     }
 
@@ -135,6 +141,7 @@ impl Command {
             Command::Control { what, .. } => what.arguments(),
             Command::Queue { what, .. } => what.arguments(),
             Command::Undo { row, .. } => vec![row.to_string()],
+            Command::Beat(beat) => beat.arguments(),
         }
     }
 
@@ -155,6 +162,7 @@ impl Command {
             Command::Control { workers, what } => what.words(workers),
             Command::Queue { queue, what } => what.words(queue),
             Command::Undo { row, .. } => format!("flower-tui undo {row}"),
+            Command::Beat(beat) => beat.words(),
         }
     }
 
@@ -203,6 +211,7 @@ impl Command {
             Command::Control { workers, what } => return what.preview(workers, model),
             Command::Queue { queue, what } => return what.preview(queue, model),
             Command::Undo { what, .. } => return what.preview(),
+            Command::Beat(beat) => return beat.preview(model),
         };
         Preview { title, lines }
     }

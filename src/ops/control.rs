@@ -31,6 +31,12 @@ pub enum Control {
         hard: Option<f64>,
     },
     Shutdown,
+    /// Consumes no more, finishes what it took, is shut down.
+    Drain,
+    /// Drained and shut down one after the other, each once the one before is replaced.
+    RollingRestart,
+    /// So many processes in all pools together.
+    Total(u32),
     Ping,
     Events(bool),
 }
@@ -39,7 +45,7 @@ pub enum Control {
 const WIDTH: usize = 90;
 
 /// The words that name an order on the command line.
-pub const VERBS: [&str; 12] = [
+pub const VERBS: [&str; 15] = [
     "grow",
     "shrink",
     "autoscale",
@@ -52,6 +58,9 @@ pub const VERBS: [&str; 12] = [
     "disable-events",
     "ping",
     "shutdown",
+    "drain",
+    "rolling-restart",
+    "total",
 ];
 
 impl Control {
@@ -59,7 +68,9 @@ impl Control {
     pub fn risk(&self) -> Risk {
         match self {
             Control::Ping => Risk::Looks,
-            Control::Shrink(_) | Control::Shutdown => Risk::Destroys,
+            Control::Shrink(_) | Control::Total(_) | Control::Shutdown | Control::Drain | Control::RollingRestart => {
+                Risk::Destroys
+            }
             _ => Risk::Changes,
         }
     }
@@ -76,6 +87,9 @@ impl Control {
             Control::RateLimit { .. } => "rate-limit",
             Control::TimeLimit { .. } => "time-limit",
             Control::Shutdown => "shutdown",
+            Control::Drain => "drain",
+            Control::RollingRestart => "rolling-restart",
+            Control::Total(_) => "total",
             Control::Ping => "ping",
             Control::Events(true) => "enable-events",
             Control::Events(false) => "disable-events",
@@ -86,12 +100,17 @@ impl Control {
     pub fn arguments(&self) -> Vec<String> {
         let limit = |secs: &Option<f64>| secs.map_or_else(|| "none".to_owned(), |s| s.to_string());
         match self {
-            Control::Grow(n) | Control::Shrink(n) => vec![n.to_string()],
+            Control::Grow(n) | Control::Shrink(n) | Control::Total(n) => vec![n.to_string()],
             Control::Autoscale { max, min } => vec![format!("{max},{min}")],
             Control::AddQueue(queue) | Control::CancelQueue(queue) => vec![queue.clone()],
             Control::RateLimit { task, rate } => vec![task.clone(), rate.clone()],
             Control::TimeLimit { task, soft, hard } => vec![task.clone(), limit(soft), limit(hard)],
-            Control::RestartPool | Control::Shutdown | Control::Ping | Control::Events(_) => Vec::new(),
+            Control::RestartPool
+            | Control::Shutdown
+            | Control::Drain
+            | Control::RollingRestart
+            | Control::Ping
+            | Control::Events(_) => Vec::new(),
         }
     }
 
@@ -106,6 +125,11 @@ impl Control {
                 _ => return takes("a number above zero"),
             },
             ("grow" | "shrink", _) => return takes("one number"),
+            ("total", [n]) => match n.parse::<u32>() {
+                Ok(n) if (1..=99_999).contains(&n) => Control::Total(n),
+                _ => return takes("a number above zero"),
+            },
+            ("total", _) => return takes("one number"),
             ("autoscale", [range]) => match range.split_once(',').map(|(max, min)| (max.trim(), min.trim())) {
                 Some((max, min)) => range_of(max, min)?,
                 None => return takes("MAX,MIN"),
@@ -124,6 +148,8 @@ impl Control {
             (_, [_, ..]) => return Err(format!("there is too much behind {verb}")),
             ("restart-pool", []) => Control::RestartPool,
             ("shutdown", []) => Control::Shutdown,
+            ("drain", []) => Control::Drain,
+            ("rolling-restart", []) => Control::RollingRestart,
             ("ping", []) => Control::Ping,
             ("enable-events", []) => Control::Events(true),
             ("disable-events", []) => Control::Events(false),
@@ -131,9 +157,14 @@ impl Control {
         })
     }
 
-    /// The request it is, where it needs no answer first.
-    pub(super) fn method(&self) -> Method {
-        match self.clone() {
+    /// Whether it takes several steps, and can be stopped between them.
+    pub fn is_stepwise(&self) -> bool {
+        self.method().is_none()
+    }
+
+    /// The request it is; none where it takes several steps.
+    pub(super) fn method(&self) -> Option<Method> {
+        Some(match self.clone() {
             Control::Grow(n) => Method::PoolGrow { n },
             Control::Shrink(n) => Method::PoolShrink { n },
             Control::RestartPool => Method::PoolRestart,
@@ -146,13 +177,14 @@ impl Control {
             Control::Ping => Method::Ping,
             Control::Events(true) => Method::EnableEvents,
             Control::Events(false) => Method::DisableEvents,
-        }
+            Control::Drain | Control::RollingRestart | Control::Total(_) => return None,
+        })
     }
 
     /// Why a worker can't do it, if that is known: it is left out where others can.
     pub fn refusal(&self, worker: &Worker) -> Option<String> {
         match self {
-            Control::Grow(_) | Control::Shrink(_) => fixed_size(worker),
+            Control::Grow(_) | Control::Shrink(_) | Control::Total(_) => fixed_size(worker),
             _ => None,
         }
     }
@@ -206,6 +238,9 @@ impl Control {
             Control::RateLimit { task, rate } => format!("Limit {task} to {rate} on {whose}?"),
             Control::TimeLimit { task, .. } => format!("Set the time limits of {task} on {whose}?"),
             Control::Shutdown => format!("Shut down {whose}?"),
+            Control::Drain => format!("Drain {whose}, then shut down?"),
+            Control::RollingRestart => format!("Restart {whose}, one after the other?"),
+            Control::Total(n) => format!("Let {whose} have {} together?", plural(*n as usize, "process")),
             Control::Ping => format!("Ping {whose}?"),
             Control::Events(on) => format!("Turn {} task events of {whose}?", if *on { "on" } else { "off" }),
         }
@@ -216,7 +251,7 @@ impl Control {
         let Some(worker) = worker else { return name.to_owned() };
         let pool = worker.inspected.stats.as_ref().map(|s| &s.pool);
         let fact = match self {
-            Control::Grow(_) | Control::Shrink(_) => match worker.pool_size() {
+            Control::Grow(_) | Control::Shrink(_) | Control::Total(_) => match worker.pool_size() {
                 Some(size) => format!("{} now", plural(size as usize, "process")),
                 None => "number of processes not known".into(),
             },
@@ -230,7 +265,7 @@ impl Control {
                 Some(queues) => format!("consumes {}", queues.join(" ")),
                 None => "its queues are not known".into(),
             },
-            Control::Shutdown | Control::RestartPool => work_of(worker, now),
+            Control::Shutdown | Control::RestartPool | Control::Drain | Control::RollingRestart => work_of(worker, now),
             _ => String::new(),
         };
         if fact.is_empty() { name.to_owned() } else { format!("{name}  {fact}") }
@@ -248,6 +283,22 @@ impl Control {
                     .then(|| format!("They finish {} first.", plural(running as usize, "running task")));
                 first.into_iter().chain(["Nothing here can start them again.".to_owned()]).collect()
             }
+            Control::Drain => {
+                let mut notes = vec![DRAINS.to_owned()];
+                notes.extend(self.nobody_left(workers, model));
+                notes.extend([gives_up(), "Nothing here can start them again.".to_owned()]);
+                notes
+            }
+            Control::RollingRestart => vec![
+                format!("One at a time. {DRAINS}"),
+                "Then its replacement is waited for: the same name again, or a new worker of its group.".into(),
+                "Whatever started them has to do so again (systemd, Kubernetes): nothing here can.".into(),
+                gives_up(),
+            ],
+            Control::Total(_) => vec![
+                "The smallest pools grow, the largest shrink by idle processes; each keeps one.".into(),
+                until_restart,
+            ],
             Control::RestartPool => vec![
                 "Each process ends after the task it runs, and a new one takes its place.".into(),
                 "Needs worker_pool_restarts; a pool of threads has nothing to restart.".into(),
@@ -292,12 +343,28 @@ impl Control {
         }
     }
 
+    /// The queues that nobody would consume any more.
+    fn nobody_left(&self, workers: &[String], model: &Model) -> Option<String> {
+        let queues = workers.iter().filter_map(|name| model.worker(name)?.inspected.queues.as_ref()).flatten();
+        let queues: std::collections::BTreeSet<&String> = queues.collect();
+        let left: Vec<&str> =
+            queues.into_iter().filter(|queue| consumers_but(queue, workers, model) == 0).map(String::as_str).collect();
+        (!left.is_empty()).then(|| format!("No other online worker consumes {}.", left.join(" ")))
+    }
+
     /// Its part of the command line.
     pub(super) fn words(&self, workers: &[String]) -> String {
         let whom = if workers.is_empty() { "--all".to_owned() } else { join(workers.iter().map(|w| quote(w))) };
         let arguments = self.arguments().iter().map(|a| format!(" {}", quote(a))).collect::<String>();
         format!("flower-tui worker {whom} {}{arguments}", self.verb())
     }
+}
+
+const DRAINS: &str = "Each consumes no more, finishes what it took, and is shut down.";
+
+fn gives_up() -> String {
+    let limit = crate::human::round_seconds(super::course::LIMIT.as_secs_f64());
+    format!("One that is not idle within {limit} consumes its queues again, and it halts there.")
 }
 
 /// Why a worker's pool can't be told how large to be, if it can't.
@@ -402,6 +469,9 @@ mod tests {
             Control::RateLimit { task: "t".into(), rate: "10/m".into() },
             Control::TimeLimit { task: "t".into(), soft: Some(1.5), hard: None },
             Control::Shutdown,
+            Control::Drain,
+            Control::RollingRestart,
+            Control::Total(24),
             Control::Ping,
             Control::Events(true),
             Control::Events(false),

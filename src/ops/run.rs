@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::command::{Command, Risk};
 use super::control::Control;
-use super::going::Going;
+use super::course::Course;
 use super::receipt::{Outcome, Receipt};
 use super::retry::Retry;
 use super::verdict::{NO_ANSWER, collect, judge};
@@ -16,7 +16,7 @@ use super::{Error, command};
 use crate::broker::Broker;
 use crate::celery::pidbox::{Method, Reply, Request};
 use crate::clock::Clock;
-use crate::history::audit::{Audit, Entry, Origin};
+use crate::history::audit::{Audit, Entry, Logged, Origin};
 use crate::results::Backend;
 use crate::state::{Store, Update};
 
@@ -38,8 +38,11 @@ pub struct Ops {
     /// How long a worker has to be gone after a shutdown.
     pub wait: Duration,
     /// Who is told how far a long command is, and the word that stops it.
-    pub going: Going,
+    pub going: Course,
 }
+
+/// Rows of the audit log that are looked at.
+const LOGGED: usize = 10_000;
 
 impl Ops {
     /// What earlier sessions left behind that is still so: queues that are held.
@@ -58,6 +61,16 @@ impl Ops {
 
     /// Carries a command out. Always ends in a receipt.
     pub async fn run(&self, command: &Command) -> Receipt {
+        self.run_along(command, &self.going).await
+    }
+
+    /// The same, followed step by step where it takes several.
+    pub async fn run_along(&self, command: &Command, course: &Course) -> Receipt {
+        let this = Self { going: course.clone(), ..self.clone() };
+        this.carry_out(command).await
+    }
+
+    async fn carry_out(&self, command: &Command) -> Receipt {
         let asked = self.clock.now();
         let mut replies = Vec::new();
         let (mut undo, mut next) = (None, None);
@@ -88,6 +101,19 @@ impl Ops {
             replies,
             next,
             undo,
+        }
+    }
+
+    /// Commands given to this broker, the latest first, as the audit log has them.
+    pub fn logged(&self) -> Result<Vec<Logged>, String> {
+        match &*self.audit {
+            Ok(Some(audit)) => {
+                let log = audit.latest(LOGGED).map_err(|e| e.to_string())?;
+                let url = self.broker.url();
+                Ok(log.into_iter().filter(|row| row.broker == url).collect())
+            }
+            Ok(None) => Err("no audit log is kept here: what was changed is not known".into()),
+            Err(why) => Err(why.clone()),
         }
     }
 
@@ -142,6 +168,7 @@ impl Ops {
             Command::Queue { queue, what } => self.change_queue(queue, what, row, replies).await,
             Command::Undo { row, what } => self.undo(*row, what, replies).await,
             Command::Retry { tasks, .. } => self.publish(tasks, replies).await,
+            Command::Beat(beat) => self.beat(beat, replies).await,
             Command::Control { workers, what: what @ Control::Shrink(n) } => {
                 let asked = self.able(what, self.addressed(workers), replies);
                 self.shrink(&asked, *n, replies).await?;
@@ -151,17 +178,20 @@ impl Ops {
                 self.shut_down(&self.addressed(workers), replies).await
             }
             Command::Control { workers, what } => {
+                let Some(method) = what.method() else {
+                    return self.step_by_step(&self.addressed(workers), what, &self.going, replies).await;
+                };
                 let asked = self.able(what, self.addressed(workers), replies);
                 let everybody = workers.is_empty() && replies.is_empty();
-                let request = Request { method: what.method(), to: (!everybody).then(|| asked.clone()) };
-                let answers = self.control(request, &asked).await?;
+                let request = Request { method, to: (!everybody).then(|| asked.clone()) };
+                let answers = self.control(&request, &asked).await?;
                 collect(&asked, answers, |name| self.pool_of(name), replies);
                 Ok(judge(replies))
             }
             Command::Revoke { ids, terminate } => {
                 let everybody = self.online();
                 let method = Method::Revoke { ids: ids.clone(), terminate: terminate.map(|s| s.name().to_owned()) };
-                let answers = self.control(Request::to_all(method), &everybody).await?;
+                let answers = self.control(&Request::to_all(method), &everybody).await?;
                 self.store.apply(&[Update::RevokeAsked(self.clock.now(), ids.clone())]);
                 let found = answers
                     .iter()
@@ -188,8 +218,8 @@ impl Ops {
             .read(|m| m.workers().into_iter().filter(|(_, w)| w.is_online(now)).map(|(n, _)| n.to_owned()).collect())
     }
 
-    pub(super) async fn control(&self, request: Request, expected: &[String]) -> Result<Vec<Reply>, Error> {
-        self.broker.control(&request, expected, self.answer).await.map_err(|e| Error::Broker(e.to_string()))
+    pub(super) async fn control(&self, request: &Request, expected: &[String]) -> Result<Vec<Reply>, Error> {
+        self.broker.control(request, expected, self.answer).await.map_err(|e| Error::Broker(e.to_string()))
     }
 
     async fn publish(&self, tasks: &[Retry], replies: &mut Vec<(String, Value)>) -> Result<Outcome, Error> {
@@ -221,7 +251,7 @@ impl Ops {
         let mut answers = Vec::new();
         for method in [Method::Stats, Method::Active] {
             let request = Request { method, to: Some(vec![worker.clone()]) };
-            let replies = self.control(request, expected).await?;
+            let replies = self.control(&request, expected).await?;
             let Some(reply) = replies.into_iter().find(|r| r.worker == *worker) else { return Ok(None) };
             answers.push(reply.value);
         }
@@ -238,7 +268,14 @@ impl Ops {
         }))
     }
 
-    async fn shrink(&self, workers: &[String], n: u32, replies: &mut Vec<(String, Value)>) -> Result<(), Error> {
+    /// Takes so many processes from each, as far as they can spare them. Says how many were taken.
+    pub(super) async fn shrink(
+        &self,
+        workers: &[String],
+        n: u32,
+        replies: &mut Vec<(String, Value)>,
+    ) -> Result<u32, Error> {
+        let mut all = 0;
         for worker in workers {
             let expected = std::slice::from_ref(worker);
             let most = match self.can_spare(worker).await? {
@@ -253,14 +290,15 @@ impl Ops {
                 Some(Ok(most)) => most,
             };
             let taken = n.min(most.0);
+            all += taken;
             let request = Request { method: Method::PoolShrink { n: taken }, to: Some(vec![worker.clone()]) };
-            let mut answers = self.control(request, expected).await?;
+            let mut answers = self.control(&request, expected).await?;
             for answer in answers.iter_mut().filter(|a| taken < n && a.ok().is_some()) {
                 answer.value = json!({"ok": format!("asked for {n}, took {taken}: {}", most.1)});
             }
             collect(expected, answers, |name| self.pool_of(name), replies);
         }
-        Ok(())
+        Ok(all)
     }
 
     fn pool_of(&self, worker: &str) -> Option<String> {
@@ -269,7 +307,7 @@ impl Ops {
 
     /// Those that can do what is ordered. Who is known not to be able to is left out, where others can; its reply
     /// says why.
-    fn able(&self, what: &Control, workers: Vec<String>, replies: &mut Vec<(String, Value)>) -> Vec<String> {
+    pub(super) fn able(&self, what: &Control, workers: Vec<String>, replies: &mut Vec<(String, Value)>) -> Vec<String> {
         let refusal = |name: &String| self.store.read(|m| what.refusal(m.worker(name)?));
         let (able, left): (Vec<_>, Vec<_>) =
             workers.into_iter().map(|name| (refusal(&name), name)).partition(|(why, _)| why.is_none());

@@ -74,7 +74,7 @@ impl Ops {
     /// Why no worker would run a task of this name, as far as workers say.
     pub async fn unknown(&self, name: &str) -> Option<String> {
         let everybody = self.online();
-        let answers = self.control(Request::to_all(Method::Registered), &everybody).await.ok()?;
+        let answers = self.control(&Request::to_all(Method::Registered), &everybody).await.ok()?;
         let known: Vec<String> = answers
             .iter()
             .flat_map(|answer| answer.value.as_array().into_iter().flatten())

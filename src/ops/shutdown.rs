@@ -75,7 +75,7 @@ impl Ops {
             return Err(Error::Refused(format!("not online: {} said goodbye already", names.join(", "))));
         }
         let to = asked.iter().map(|(name, _)| name.clone()).collect();
-        self.control(Request { method: Method::Shutdown, to: Some(to) }, &[]).await?;
+        self.control(&Request { method: Method::Shutdown, to: Some(to) }, &[]).await?;
         let went = self.wait_for_the_end(&asked, begun).await;
         for ((name, before), went) in asked.into_iter().zip(went) {
             let value = match (went, before) {

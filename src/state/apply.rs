@@ -8,6 +8,7 @@ use crate::celery::TaskId;
 use crate::celery::event::{Batch, Event, Field, TaskEvent, TaskEventKind, WorkerEvent, WorkerEventKind};
 use crate::celery::traceback;
 use crate::clock::Stamp;
+use crate::schedule::learn::Arrival;
 
 use super::Update;
 use super::intern::Sym;
@@ -30,6 +31,7 @@ impl Model {
             Update::Events(batch) => self.apply_events(batch, 0..batch.events.len()),
             Update::Recalled(batch) => self.recall(batch),
             Update::Past(batch) => self.apply_past(batch),
+            Update::PastMarks(marks) => marks.iter().for_each(|(at, text)| self.marks.set_past(*at, text.clone())),
             Update::PastEnds(at) => self.outages.past(*at),
             Update::Missed(at, n) => {
                 self.counters.missed += n;
@@ -76,6 +78,7 @@ impl Model {
                     self.marks.set(*at, text);
                 }
             }
+            Update::Schedule(at, read) => self.beat.read = Some((*at, read.clone())),
             Update::Forget => self.forget(),
             Update::Mark(at, text) => self.marks.set(*at, text.clone()),
             Update::Held(queue, workers) if workers.is_empty() => _ = self.held.remove(queue),
@@ -258,6 +261,9 @@ impl Model {
         if new && let Some(queue) = self.sent_here.remove(&event.id) {
             self.tasks.hot[i].queue = Some(self.names.intern(&queue));
         }
+        if new && self.figures {
+            self.note_arrival(batch, event);
+        }
         let before = text_size(&self.tasks.cold[i]);
         let holder = self.holder(i);
         if event.kind != TaskEventKind::Sent {
@@ -297,6 +303,22 @@ impl Model {
             self.retry_of.remove(&self.tasks.cold[evicted as usize].id);
             self.journal.push(evicted);
         }
+    }
+
+    /// What no task sent may have been sent by the clock.
+    fn note_arrival(&mut self, batch: &Batch, event: &TaskEvent) {
+        let first = matches!(event.kind, TaskEventKind::Sent | TaskEventKind::Received);
+        let Some(name) = batch.text(event.name).filter(|_| first && batch.text(event.parent_id).is_none()) else {
+            return;
+        };
+        self.beat.learner.note(&Arrival {
+            name,
+            args: batch.text(event.args).unwrap_or_default(),
+            kwargs: batch.text(event.kwargs).unwrap_or_default(),
+            queue: batch.text(event.queue),
+            id: &event.id,
+            at: event.received,
+        });
     }
 
     /// The worker that has a task in hand, if one has.

@@ -13,6 +13,8 @@ use super::intern::Sym;
 pub struct Mark {
     pub at: Stamp,
     pub text: String,
+    /// It was written down before we came.
+    pub past: bool,
 }
 
 /// See the module.
@@ -39,7 +41,16 @@ const TOGETHER: Duration = Duration::from_secs(30);
 impl Marks {
     /// Sets a mark.
     pub(super) fn set(&mut self, at: Stamp, text: String) {
-        self.kept.push_back(Mark { at, text });
+        self.kept.push_back(Mark { at, text, past: false });
+        if self.kept.len() > KEPT {
+            self.kept.pop_front();
+        }
+    }
+
+    /// Takes a mark of before we came to its place among the others.
+    pub(super) fn set_past(&mut self, at: Stamp, text: String) {
+        let place = self.kept.partition_point(|mark| mark.at <= at);
+        self.kept.insert(place, Mark { at, text, past: true });
         if self.kept.len() > KEPT {
             self.kept.pop_front();
         }

@@ -4,10 +4,13 @@
 //! an await.
 
 mod apply;
+pub mod beat;
 mod canvases;
+pub mod common;
 pub mod doc;
 pub mod failure;
 pub mod follow;
+pub mod groups;
 pub mod inspected;
 pub mod intern;
 mod journal;
@@ -41,6 +44,7 @@ use crate::celery::result::Stored;
 use crate::clock::Stamp;
 use crate::filter::Filter;
 use crate::redact::Redactor;
+use crate::schedule::redbeat::Documents;
 
 pub use live::{LiveQuery, Scan, ScanRequest, Sort};
 pub use matcher::no_state;
@@ -59,6 +63,8 @@ pub enum Update {
     Recalled(Arc<Batch>),
     /// Events of the time before we came, in order, as the history has them. They fill lists and charts.
     Past(Arc<Batch>),
+    /// Moments that were named before we came.
+    PastMarks(Vec<(Stamp, String)>),
     /// The history was read up to this time; what came between then and now was seen by nobody.
     PastEnds(Stamp),
     /// Messages dropped because we could not keep up, at a time.
@@ -78,6 +84,8 @@ pub enum Update {
     },
     /// Why the result backend can't be read.
     NoResults(String),
+    /// RedBeat's entries as they were read at a time, or why they can't be.
+    Schedule(Stamp, Result<Documents, String>),
     /// Everything that was told is to be forgotten: another past follows.
     Forget,
     /// Nothing but the time: closes rate buckets and notices silent workers.

@@ -12,6 +12,7 @@ use crate::clock::Stamp;
 use crate::redact::Redactor;
 
 use super::Version;
+use super::beat::Beat;
 use super::canvases::Canvases;
 use super::failure::Failures;
 use super::intern::{Interner, Sym};
@@ -89,6 +90,7 @@ pub struct Model {
     /// Queues that are held, with the workers that consumed them.
     pub(super) held: HashMap<String, Vec<String>>,
     pub(super) peeks: Peeks,
+    pub(super) beat: Beat,
     pub(super) canvases: Canvases,
     pub(super) results: Results,
     pub(super) results_missing: Option<String>,
@@ -129,6 +131,7 @@ impl Model {
             retry_of: HashMap::new(),
             held: HashMap::new(),
             peeks: Peeks::default(),
+            beat: Beat::default(),
             canvases: Canvases::default(),
             results: Results::default(),
             results_missing: None,

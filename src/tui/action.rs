@@ -23,6 +23,12 @@ pub enum Scope {
     /// Tasks of memory, where a history knows more.
     Recorded,
     History,
+    Schedule,
+    /// Lists whose chosen rows can be compared with the others.
+    Compares,
+    /// What was found by that.
+    InCommon,
+    Overrides,
     Workers,
     Monitor,
     Broker,
@@ -67,6 +73,9 @@ impl Scope {
             Scope::Tasks => "tasks",
             Scope::TaskList => "the list of tasks",
             Scope::Recorded | Scope::History => "history",
+            Scope::Compares | Scope::InCommon => "in common",
+            Scope::Schedule => "schedule",
+            Scope::Overrides => "overrides",
             Scope::Workers => "workers",
             Scope::Monitor => "monitor",
             Scope::Broker => "broker",
@@ -129,6 +138,9 @@ actions! {
     QueueCancel   Workers ["d"]                      Changes  "cancel queue" "no longer consume a queue"
     PoolRestart   Workers ["R"]                      Changes  "restart"  "restart the pool: new processes"
     PoolAutoscale Workers ["A"]                      Changes  "autoscale" "set the range of a pool that scales by itself"
+    WorkerDrain   Workers []                         Destroys "drain"    "drain: consume no more, finish what it took, shut down"
+    WorkerRolling Workers []                         Destroys "rolling restart" "restart one after the other, each drained first and then replaced"
+    PoolTotal     Workers []                         Destroys "total"    "so many processes in all these pools together"
     RateLimit     Workers []                         Changes  "rate limit" "limit how often a task may start"
     TimeLimit     Workers []                         Changes  "time limits" "limit how long a task may run"
 
@@ -149,6 +161,12 @@ actions! {
     QueueHold     Broker  ["H"]                      Changes  "hold"     "hold the queue: no worker consumes it; or release it"
     UnackedBack   Broker  ["U"]                      Sends    ""         "give out again what workers that are gone had taken"
     LookInside    Broker  ["i"]                      Changes  ""         "look into the queue, where that leaves a mark on its messages"
+
+    ApplyAgain    Overrides ["a"]                    Changes  "apply again" "give the order again to those that lack it"
+    TakeBack      Overrides ["d"]                    Changes  "take back" "give the contrary order to those that have it"
+
+    EntryRun      Schedule ["r"]                     Sends    "run now"  "send its task once, now"
+    EntrySwitch   Schedule ["E"]                     Changes  "on/off"   "switch an entry of RedBeat on or off"
 
     SpanEarlier   History ["{"]                      Looks    "span"     "choose a span of time in the chart, further back"
     SpanLater     History ["}"]                      Looks    ""         "the chosen span, further on"
@@ -177,6 +195,9 @@ actions! {
     Columns       TaskList ["c"]                     Looks    ""         "choose and order the columns"
     ScrollLeft    TaskList ["h" "Left"]              Looks    ""         "columns further to the left"
     ScrollRight   TaskList ["l" "Right"]             Looks    ""         "columns further to the right"
+    InCommon      Compares ["%"]                     Looks    "in common" "what do these have in common, and the others not?"
+    OnlyWith      InCommon ["Enter"]                 Looks    "filter"   "only tasks with this: the line is added to the filter"
+    OnlyWithout   InCommon ["-"]                     Looks    "exclude"  "only tasks without this"
     Follow        TaskList ["f"]                      Looks    "follow"   "follow new rows from the top"
     Menu          List    ["."]                      Looks    "menu"     "everything that can be done with this row"
     AskHistory    Recorded ["g h"]                   Looks    ""         "ask the history too: the same filter, as far back as is recorded"
@@ -235,12 +256,13 @@ actions! {
 
     Undo          Log     ["u"]                      Sends    "undo"     "take a command back: messages it took out wait again"
 
-    StopCommand   Global  ["ctrl-x"]                 Looks    ""         "stop the command that is under way, at its next good place"
     Pause         Global  ["p"]                      Looks    "pause"    "hold the view still"
     Copy          Global  ["y"]                      Looks    "copy"     "copy to the clipboard"
     TimeStyle     Global  ["T"]                      Looks    ""         "times as clock, UTC, or how long ago"
     Clusters      Global  ["C"]                      Looks    ""         "another cluster: the profiles of the config file"
     Log           Global  ["L"]                      Looks    "log"      "commands and their replies"
+    Overrides     Global  []                         Looks    ""         "overrides: what was changed at runtime and a restart forgets"
+    StopSteps     Global  ["ctrl-x"]                 Looks    ""         "stop the command that is under way step by step"
     Palette       Global  [":"]                      Looks    "command"  "find an action, a tab, a task's name, a worker, a queue"
     Help          Global  ["?"]                      Looks    "help"     "all keys of this screen"
     Back          Global  ["Esc"]                    Looks    ""         "one step back"
@@ -267,11 +289,13 @@ pub const TOGETHER: &[&[Scope]] = &[
         Scope::Global,
         Scope::Recorded,
         Scope::History,
+        Scope::Compares,
     ],
     &[
         Scope::Opens,
         Scope::Exports,
         Scope::Failures,
+        Scope::Compares,
         Scope::Panes,
         Scope::Sorts,
         Scope::Filters,
@@ -305,6 +329,9 @@ pub const TOGETHER: &[&[Scope]] = &[
         Scope::List,
         Scope::Global,
     ],
+    &[Scope::Overrides, Scope::List, Scope::Global],
+    &[Scope::InCommon, Scope::List, Scope::Global],
+    &[Scope::Opens, Scope::Schedule, Scope::Filters, Scope::List, Scope::Global],
     &[Scope::Opens, Scope::Monitor, Scope::Panes, Scope::Sorts, Scope::List, Scope::Global],
     &[Scope::Opens, Scope::Tasks, Scope::Tree, Scope::Panes, Scope::List, Scope::Global],
     &[Scope::Tasks, Scope::Folds, Scope::Text, Scope::Panes, Scope::Global],

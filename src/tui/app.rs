@@ -55,6 +55,10 @@ pub enum Do {
     Run(Command),
     /// Look up what tasks were sent with: the answer goes to [`App::prepared`].
     Prepare(Wanted),
+    /// Let what is under way step by step go no further.
+    StopSteps,
+    /// Read the audit log, for [`App::overrides`].
+    ReadLog,
     Refresh,
     Redraw,
     /// Put a text into the terminal's clipboard.
@@ -63,8 +67,6 @@ pub enum Do {
     Export(Export),
     /// Write it no further.
     StopExport,
-    /// Stop the commands under way where that does no harm.
-    StopCommands,
     /// Keep the broker one is on as a profile of this name.
     Keep(String),
     Suspend,
@@ -85,6 +87,8 @@ pub struct App {
     keymap: Keymap,
     header: Header,
     receipts: Vec<Receipt>,
+    /// What those under way have done so far, step by step.
+    steps: Vec<(Stamp, String)>,
     /// Commands under way.
     running: usize,
     quitting: bool,
@@ -143,6 +147,7 @@ impl App {
             keymap: Keymap::default(),
             header: Header::default(),
             receipts: Vec::new(),
+            steps: Vec::new(),
             running: 0,
             quitting: false,
             refused: None,
@@ -321,6 +326,7 @@ impl App {
         act: impl FnOnce(&mut dyn View, &mut Cx<'_>) -> R,
     ) -> R {
         let receipts = std::mem::take(&mut self.receipts);
+        let steps = std::mem::take(&mut self.steps);
         let recording = self.recording.take();
         let options = std::mem::take(&mut self.options);
         let mut cx = Cx {
@@ -332,6 +338,7 @@ impl App {
             link: world.link,
             health: world.health,
             receipts: &receipts,
+            steps: &steps,
             paused: self.paused.is_some(),
             round_trip: self.round_trip,
             recording: recording.as_ref(),
@@ -342,6 +349,7 @@ impl App {
         };
         self.options = options;
         self.receipts = receipts;
+        self.steps = steps;
         self.recording = recording;
         result
     }
@@ -444,11 +452,11 @@ impl App {
             }
             Effect::OpenTask(id) => self.layers.push(Box::new(TaskScreen::new(id))),
             Effect::OpenTasks { filter } => self.open_filtered(TASKS, &filter),
-            // It is the last one, where there is one.
-            Effect::OpenHistory { filter } if self.options.history.is_some() => {
-                self.open_filtered(self.tabs.len() - 1, &filter);
+            Effect::OpenHistory { filter } => {
+                if let Some(place) = self.titles.iter().position(|title| *title == "History") {
+                    self.open_filtered(place, &filter);
+                }
             }
-            Effect::OpenHistory { .. } => {}
             Effect::OpenWorkflow(id) => self.layers.push(Box::new(WorkflowScreen::new(id))),
             Effect::Copy { what, text } => {
                 if self.layers.last().is_some_and(|l| l.scopes() == [Scope::Choose]) {
@@ -511,6 +519,11 @@ impl App {
             Action::Pause if self.options.replay.is_some() => self.play(action),
             Action::ReplayTo => self.ask_where(),
             Action::ReplayBack | Action::ReplayOn | Action::ReplayFaster | Action::ReplaySlower => self.play(action),
+            Action::Overrides => return vec![Do::ReadLog],
+            Action::StopSteps if self.steps.is_empty() => {
+                self.say("nothing is under way step by step", Role::Muted, world.now);
+            }
+            Action::StopSteps => return vec![Do::StopSteps],
             Action::Log => self.layers.push(Box::<log::Log>::default()),
             Action::Pause => {
                 self.paused = match self.paused {
@@ -524,11 +537,6 @@ impl App {
                 self.say("asking again", Role::Muted, world.now);
                 return vec![Do::Refresh];
             }
-            Action::StopCommand if self.running > 0 => {
-                self.say("stopping …", Role::Muted, world.now);
-                return vec![Do::StopCommands];
-            }
-            Action::StopCommand => self.say("no command is under way", Role::Muted, world.now),
             Action::Redraw => return vec![Do::Redraw],
             Action::Suspend => return vec![Do::Suspend],
             Action::Back => {
@@ -588,6 +596,7 @@ impl App {
             self.say(&why, Role::Fail, world.now);
         }
         let receipts = std::mem::take(&mut self.receipts);
+        let steps = std::mem::take(&mut self.steps);
         let recording = self.recording.take();
         let options = std::mem::take(&mut self.options);
         let now = self.paused.map_or(world.now, |(at, _)| at);
@@ -600,6 +609,7 @@ impl App {
             link: world.link,
             health: world.health,
             receipts: &receipts,
+            steps: &steps,
             paused: self.paused.is_some(),
             round_trip: self.round_trip,
             recording: recording.as_ref(),
@@ -614,6 +624,7 @@ impl App {
             layer.sync(&Cx { now: world.now, ..cx });
         }
         self.receipts = receipts;
+        self.steps = steps;
         self.recording = recording;
         self.options = options;
         self.sync_notes(model, world);

@@ -191,7 +191,9 @@ pub fn tabs(
     let right = (area.x + area.width).saturating_sub(width);
     // Where not all titles fit, the numbers stay and say how many tabs there are.
     let titles: u16 = tabs.iter().map(|title| title.len() as u16 + 5).sum();
-    let all = x + titles <= right + 3;
+    // So they do where the way that led here would have no room behind them.
+    let way = (crumbs.width() as u16).min(area.width / 3);
+    let all = x + titles + way <= right + 3;
     for (i, title) in tabs.iter().enumerate() {
         let active = i == current;
         let title = if all || active { crate::clean!("{} {title}", i + 1) } else { crate::clean!("{}", i + 1) };

@@ -26,11 +26,13 @@ use super::theme::{Role, Theme};
 use super::view::Leave;
 use crate::export::{self, Export};
 use crate::feed::Feed;
+use crate::history::audit::Logged;
 use crate::history::lookup::{Found, Ticket};
 use crate::history::writer::Recorder;
 use crate::human;
-use crate::ops::{Going, Ops, Receipt};
+use crate::ops::{Course, Ops, Receipt};
 use crate::state::Scan;
+use crate::state::common::Common;
 
 /// Both ends of a bounded channel.
 type Channel<T> = (mpsc::Sender<T>, mpsc::Receiver<T>);
@@ -78,14 +80,20 @@ pub struct Session<W: Write> {
     prepared: Channel<Prepared>,
     /// Finished scans, with the tab that wanted them.
     scans: Channel<(usize, Scan)>,
+    /// What chosen tasks have in common, with the view that asked.
+    commons: Channel<(usize, Common)>,
     /// What was found in the history, with the view that asked for it.
     lookups: Channel<(usize, Ticket, Found)>,
+    /// The audit log, where it was asked for.
+    logs: Channel<Result<Vec<Logged>, String>>,
+    /// Steps of commands that take several.
+    steps: Channel<String>,
+    /// Stops those that are under way.
+    stop_steps: CancellationToken,
     /// What came of files that were written, and whether of an export.
     told: Channel<(Told, bool)>,
     /// Set when the file that is being written is not wanted any more.
     stop_export: Arc<AtomicBool>,
-    /// Commands under way, to be stopped.
-    going: Vec<Going>,
     /// A key was pressed since the last frame.
     key_dirty: bool,
     /// Something else changed.
@@ -97,7 +105,7 @@ pub struct Session<W: Write> {
 /// Bytes that appear at once without being marked as one frame.
 const AT_ONCE: usize = 256;
 /// Commands after which processes come and go for a while.
-const POOL_VERBS: [&str; 4] = ["grow", "shrink", "autoscale", "restart-pool"];
+const POOL_VERBS: [&str; 5] = ["grow", "shrink", "total", "autoscale", "restart-pool"];
 /// How long a pool takes to have the size it was told.
 const SETTLES: Duration = Duration::from_secs(2);
 /// How often the progress of a file is told.
@@ -121,11 +129,14 @@ impl<W: Write> Session<W> {
             receipts: mpsc::channel(256),
             prepared: mpsc::channel(4),
             scans: mpsc::channel(16),
+            commons: mpsc::channel(4),
             // Who looks things up waits for the screen to show them.
             lookups: mpsc::channel(4),
+            logs: mpsc::channel(4),
+            steps: mpsc::channel(256),
+            stop_steps: CancellationToken::new(),
             told: mpsc::channel(16),
             stop_export: Arc::default(),
-            going: Vec::new(),
             key_dirty: true,
             data_dirty: true,
             suspending: false,
@@ -160,6 +171,19 @@ impl<W: Write> Session<W> {
                 Some(receipt) = self.receipts.1.recv() => {
                     self.ask_again(&receipt);
                     self.app.done(receipt, self.wiring.ops.clock.now());
+                    if self.app.shows_overrides() {
+                        self.read_log();
+                    }
+                    self.key_dirty = true;
+                    None
+                }
+                Some(log) = self.logs.1.recv() => {
+                    self.app.overrides(log);
+                    self.key_dirty = true;
+                    None
+                }
+                Some(step) = self.steps.1.recv() => {
+                    self.app.stepped(step, self.wiring.ops.clock.now());
                     self.key_dirty = true;
                     None
                 }
@@ -171,6 +195,11 @@ impl<W: Write> Session<W> {
                 }
                 Some((tab, scan)) = self.scans.1.recv() => {
                     self.app.scanned(tab, scan);
+                    self.key_dirty = true;
+                    None
+                }
+                Some((place, common)) = self.commons.1.recv() => {
+                    self.app.compared(place, common);
                     self.key_dirty = true;
                     None
                 }
@@ -330,23 +359,23 @@ impl<W: Write> Session<W> {
     fn carry_out(&mut self, what: Do) -> Option<Leave> {
         match what {
             Do::Run(command) => {
-                let (mut ops, sender) = (self.wiring.ops.clone(), self.receipts.0.clone());
-                let told = self.told.0.clone();
-                // Where the screen is slow, this progress is not worth waiting for.
-                ops.going = Going::telling(move |text| _ = told.try_send((Told::Going(text.to_owned()), false)));
-                self.going.retain(|going| !going.is_over());
-                self.going.push(ops.going.clone());
+                let (ops, sender, steps) = (self.wiring.ops.clone(), self.receipts.0.clone(), self.steps.0.clone());
+                // Where the screen is slow, a step that is not shown is still in the receipt.
+                let tell = move |step| drop(steps.try_send(step));
+                let mut course = Course::telling(tell);
+                course.stop = self.stop_steps.clone();
                 tokio::spawn(async move {
-                    let receipt = ops.run(&command).await;
+                    let receipt = ops.run_along(&command, &course).await;
                     // Nobody is there to be told when the session has ended.
                     let _ = sender.send(receipt).await;
                 });
             }
+            Do::ReadLog => self.read_log(),
+            Do::StopSteps => std::mem::take(&mut self.stop_steps).cancel(),
             Do::Refresh => self.wiring.feed.refresh(),
             Do::Copy(text) => self.copy(text),
             Do::Export(export) => self.export(export),
             Do::Prepare(wanted) => self.prepare(wanted),
-            Do::StopCommands => self.going.iter().for_each(Going::stop),
             Do::StopExport => self.stop_export.store(true, Ordering::Relaxed),
             Do::Keep(name) => self.keep(name),
             Do::Redraw => {
@@ -383,6 +412,12 @@ impl<W: Write> Session<W> {
         if let Err(error) = sent {
             self.app.say(&format!("can't copy: {error}"), Role::Fail, self.wiring.ops.clock.now());
         }
+    }
+
+    fn read_log(&self) {
+        let (ops, sender) = (self.wiring.ops.clone(), self.logs.0.clone());
+        // Nobody is there to be told when the session has ended.
+        tokio::task::spawn_blocking(move || drop(sender.blocking_send(ops.logged())));
     }
 
     /// Writes a file beside the screen, which stays as quick as it was.
@@ -447,6 +482,10 @@ impl<W: Write> Session<W> {
                 // The session may have ended meanwhile.
                 let _ = sender.blocking_send((tab, scan));
             });
+        }
+        for (place, chosen) in self.app.wanted_common() {
+            let (store, sender) = (store.clone(), self.commons.0.clone());
+            tokio::task::spawn_blocking(move || drop(sender.blocking_send((place, store.common(&chosen)))));
         }
         self.look_up();
         let frame = self.painter.frame();

@@ -16,7 +16,7 @@ fn always(_: &Options) -> bool {
     true
 }
 
-/// The tabs in the order of their number keys.
+/// The tabs in the order of their number keys. Behind one that isn't there the others move up.
 pub const TABS: &[Tab] = &[
     Tab { title: "Tasks", make: || Box::<views::tasks::Tasks>::default(), there: always },
     Tab { title: "Workers", make: || Box::<views::workers::Workers>::default(), there: always },
@@ -26,9 +26,9 @@ pub const TABS: &[Tab] = &[
     Tab {
         title: "History",
         make: || Box::<views::history::History>::default(),
-        // The last one, so that no other changes its number.
         there: |options| options.history.is_some(),
     },
+    Tab { title: "Schedule", make: || Box::<views::schedule::Schedule>::default(), there: always },
 ];
 
 /// The tabs of a session, in the order of their number keys.

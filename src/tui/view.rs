@@ -12,9 +12,11 @@ use crate::celery::TaskId;
 use crate::clock::Stamp;
 use crate::export::Export;
 use crate::feed::Interest;
+use crate::history::audit::Logged;
 use crate::history::lookup::{Found, Request, Ticket};
 use crate::history::writer;
 use crate::ops::{Command, Receipt, retry};
+use crate::state::common::{Chosen, Common};
 use crate::state::{Model, Scan, ScanRequest};
 
 /// What a view may look at while it copies or acts.
@@ -28,6 +30,8 @@ pub struct Cx<'a> {
     pub link: &'a LinkState,
     pub health: Option<&'a Health>,
     pub receipts: &'a [Receipt],
+    /// Steps of the commands that are under way.
+    pub steps: &'a [(Stamp, String)],
     pub paused: bool,
     /// How long the terminal takes to answer, once that is known.
     pub round_trip: Option<std::time::Duration>,
@@ -250,6 +254,14 @@ pub trait View: Send {
     /// The scan it wanted.
     fn scanned(&mut self, _scan: Scan) {}
 
+    /// Whose common traits somebody has to find for it.
+    fn wants_common(&mut self) -> Option<Chosen> {
+        None
+    }
+
+    /// What they have in common.
+    fn compared(&mut self, _common: Common) {}
+
     /// What somebody has to look up in the history for it.
     fn wants_lookups(&mut self) -> Vec<Request> {
         Vec::new()
@@ -259,6 +271,9 @@ pub trait View: Send {
     fn looked_up(&mut self, _ticket: &Ticket, _found: Found, _cx: &mut Cx<'_>) -> Outcome {
         Outcome::Done
     }
+
+    /// The audit log, read anew.
+    fn logged(&mut self, _log: Result<Vec<Logged>, String>) {}
 
     /// Milliseconds that should pass between two frames that only bring new data.
     fn pause_between(&self) -> u64 {

@@ -422,3 +422,26 @@ fn a_stretch_of_the_past_is_played_again_in_the_order_of_time() {
     assert!(other.is_empty(), "{other:?} are not what they were");
     assert!(store.read(|m| m.workers().iter().any(|(_, w)| w.processed.is_some())), "workers come too");
 }
+
+#[tokio::test]
+async fn a_moment_that_was_named_is_known_to_a_screen_that_begins_later_and_is_not_written_twice() {
+    let folder = tempfile::tempdir().expect("temp");
+    let path = folder.path().join("h.db");
+    flower_tui::history::marks::set(&path, now() - std::time::Duration::from_secs(60), "v412").expect("set");
+    let store = Store::new(Limits::default());
+    let (recorder, running) = writer::start(options(&path, now())).expect("starts");
+    let (stop, tracker) = (tokio_util::sync::CancellationToken::new(), tokio_util::task::TaskTracker::new());
+    flower_tui::feed::record::attach(&store, &recorder, &stop, &tracker);
+    flower_tui::feed::warm::fill(store.clone(), path.clone(), now(), Default::default()).await.expect("filled");
+    let known = store.read(|m| m.marks().find("v412")).expect("known");
+    assert!((now().since(known).as_secs_f64() - 60.0).abs() < 0.001, "as exactly as the file keeps a time");
+    store.apply(&[Update::Mark(now(), "a later one".into()), Update::Tick(now())]);
+    stop.cancel();
+    tracker.close();
+    tracker.wait().await;
+    running.finish();
+    let reader = Reader::open(&path).expect("opens");
+    let all = reader.marks(Stamp::EPOCH, now()).expect("read");
+    let texts: Vec<&str> = all.iter().map(|(_, text)| text.as_str()).collect();
+    assert_eq!(texts, ["v412", "a later one"]);
+}

@@ -163,8 +163,8 @@ fn the_tab_is_there_only_with_a_history() {
     let mut without = Stage::new(&busy(), 120, 36, Theme::dark());
     without.keys("6");
     let text = without.text();
-    assert!(!text.contains("History") && text.contains("RECEIVED"), "{text}");
-    without.keys("?");
+    assert!(!text.contains("History") && text.contains("6 Schedule"), "{text}");
+    without.keys("1?");
     assert!(!without.text().contains("history"));
     let mut with = opened(&path, 120, 36, "");
     let text = with.text();

@@ -11,18 +11,22 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("celery", &[]),
     ("filter", &[]),
     ("config", &["broker", "history", "results"]),
-    ("broker", &["celery"]),
+    ("schedule", &["celery"]),
+    ("broker", &["celery", "schedule"]),
     ("sim", &["broker", "celery"]),
-    ("state", &["celery", "filter"]),
+    ("state", &["celery", "filter", "schedule"]),
     ("export", &["celery", "filter", "history", "state"]),
     ("history", &["celery", "filter", "state"]),
-    ("ops", &["broker", "celery", "filter", "history", "results", "state"]),
+    ("ops", &["broker", "celery", "filter", "history", "results", "schedule", "state"]),
     ("results", &["broker", "celery"]),
     ("feed", &["broker", "celery", "history", "results", "state"]),
-    ("tui", &["broker", "celery", "export", "feed", "filter", "history", "ops", "state"]),
+    ("tui", &["broker", "celery", "export", "feed", "filter", "history", "ops", "schedule", "state"]),
     (
         "cli",
-        &["broker", "celery", "config", "export", "feed", "filter", "history", "ops", "results", "sim", "state", "tui"],
+        &[
+            "broker", "celery", "config", "export", "feed", "filter", "history", "ops", "results", "schedule", "sim",
+            "state", "tui",
+        ],
     ),
 ];
 const LEAVES: [&str; 5] = ["text", "human", "clock", "redact", "clean"];

@@ -3,6 +3,7 @@
 
 mod broker_tab;
 mod clusters;
+mod common;
 mod contract;
 mod fixtures;
 mod history;
@@ -16,6 +17,8 @@ mod protocol;
 mod real;
 mod redact;
 mod replay;
+mod rolling;
+mod schedule;
 mod screens;
 mod state;
 mod workers;

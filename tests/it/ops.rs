@@ -11,12 +11,14 @@ use flower_tui::feed::apply_messages;
 use flower_tui::history::audit::{Audit, Origin};
 use flower_tui::ops::queue::Undoable;
 use flower_tui::ops::retry::{Known, Options as RetryOptions, Refusal, Retry};
-use flower_tui::ops::{Bulk, Command, Control, Error, Ops, Outcome, QueueAction, Risk, Which};
+use flower_tui::ops::{Beat, Bulk, Command, Control, Error, Ops, Outcome, QueueAction, Risk, Which};
+use flower_tui::schedule::Entry;
+use flower_tui::schedule::redbeat::{self, Document};
 use flower_tui::sim::{Options, SimBroker};
 use flower_tui::state::{Limits, State, Store, Update};
 
 /// Ops on a simulated cluster whose history has been applied.
-async fn ops(audit: Result<Option<Audit>, String>) -> (Ops, SimBroker) {
+pub async fn ops(audit: Result<Option<Audit>, String>) -> (Ops, SimBroker) {
     let clock = Clock::manual(Stamp::from_micros(1_795_529_007_000_000));
     let sim = SimBroker::new(&Options { tasks: 1_000, ..Options::default() }, clock.clone());
     let store = Store::new(Limits::default());
@@ -27,7 +29,7 @@ async fn ops(audit: Result<Option<Audit>, String>) -> (Ops, SimBroker) {
         store.apply(&[Update::Inspected(clock.now(), name, replies)]);
     }
     let ops = Ops {
-        going: flower_tui::ops::Going::default(),
+        going: flower_tui::ops::Course::default(),
         results: None,
         history: None,
         broker: Arc::new(sim.clone()),
@@ -40,6 +42,17 @@ async fn ops(audit: Result<Option<Audit>, String>) -> (Ops, SimBroker) {
         wait: Duration::from_millis(300),
     };
     (ops, sim)
+}
+
+/// An entry of RedBeat.
+fn entry() -> Entry {
+    let definition = r#"{"name": "e", "task": "t", "args": [], "options": {"queue": "q"}, "schedule": {}}"#;
+    let (key, definition) = ("redbeat:e".into(), definition.into());
+    redbeat::entry(&Document { key, definition, meta: None, due: None, fixed: false }).expect("readable")
+}
+
+fn beat_run() -> Beat {
+    Store::new(Limits::default()).read(|m| Beat::run(&entry(), m, None)).expect("whole")
 }
 
 /// One of each kind.
@@ -76,7 +89,12 @@ fn every_command(ops: &Ops) -> Vec<Command> {
         order(Control::RateLimit { task: "mail.send".into(), rate: "10/m".into() }),
         order(Control::TimeLimit { task: "mail.send".into(), soft: Some(5.0), hard: Some(9.0) }),
         order(Control::Shutdown),
+        order(Control::Drain),
+        order(Control::RollingRestart),
+        order(Control::Total(9)),
         order(Control::Ping),
+        Command::Beat(beat_run()),
+        Command::Beat(Beat::switch(&entry(), false).expect("RedBeat's")),
         Command::Control { workers: vec![], what: Control::Events(true) },
         order(Control::Events(false)),
     ]

@@ -46,6 +46,11 @@ impl Keys {
         format!("{}celery.pidbox", self.fanout)
     }
 
+    /// What stands before RedBeat's keys.
+    pub fn redbeat_prefix(&self) -> &str {
+        &self.options.redbeat_key_prefix
+    }
+
     /// A key of our own.
     pub fn own(&self, name: &str) -> String {
         self.key(name)

@@ -45,7 +45,7 @@ impl Ops {
     pub(super) async fn hold(&self, queue: &str, replies: &mut Vec<(String, Value)>) -> Result<Outcome, Error> {
         // What they said a while ago may be outdated.
         let everybody = self.online();
-        let answers = self.control(Request::to_all(Method::ActiveQueues), &everybody).await?;
+        let answers = self.control(&Request::to_all(Method::ActiveQueues), &everybody).await?;
         let consumes = |value: &Value| value.as_array().into_iter().flatten().any(|q| q["name"] == queue);
         let workers: Vec<String> = answers.into_iter().filter(|a| consumes(&a.value)).map(|a| a.worker).collect();
         if workers.is_empty() {
@@ -54,7 +54,7 @@ impl Ops {
         // Written down before: whoever is cut off in the middle can still be undone.
         self.remember_held(queue, &workers)?;
         let request = Request { method: Method::CancelConsumer { queue: queue.to_owned() }, to: Some(workers.clone()) };
-        let answers = self.control(request, &workers).await?;
+        let answers = self.control(&request, &workers).await?;
         collect(&workers, answers, |_| None, replies);
         Ok(judge(replies))
     }
@@ -78,7 +78,7 @@ impl Ops {
         }
         if !there.is_empty() {
             let request = Request { method: Method::AddConsumer { queue: queue.to_owned() }, to: Some(there.clone()) };
-            let answers = self.control(request, &there).await?;
+            let answers = self.control(&request, &there).await?;
             collect(&there, answers, |_| None, replies);
         }
         let outcome = judge(replies);

@@ -99,7 +99,9 @@ impl Ops {
         };
         replies.push((queue.to_owned(), json!({"ok": told(what, sifted, to), "messages": sifted.taken})));
         Ok(match (missing, sifted.taken) {
-            _ if self.going.is_stopped() => Outcome::Failed(format!("stopped after {}", plural_of(sifted.taken))),
+            _ if self.going.stop.is_cancelled() => {
+                Outcome::Failed(format!("stopped after {}", plural_of(sifted.taken)))
+            }
             (0, 0) => Outcome::Failed("no message that is meant waits there".into()),
             (0, _) => Outcome::Confirmed,
             (n, _) => Outcome::Failed(format!("{} not wait there", wait_not(n))),
@@ -179,8 +181,8 @@ impl Ops {
                 writeln!(file, "{}", as_line(&whole)).map_err(cant)?;
             }
             place += messages.len();
-            self.going.say(&format!("dump: {} …", plural_of(place as u64)));
-            if messages.len() < PIECE || self.going.is_stopped() {
+            self.going.say(format!("dump: {} …", plural_of(place as u64)));
+            if messages.len() < PIECE || self.going.stop.is_cancelled() {
                 break;
             }
         }
@@ -199,8 +201,8 @@ impl Ops {
             })?;
             put += n;
             from += piece.len();
-            self.going.say(&format!("load: {} …", plural_of(put as u64)));
-            if self.going.is_stopped() {
+            self.going.say(format!("load: {} …", plural_of(put as u64)));
+            if self.going.stop.is_cancelled() {
                 return Ok(Outcome::Failed(format!("stopped after {}", plural_of(put as u64))));
             }
         }
@@ -258,7 +260,7 @@ impl Ops {
         let everybody: Vec<String> = online.iter().map(|(name, _)| name.clone()).collect();
         let mut named = HashSet::new();
         for method in [Method::Active, Method::Reserved, Method::Scheduled] {
-            let answers = self.control(Request::to_all(method), &everybody).await?;
+            let answers = self.control(&Request::to_all(method), &everybody).await?;
             let silent = online.iter().find(|(name, needed)| *needed && answers.iter().all(|a| a.worker != *name));
             if let Some((name, _)) = silent {
                 return Err(Error::Refused(format!("{name} consumes {queue} and gives no answer: it may hold them")));

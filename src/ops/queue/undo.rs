@@ -106,7 +106,7 @@ impl Ops {
             audit.fated(&numbers, Fate::PutBack).map_err(wrong)?;
             put += n;
             from += kept.len();
-            self.going.say(&format!("undo: {} …", plural(put, "message")));
+            self.going.say(format!("undo: {} …", plural(put, "message")));
         }
         if from == 0 && unsure == 0 {
             return Ok(Outcome::Failed("nothing of it is left to be put back".into()));

@@ -282,7 +282,7 @@ fn route_of(task: &Task<'_>) -> Option<(String, String)> {
     Some(behind_delay(exchange, routing_key).unwrap_or_else(|| (exchange.to_owned(), routing_key.to_owned())))
 }
 
-fn hostname() -> String {
+pub(super) fn hostname() -> String {
     std::fs::read_to_string("/proc/sys/kernel/hostname")
         .or_else(|_| std::env::var("HOSTNAME"))
         .map(|name| name.trim().to_owned())

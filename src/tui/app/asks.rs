@@ -3,6 +3,7 @@
 use super::{App, Do, World};
 use crate::history::lookup::{Found, Request, Ticket};
 use crate::history::writer;
+use crate::state::common::{Chosen, Common};
 use crate::state::{Model, Scan, ScanRequest};
 use crate::tui::view::View;
 
@@ -16,6 +17,20 @@ impl App {
     pub fn wanted_scans(&mut self) -> Vec<(usize, ScanRequest)> {
         let views = self.tabs.iter_mut().chain(self.layers.iter_mut()).enumerate();
         views.filter_map(|(i, view)| view.wants_scan().map(|request| (i, request))).collect()
+    }
+
+    /// Whose common traits have to be found, each with the place of its view.
+    pub fn wanted_common(&mut self) -> Vec<(usize, Chosen)> {
+        let views = self.tabs.iter_mut().chain(self.layers.iter_mut()).enumerate();
+        views.filter_map(|(i, view)| view.wants_common().map(|chosen| (i, chosen))).collect()
+    }
+
+    /// They were found.
+    pub fn compared(&mut self, place: usize, common: Common) {
+        if let Some(view) = self.at(place) {
+            view.compared(common);
+        }
+        self.unsynced = true;
     }
 
     /// What has to be looked up in the history, each with the place of its view.

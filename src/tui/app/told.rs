@@ -3,11 +3,12 @@
 use super::{App, LOGGED, TOAST};
 use crate::broker::LinkState;
 use crate::clock::Stamp;
+use crate::history::audit::Logged;
 use crate::ops::Receipt;
 use crate::text::clean;
-use crate::tui::action::Action;
+use crate::tui::action::{Action, Scope};
 use crate::tui::keymap;
-use crate::tui::layers::{Confirm, Keep, Shown, log};
+use crate::tui::layers::{Confirm, Keep, Overrides, Shown, log};
 use crate::tui::theme::Role;
 
 /// What came of something that was done beside the screen.
@@ -47,6 +48,44 @@ impl App {
         }
     }
 
+    /// A command that is under way took a step.
+    pub fn stepped(&mut self, text: String, now: Stamp) {
+        // Its receipt may have overtaken its last step.
+        if self.running == 0 {
+            return;
+        }
+        let how = self.options.keys.first(Action::Palette).map_or_else(String::new, |key| {
+            format!("   ({}stop halts it, {} shows all)", keymap::shown(key), self.log_key())
+        });
+        self.say(&format!("{text}{how}"), Role::Muted, now);
+        // How many of many is no step to be remembered.
+        if text.ends_with('…') {
+            return;
+        }
+        if self.steps.len() == LOGGED {
+            self.steps.remove(0);
+        }
+        self.steps.push((now, text));
+    }
+
+    /// Whether the overrides lie on top, which are read off the audit log.
+    pub fn shows_overrides(&self) -> bool {
+        self.layers.last().is_some_and(|layer| layer.scopes().contains(&Scope::Overrides))
+    }
+
+    /// Shows what the audit log tells of changes at runtime.
+    pub fn overrides(&mut self, log: Result<Vec<Logged>, String>) {
+        match self.layers.last_mut() {
+            Some(layer) if layer.scopes().contains(&Scope::Overrides) => layer.logged(log),
+            _ => self.layers.push(Box::new(Overrides::new(log))),
+        }
+        self.unsynced = true;
+    }
+
+    fn log_key(&self) -> String {
+        self.options.keys.first(Action::Log).map_or_else(String::new, keymap::shown)
+    }
+
     /// Shows a text that could not be put into the clipboard, to be selected by hand.
     pub fn show_text(&mut self, text: String, why: &'static str) {
         self.toast = None;
@@ -66,6 +105,9 @@ impl App {
     /// A command came back.
     pub fn done(&mut self, receipt: Receipt, now: Stamp) {
         self.running = self.running.saturating_sub(1);
+        if self.running == 0 {
+            self.steps.clear();
+        }
         self.quitting = false;
         let text = match receipt.outcome.why() {
             Some(why) => format!("{} {}: {why}", receipt.verb, receipt.outcome.word()),

@@ -42,6 +42,10 @@ fn lines(receipt: &Receipt, cx: &Cx<'_>, lines: &mut Vec<Vec<(Clean, Role)>>) {
         lines.push(vec![(crate::clean!("          {why}"), role(&receipt.outcome))]);
     }
     for (who, value) in &receipt.replies {
+        for step in value["steps"].as_array().into_iter().flatten() {
+            let text = step["step"].as_str().unwrap_or_default();
+            lines.push(vec![(crate::clean!("          {:<28} ", who), Role::Faint), (clean(text), Role::Muted)]);
+        }
         let role = match () {
             () if value.get("error").is_some() => Role::Fail,
             () if value.get("silent").is_some() => Role::Warn,
@@ -102,11 +106,18 @@ impl View for Log {
 
     fn sync(&mut self, cx: &Cx<'_>) {
         self.scroll.lines.clear();
+        for (at, step) in cx.steps {
+            let time = (clean(&human::clock(*at, cx.zone)), Role::Muted);
+            self.scroll.lines.push(vec![time, (crate::clean!("  under way   {step}"), Role::Text)]);
+        }
+        if !cx.steps.is_empty() {
+            self.scroll.lines.push(Vec::new());
+        }
         for receipt in cx.receipts.iter().rev() {
             lines(receipt, cx, &mut self.scroll.lines);
             self.scroll.lines.push(Vec::new());
         }
-        if cx.receipts.is_empty() {
+        if cx.receipts.is_empty() && cx.steps.is_empty() {
             let empty = "No command was sent yet. What you send appears here with each worker's reply.";
             self.scroll.lines.push(vec![(Clean::own(empty), Role::Muted)]);
         }

@@ -2,11 +2,13 @@
 
 pub mod again;
 pub mod choose;
+pub mod common;
 pub mod confirm;
 pub mod form;
 pub mod help;
 pub mod keep;
 pub mod log;
+pub mod overrides;
 pub mod palette;
 pub mod pick;
 pub mod prompt;
@@ -15,10 +17,12 @@ pub mod shown;
 
 pub use again::Again;
 pub use choose::Choose;
+pub use common::InCommon;
 pub use confirm::Confirm;
 pub use form::Form;
 pub use help::Help;
 pub use keep::Keep;
+pub use overrides::Overrides;
 pub use palette::Palette;
 pub use pick::Pick;
 pub use prompt::Prompt;

@@ -6,11 +6,12 @@ use crate::celery::TaskId;
 use crate::export::What;
 use crate::filter::{self, Filter, Pattern, Word};
 use crate::human;
+use crate::state::common::Chosen;
 use crate::state::failure::{Group, GroupId, Trend};
 use crate::state::{Model, Sort};
 use crate::text::{Clean, clean, clean_lines};
 use crate::tui::action::{Action, Scope};
-use crate::tui::layers::{Choose, Prompt};
+use crate::tui::layers::{Choose, InCommon, Prompt};
 use crate::tui::page::{Page, Target};
 use crate::tui::theme::Role;
 use crate::tui::view::{Answer, Cx, Effect, Outcome, View};
@@ -246,6 +247,7 @@ impl View for Failures {
             Scope::Marks,
             Scope::List,
             Scope::Exports,
+            Scope::Compares,
             Scope::Global,
         ]
     }
@@ -261,6 +263,16 @@ impl View for Failures {
                 if !groups.is_empty() {
                     return Outcome::Effect(Effect::OpenTasks { filter: format!("group:{}", groups.join(",")) });
                 }
+            }
+            Action::InCommon => {
+                let groups: Vec<String> = self.cursor.chosen().iter().map(ToString::to_string).collect();
+                let filter = format!("group:{}", groups.join(","));
+                let chosen = Chosen::Filter(filter::parse(&filter).unwrap_or_default());
+                let whose = match (group, groups.len()) {
+                    (Some(group), 1) => format!("{}  {}", name(cx.model, group.task), exception(group, cx.model)),
+                    (_, n) => human::plural(n, "group"),
+                };
+                return Outcome::Effect(Effect::Open(Box::new(InCommon::new(chosen, filter, &whose))));
             }
             Action::GroupRetry => {
                 let ids: Vec<TaskId> =
@@ -298,8 +310,10 @@ impl View for Failures {
     }
 
     fn refuse(&self, action: Action, cx: &Cx<'_>) -> Option<String> {
-        let needs_group =
-            matches!(action, Action::Open | Action::Mark | Action::GroupTrace | Action::GroupRetry | Action::Export);
+        let needs_group = matches!(
+            action,
+            Action::Open | Action::Mark | Action::GroupTrace | Action::GroupRetry | Action::Export | Action::InCommon
+        );
         if needs_group && self.cursor.at.is_none() {
             return Some("no group is chosen".into());
         }

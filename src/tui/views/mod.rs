@@ -7,6 +7,7 @@ pub mod history;
 pub mod list;
 pub mod monitor;
 mod report;
+pub mod schedule;
 pub mod task;
 pub mod tasks;
 pub mod welcome;

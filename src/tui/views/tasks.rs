@@ -13,10 +13,12 @@ use crate::celery::TaskId;
 use crate::export::What;
 use crate::filter;
 use crate::human;
+use crate::state::common::Chosen;
 use crate::state::{Scan, ScanRequest};
 use crate::text::Clean;
 use crate::tui::action::{Action, Scope};
 use crate::tui::keymap;
+use crate::tui::layers::InCommon;
 use crate::tui::page::{Page, Target};
 use crate::tui::theme::Role;
 use crate::tui::view::{Answer, Cx, Effect, Outcome, View};
@@ -98,6 +100,17 @@ impl Tasks {
         self.list.current().cloned().map_or(Outcome::Done, |id| Outcome::Effect(how(id)))
     }
 
+    /// What those that are marked, else all that the filter selects, have in common.
+    fn in_common(&self) -> InCommon {
+        if self.list.marks.is_empty() {
+            let chosen = Chosen::Filter(self.list.query.filter().clone());
+            return InCommon::new(chosen, self.filter.clone(), &self.filter);
+        }
+        let marked: Vec<TaskId> = self.list.marks.iter().cloned().collect();
+        let whose = format!("{} marked", human::plural(marked.len(), "task"));
+        InCommon::new(Chosen::Tasks(marked), String::new(), &whose)
+    }
+
     /// What is missing of a filter that reaches further back than memory.
     fn beyond(&self, cx: &Cx<'_>) -> Option<(String, Role)> {
         let (successes, rest) = cx.model.horizons();
@@ -155,7 +168,7 @@ fn horizon(cx: &Cx<'_>) -> Option<(String, Role)> {
 
 impl View for Tasks {
     fn scopes(&self) -> &'static [Scope] {
-        const SCOPES: [Scope; 11] = [
+        const SCOPES: [Scope; 12] = [
             Scope::Opens,
             Scope::Filters,
             Scope::Tasks,
@@ -165,11 +178,12 @@ impl View for Tasks {
             Scope::TaskList,
             Scope::Panes,
             Scope::Exports,
+            Scope::Compares,
             Scope::Global,
             Scope::Recorded,
         ];
         // What needs a history is not there without one.
-        if self.recorded { &SCOPES } else { &SCOPES[..10] }
+        if self.recorded { &SCOPES } else { &SCOPES[..11] }
     }
 
     fn perform(&mut self, action: Action, cx: &mut Cx<'_>) -> Outcome {
@@ -200,6 +214,7 @@ impl View for Tasks {
                 };
                 self.exporting.ask("tasks", what, cx)
             }
+            Action::InCommon => Outcome::Effect(Effect::Open(Box::new(self.in_common()))),
             Action::AskHistory => Outcome::Effect(Effect::OpenHistory { filter: self.filter.clone() }),
             Action::EventsOn => act::events_on(),
             Action::TaskTerminate => {
@@ -213,6 +228,9 @@ impl View for Tasks {
     fn refuse(&self, action: Action, cx: &Cx<'_>) -> Option<String> {
         match action {
             Action::Open | Action::Mark if self.list.current().is_none() => Some("no task is chosen".into()),
+            Action::InCommon if self.list.marks.is_empty() && self.list.query.filter().is_empty() => {
+                Some("mark some tasks first, or filter the list".into())
+            }
             Action::Export if self.list.query.is_empty() => Some("nothing is listed".into()),
             // Of so many, the question says what can't be done.
             _ if !act::needs_task(action) || self.list.marks.len() > JUDGED => None,

@@ -2,7 +2,6 @@
 
 mod columns;
 mod forms;
-mod groups;
 mod pane;
 mod screen;
 mod table;

@@ -114,3 +114,49 @@ fn a_screen_with_a_history_begins_with_what_was_there() {
         cluster.flower(&["--history", path.to_str().expect("text"), "history", "check"]).output().expect("runs");
     assert!(checked.status.success(), "{}", String::from_utf8_lossy(&checked.stdout));
 }
+
+#[test]
+fn an_incident_is_written_from_what_was_recorded_and_a_moment_gets_a_name() {
+    let cluster = Cluster::start();
+    let path = cluster.folder.path().join("h.db").display().to_string();
+    let none = cluster.flower(&["--history", &path, "mark", "early"]).output().expect("runs");
+    assert!(String::from_utf8_lossy(&none.stderr).contains("there is no history to keep it in"));
+    let _recorder = Recorder::start(&cluster);
+    wait_for("the first task", || {
+        cluster.call("add.delay(1, 1)");
+        (!query(&cluster, "state:success").is_empty()).then_some(())
+    });
+    let marked = cluster.flower(&["--history", &path, "mark", "v412", "out"]).output().expect("runs");
+    let said = String::from_utf8_lossy(&marked.stdout).into_owned();
+    assert!(marked.status.success() && said.contains("v412 out; in a filter: since:\"v412 out\""), "{said}");
+    cluster.python("[app.add.delay('x', n).id for n in range(3)]");
+    cluster.python("app.fails_once.delay('/nowhere/at/all', what='password=hunter2 ```').id");
+    wait(&cluster, "state:failure", 4);
+    let grown = cluster.flower(&["--history", &path, "worker", super::cluster::WORKER, "grow", "1"]).output();
+    assert!(grown.expect("runs").status.success());
+
+    let report = |since: &str| {
+        let output = cluster.flower(&["--history", &path, "report", "--since", since]).output().expect("runs");
+        (output.status.code(), String::from_utf8_lossy(&output.stdout).into_owned())
+    };
+    let (status, text) = report("v412 out");
+    assert_eq!(status, Some(0), "{text}");
+    for part in [
+        "# Incident, ",
+        "  v412 out",
+        "- most tasks failed in a minute: ",
+        "### 3 × `demo.add`",
+        "TypeError",
+        "```\nTraceback",
+        "flower-tui worker w1@test grow 1`",
+        "  - `w1@test`: pool will grow",
+        "- failed, and not sent again since: 4 tasks",
+    ] {
+        assert!(text.contains(part), "no {part:?} in\n{text}");
+    }
+    assert!(!text.contains("hunter2"), "{text}");
+    assert!(!text.contains("1 SUCCESS"), "what was before the mark is not in it: {text}");
+    assert_eq!(report("no such mark").0, Some(2));
+    let found = query(&cluster, "state:failure since:v412");
+    assert_eq!(found.len(), 4, "the mark is known to filters");
+}

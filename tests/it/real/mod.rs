@@ -15,6 +15,8 @@ pub mod rabbit;
 mod rabbitmq;
 mod reconnect;
 mod refusals;
+mod rolling;
+mod schedule;
 mod sql;
 mod suspend;
 mod workers;

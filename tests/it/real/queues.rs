@@ -73,7 +73,8 @@ fn messages_are_deleted_moved_set_aside_and_put_back_and_each_runs_once() {
     assert_eq!(waiting(&cluster, "parked"), 8);
 
     assert!(
-        done(&cluster, &["queue", "parked", "move", "--filter", "args:\"(5, 100)\"", "other"]).contains("1 message moved")
+        done(&cluster, &["queue", "parked", "move", "--filter", "args:\"(5, 100)\"", "other"])
+            .contains("1 message moved")
     );
     assert!(done(&cluster, &["queue", "parked", "move", "--group", "args[0]=6", "other"]).contains("1 message moved"));
     // On Redis a queue that nobody declared is in no list.
@@ -122,7 +123,8 @@ fn on_rabbitmq_messages_are_deleted_moved_and_put_back_and_each_runs_once() {
     eventually(&cluster, "parked", 5);
     done(&cluster, &["undo", &last_row(&cluster)]);
     assert!(
-        done(&cluster, &["queue", "parked", "move", "--filter", "args:\"(4, 100)\"", "other"]).contains("1 message moved")
+        done(&cluster, &["queue", "parked", "move", "--filter", "args:\"(4, 100)\"", "other"])
+            .contains("1 message moved")
     );
     eventually(&cluster, "other", 1);
     done(&cluster, &["queue", "other", "move", "--all", "parked"]);

@@ -18,6 +18,7 @@ enum Asking {
     Nothing,
     Grow,
     Shrink,
+    Total,
     Autoscale,
     AddQueue,
     CancelQueue,
@@ -33,7 +34,7 @@ pub struct Forms {
     workers: Vec<String>,
 }
 
-const ACTIONS: [Action; 11] = [
+const ACTIONS: [Action; 14] = [
     Action::PoolGrow,
     Action::PoolShrink,
     Action::PoolRestart,
@@ -45,6 +46,9 @@ const ACTIONS: [Action; 11] = [
     Action::WorkerPing,
     Action::WorkerEvents,
     Action::WorkerQuit,
+    Action::WorkerDrain,
+    Action::WorkerRolling,
+    Action::PoolTotal,
 ];
 
 /// Why an order can't be given to these workers, if it can't.
@@ -67,7 +71,7 @@ fn reason(action: Action, name: &str, worker: &Worker) -> Option<String> {
         Action::PoolGrow | Action::PoolShrink if pool.autoscale.is_some() => {
             Some(format!("{name} scales by itself: A sets its range"))
         }
-        Action::PoolGrow | Action::PoolShrink => fixed_size(worker),
+        Action::PoolGrow | Action::PoolShrink | Action::PoolTotal => fixed_size(worker),
         Action::PoolAutoscale if pool.autoscale.is_none() => {
             Some(format!("{name} does not scale by itself: it was started without --autoscale"))
         }
@@ -95,6 +99,8 @@ impl Forms {
         let (asking, view): (_, Box<dyn crate::tui::view::View>) = match action {
             Action::WorkerPing => return Some(run(workers, Control::Ping)),
             Action::WorkerQuit => return Some(ask(workers, Control::Shutdown)),
+            Action::WorkerDrain => return Some(ask(workers, Control::Drain)),
+            Action::WorkerRolling => return Some(ask(workers, Control::RollingRestart)),
             Action::PoolRestart => return Some(ask(workers, Control::RestartPool)),
             Action::QueueCancel if meant.queue.is_some() => {
                 return Some(ask(workers, Control::CancelQueue(meant.queue.unwrap_or_default().to_owned())));
@@ -106,6 +112,13 @@ impl Forms {
             Action::PoolShrink => {
                 let help = "so many processes less, on each; one always stays";
                 (Asking::Shrink, Box::new(one(format!("Shrink the pool of {whose} by"), help)))
+            }
+            Action::PoolTotal => {
+                let size = |name: &String| cx.model.worker(name)?.pool_size();
+                let now: u64 = workers.iter().filter_map(size).sum();
+                let help = "so many processes in all of them together; each keeps one";
+                let title = format!("The pools of {whose} together");
+                (Asking::Total, Box::new(Prompt::framed(&title, &now.to_string(), help, check_total)))
             }
             Action::PoolAutoscale => (Asking::Autoscale, Box::new(autoscale(&whose, &workers, cx.model))),
             Action::QueueAdd => {
@@ -144,6 +157,7 @@ impl Forms {
             (Asking::Nothing, _) => return None,
             (Asking::Grow, Answer::Text { text, done: true }) => count(text).map(Control::Grow),
             (Asking::Shrink, Answer::Text { text, done: true }) => count(text).map(Control::Shrink),
+            (Asking::Total, Answer::Text { text, done: true }) => count(text).map(Control::Total),
             (Asking::Events, Answer::Choice(i)) => Some(Control::Events(*i == 0)),
             (asking, Answer::Fields(fields)) => order(&asking, &fields.iter().map(String::as_str).collect::<Vec<_>>()),
             _ => None,
@@ -216,6 +230,13 @@ fn check_count(text: &str) -> Result<(), String> {
     match text.trim().parse::<u32>() {
         Ok(1..=999) => Ok(()),
         _ => Err("a number from 1 to 999".into()),
+    }
+}
+
+fn check_total(text: &str) -> Result<(), String> {
+    match text.trim().parse::<u32>() {
+        Ok(1..=99_999) => Ok(()),
+        _ => Err("a number above zero".into()),
     }
 }
 

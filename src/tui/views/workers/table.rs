@@ -13,7 +13,7 @@ use crate::tui::view::Cx;
 use crate::tui::views::task::Line;
 
 use super::columns;
-use super::groups::group;
+use crate::state::groups::group;
 
 /// A row.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
