@@ -18,6 +18,7 @@ use crate::human;
 use crate::ops::retry::Retry;
 use crate::ops::{self, Command, Receipt};
 use crate::state::doc::TaskDoc;
+use crate::state::lost::LOST;
 use crate::state::{Model, Sort, Store, Update, no_state};
 use crate::text::clean;
 
@@ -94,7 +95,8 @@ pub fn print(format: Format, docs: &[TaskDoc]) -> anyhow::Result<()> {
     out::rows(format, docs, &headers, |t| {
         let text = |t: &Option<String>| t.clone().unwrap_or_else(|| "-".into());
         let runtime = t.runtime.map_or_else(|| "-".into(), human::seconds);
-        vec![t.state.clone(), text(&t.name), t.id.clone(), text(&t.worker), text(&t.queue), runtime, text(&t.args)]
+        let state = if t.lost.is_some() { LOST.to_owned() } else { t.state.clone() };
+        vec![state, text(&t.name), t.id.clone(), text(&t.worker), text(&t.queue), runtime, text(&t.args)]
     })
 }
 

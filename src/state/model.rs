@@ -16,6 +16,7 @@ use super::canvases::Canvases;
 use super::failure::Failures;
 use super::intern::{Interner, Sym};
 use super::journal::Journal;
+use super::lost::Lost;
 use super::marks::Marks;
 use super::outage::Outages;
 use super::peek::{Look, Peeked, Peeks};
@@ -86,6 +87,8 @@ pub struct Model {
     pub(super) revoke_asked: HashMap<TaskId, Stamp>,
     /// Tasks that were sent from here, and in place of which others.
     pub(super) retry_of: HashMap<TaskId, TaskId>,
+    /// Tasks that went away with their worker.
+    pub(super) lost: HashMap<TaskId, Lost>,
     pub(super) peeks: Peeks,
     pub(super) canvases: Canvases,
     pub(super) results: Results,
@@ -125,6 +128,7 @@ impl Model {
             sent_here: HashMap::new(),
             revoke_asked: HashMap::new(),
             retry_of: HashMap::new(),
+            lost: HashMap::new(),
             peeks: Peeks::default(),
             canvases: Canvases::default(),
             results: Results::default(),

@@ -110,6 +110,9 @@ impl Header {
             let text = crate::clean!("p95 {}", human::seconds(f64::from(p.p95)));
             parts.push(Part::new(text, Role::Muted, 8));
         }
+        if cx.model.lost() > 0 {
+            parts.push(Part::new(crate::clean!("? {} lost", human::count(cx.model.lost() as u64)), Role::Lost, 3));
+        }
         let missed = cx.model.counters().missed;
         if missed > 0 {
             parts.push(Part::new(crate::clean!("{} missed", human::count(missed)), Role::Warn, 3));

@@ -9,6 +9,7 @@ mod history;
 mod history_tab;
 mod layers;
 mod lists;
+mod lost;
 mod ops;
 mod palette;
 mod paths;

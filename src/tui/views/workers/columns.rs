@@ -182,6 +182,9 @@ pub fn cell(column: &Column, label: &str, worker: &Worker, cx: &Cx<'_>) -> Cell 
             let role = if share > 0.05 { Role::Fail } else { Role::Muted };
             Cell::new(crate::clean!("{:.1}%", share * 100.0), role)
         }),
+        "ACTIVE" if presence != Presence::Online && worker.lost > 0 => {
+            Cell::new(crate::clean!("? {}", human::count(u64::from(worker.lost))), Role::Lost)
+        }
         // What follows is known of living workers only.
         _ if presence != Presence::Online => blank,
         "ACTIVE" => active(worker),
