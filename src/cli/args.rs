@@ -91,6 +91,8 @@ pub enum Command {
     Tasks(TasksArgs),
     /// One task: where it is and what is known of it
     Task(TaskArgs),
+    /// Tasks with a text anywhere: memory, history, waiting messages, unacked, workers
+    Find(FindArgs),
     /// Events as JSON lines, until stopped
     Events(EventsArgs),
     /// Revoke tasks by id
@@ -230,6 +232,17 @@ pub struct TaskArgs {
     /// One JSON document
     #[arg(long)]
     pub json: bool,
+}
+
+#[derive(Args, Debug)]
+pub struct FindArgs {
+    /// An id, a part of one, an argument's value, or kwarg=value. On RabbitMQ looking into queues marks messages as redelivered
+    pub text: String,
+    /// How long to listen (1s)
+    #[arg(long = "for", value_name = "TIME", default_value = "1s", value_parser = duration)]
+    pub listen: f64,
+    #[command(flatten)]
+    pub format: Format,
 }
 
 #[derive(Args, Debug)]

@@ -176,6 +176,10 @@ impl Model {
         if before.is_some() && worker.processed > before {
             worker.untold = worker.untold.saturating_add(1);
         }
+        if let Field::Value(processed) = event.processed {
+            let mute = worker.is_mute();
+            worker.tally.beat(processed, mute, event.received);
+        }
         event.loadavg.apply(&mut worker.loadavg);
         for (text, slot) in [
             (event.sw_ident, &mut worker.sw_ident),
@@ -329,6 +333,10 @@ impl Model {
         let worker = self.worker_mut(name, event.received);
         worker.last_seen = worker.last_seen.max(event.received);
         worker.untold = 0;
+        worker.tally.spoke();
+        if event.kind == TaskEventKind::Started {
+            worker.tally.started();
+        }
         // The event's own stamp, not the time of arrival: so does Celery.
         worker.beat(event.stamp);
     }

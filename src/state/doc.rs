@@ -120,6 +120,8 @@ pub struct WorkerDoc {
     pub processed: Option<i64>,
     /// Tasks that are lost with it, or with an earlier process of its name.
     pub lost: u32,
+    /// Tasks whose events were missed, by its own count; null where it does not count.
+    pub events_missed: Option<u64>,
     pub prefetch: Option<u64>,
     pub queues: Option<Vec<String>>,
     pub loadavg: Option<[f64; 3]>,
@@ -148,6 +150,7 @@ impl WorkerDoc {
             scheduled: found.total("scheduled").map(|n| n as u64),
             processed: worker.processed.or(stats.map(|s| s.total as i64)),
             lost: worker.lost,
+            events_missed: worker.missed(),
             prefetch: stats.and_then(|s| s.prefetch),
             queues: found.queues.clone(),
             loadavg: worker.loadavg,

@@ -16,6 +16,7 @@ pub mod lost;
 pub mod marks;
 mod matcher;
 mod measure;
+mod missed;
 mod model;
 pub mod outage;
 pub mod peek;

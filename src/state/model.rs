@@ -178,7 +178,8 @@ impl Model {
 
     /// When events were last missed, because we could not keep up or the link was down: nothing is complete before.
     pub fn last_gap(&self) -> Option<Stamp> {
-        self.last_missed.max(self.outages.last_end())
+        let counted = self.workers.values().filter_map(Worker::last_missed).max();
+        self.last_missed.max(counted).max(self.outages.last_end())
     }
 
     /// How many tasks are in memory.

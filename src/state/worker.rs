@@ -8,6 +8,7 @@ use serde_json::Value;
 use crate::clock::Stamp;
 
 pub use super::inspected::{Held, Inspected, KEPT, Pool, Registered, Stats};
+use super::missed::Tally;
 use super::series::Ring;
 use super::tasks::Slot;
 
@@ -52,6 +53,8 @@ pub struct Worker {
     pub(super) pid_before: Option<i64>,
     /// Two processes go by its name at once.
     pub(super) twins: bool,
+    /// Its own count of tasks against ours.
+    pub(super) tally: Tally,
     /// Tasks that are lost with it, or with an earlier process of its name.
     pub lost: u32,
     pub succeeded: u64,
@@ -87,6 +90,7 @@ impl Worker {
             absent: false,
             pid_before: None,
             twins: false,
+            tally: Tally::default(),
             lost: 0,
             succeeded: 0,
             failed: 0,

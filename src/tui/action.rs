@@ -114,6 +114,7 @@ actions! {
     TaskRetry     Tasks   ["r"]                      Sends    "retry"    "send it again with the same arguments"
     TaskRevoke    Tasks   ["x"]                      Destroys "revoke"   "revoke: workers skip it when its turn comes"
     TaskTerminate Tasks   ["X"]                      Destroys "terminate" "revoke and terminate: choose the signal"
+    WhereIs       Tasks   ["w"]                      Looks    "where is it?" "where it is: asks queues, workers, unacked, results and history (on RabbitMQ that marks waiting messages as redelivered)"
     Workflow      Tasks   ["W"]                      Looks    "workflow" "the workflow it belongs to, as a tree"
 
     PoolGrow      Workers ["+"]                      Changes  "grow"     "add processes to the pool"
@@ -229,6 +230,7 @@ actions! {
     TimeStyle     Global  ["T"]                      Looks    ""         "times as clock, UTC, or how long ago"
     Clusters      Global  ["C"]                      Looks    ""         "another cluster: the profiles of the config file"
     Log           Global  ["L"]                      Looks    "log"      "commands and their replies"
+    Find          Global  ["F"]                      Looks    "find"     "find a task anywhere: an id, a part of one, an argument, kwarg=value (on RabbitMQ that marks waiting messages as redelivered)"
     Palette       Global  [":"]                      Looks    "command"  "find an action, a tab, a task's name, a worker, a queue"
     Help          Global  ["?"]                      Looks    "help"     "all keys of this screen"
     Back          Global  ["Esc"]                    Looks    ""         "one step back"

@@ -21,6 +21,7 @@ use super::page::{Page, Target};
 use super::tabs;
 use super::theme::{Role, ascii};
 use super::view::{self, Answer, Cx, Effect, Leave, Outcome, View};
+use super::views::find::{self, FindScreen};
 use super::views::task::TaskScreen;
 use super::views::welcome::Welcome;
 use super::views::workflow::WorkflowScreen;
@@ -496,6 +497,10 @@ impl App {
             Action::ReplayTo => self.ask_where(),
             Action::ReplayBack | Action::ReplayOn | Action::ReplayFaster | Action::ReplaySlower => self.play(action),
             Action::Log => self.layers.push(Box::<log::Log>::default()),
+            Action::Find => {
+                self.layers.push(Box::<FindScreen>::default());
+                self.layers.push(Box::new(find::ask("")));
+            }
             Action::Pause => {
                 self.paused = match self.paused {
                     Some(_) => None,

@@ -29,6 +29,7 @@ use crate::feed::Feed;
 use crate::history::lookup::{Found, Ticket};
 use crate::history::writer::Recorder;
 use crate::human;
+use crate::ops::locate::{Answer, Locator};
 use crate::ops::{Ops, Receipt};
 use crate::state::Scan;
 
@@ -38,6 +39,8 @@ type Channel<T> = (mpsc::Sender<T>, mpsc::Receiver<T>);
 /// What a session is connected to.
 pub struct Wiring {
     pub ops: Ops,
+    /// Everybody who can be asked where a task is.
+    pub locator: Locator,
     pub feed: Feed,
     pub resized: watch::Receiver<Size>,
     pub stop: CancellationToken,
@@ -78,6 +81,8 @@ pub struct Session<W: Write> {
     scans: Channel<(usize, Scan)>,
     /// What was found in the history, with the view that asked for it.
     lookups: Channel<(usize, Ticket, Found)>,
+    /// What was looked for in the whole cluster, with the view that asked for it.
+    searches: Channel<(usize, Ticket, Answer)>,
     /// What came of files that were written, and whether of an export.
     told: Channel<(Told, bool)>,
     /// Set when the file that is being written is not wanted any more.
@@ -118,6 +123,7 @@ impl<W: Write> Session<W> {
             scans: mpsc::channel(16),
             // Who looks things up waits for the screen to show them.
             lookups: mpsc::channel(4),
+            searches: mpsc::channel(16),
             told: mpsc::channel(16),
             stop_export: Arc::default(),
             key_dirty: true,
@@ -163,6 +169,11 @@ impl<W: Write> Session<W> {
                     None
                 }
                 Some((place, ticket, found)) = self.lookups.1.recv() => self.looked_up(place, &ticket, found),
+                Some((place, ticket, answer)) = self.searches.1.recv() => {
+                    self.app.searched(place, &ticket, answer);
+                    self.key_dirty = true;
+                    None
+                }
                 Some((told, export)) = self.told.1.recv() => {
                     let now = self.wiring.ops.clock.now();
                     if export { self.app.exported(&told, now) } else { self.app.told(&told, now) }
@@ -420,6 +431,7 @@ impl<W: Write> Session<W> {
             });
         }
         self.look_up();
+        self.search();
         let frame = self.painter.frame();
         let cursor = self.app.draw(frame, now);
         if !self.wiring.true_color {

@@ -14,6 +14,7 @@ use crate::export::Export;
 use crate::feed::Interest;
 use crate::history::lookup::{Found, Request, Ticket};
 use crate::history::writer;
+use crate::ops::locate::{Answer as Answered, Search};
 use crate::ops::{Command, Receipt};
 use crate::state::{Model, Scan, ScanRequest};
 
@@ -251,6 +252,14 @@ pub trait View: Send {
     fn looked_up(&mut self, _ticket: &Ticket, _found: Found, _cx: &mut Cx<'_>) -> Outcome {
         Outcome::Done
     }
+
+    /// What somebody has to look for in the whole cluster for it.
+    fn wants_search(&mut self) -> Option<Search> {
+        None
+    }
+
+    /// An answer to what it wanted looked for.
+    fn searched(&mut self, _ticket: &Ticket, _answer: Answered) {}
 
     /// Milliseconds that should pass between two frames that only bring new data.
     fn pause_between(&self) -> u64 {

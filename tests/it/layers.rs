@@ -16,7 +16,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("state", &["celery", "filter"]),
     ("export", &["celery", "filter", "history", "state"]),
     ("history", &["celery", "filter", "state"]),
-    ("ops", &["broker", "celery", "history", "state"]),
+    ("ops", &["broker", "celery", "filter", "history", "results", "state"]),
     ("results", &["broker", "celery"]),
     ("feed", &["broker", "celery", "history", "results", "state"]),
     ("tui", &["broker", "celery", "export", "feed", "filter", "history", "ops", "state"]),

@@ -19,4 +19,5 @@ mod redact;
 mod replay;
 mod screens;
 mod state;
+mod whereabouts;
 mod workers;

@@ -3,6 +3,7 @@
 pub mod broker;
 mod exporting;
 pub mod failures;
+pub mod find;
 pub mod history;
 pub mod list;
 pub mod monitor;
@@ -10,5 +11,6 @@ mod report;
 pub mod task;
 pub mod tasks;
 pub mod welcome;
+pub mod whereabouts;
 pub mod workers;
 pub mod workflow;

@@ -179,6 +179,11 @@ impl<B: Server> Cluster<B> {
         self.python("inspect.stats()")[WORKER]["pool"]["processes"].as_array().map(Vec::len)
     }
 
+    /// The worker's main process.
+    pub fn worker_pid(&self) -> u32 {
+        self.worker.id()
+    }
+
     /// Whether the worker's process has ended.
     pub fn worker_ended(&mut self) -> bool {
         self.worker.try_wait().expect("asked").is_some()

@@ -16,6 +16,7 @@ mod reconnect;
 mod refusals;
 mod sql;
 mod suspend;
+mod whereabouts;
 mod workers;
 
 pub use cluster::flower;

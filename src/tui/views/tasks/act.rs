@@ -8,10 +8,14 @@ use crate::state::{Model, State};
 use crate::tui::action::Action;
 use crate::tui::layers::Choose;
 use crate::tui::view::{Answer, Effect, Outcome};
+use crate::tui::views::whereabouts::Whereabouts;
 
 /// Whether an action is taken on tasks.
 pub fn needs_task(action: Action) -> bool {
-    matches!(action, Action::TaskRetry | Action::TaskRevoke | Action::TaskTerminate | Action::Workflow)
+    matches!(
+        action,
+        Action::TaskRetry | Action::TaskRevoke | Action::TaskTerminate | Action::Workflow | Action::WhereIs
+    )
 }
 
 /// Why an action can't be taken on these tasks, if it can't.
@@ -22,7 +26,7 @@ pub fn refuse(action: Action, ids: &[TaskId], model: &Model) -> Option<String> {
     if ids.is_empty() {
         return Some("no task is chosen".into());
     }
-    if action == Action::Workflow {
+    if matches!(action, Action::Workflow | Action::WhereIs) {
         return None;
     }
     let reasons: Vec<Option<String>> = ids.iter().map(|id| reason(action, id, model)).collect();
@@ -66,6 +70,10 @@ pub fn perform(action: Action, ids: &[TaskId], model: &Model) -> Outcome {
         }
         Action::Workflow => match ids {
             [id, ..] => Outcome::Effect(Effect::OpenWorkflow(id.clone())),
+            [] => Outcome::Done,
+        },
+        Action::WhereIs => match ids {
+            [id, ..] => Outcome::Effect(Effect::Open(Box::new(Whereabouts::new(id.clone())))),
             [] => Outcome::Done,
         },
         Action::TaskRevoke => Outcome::Effect(Effect::Ask(Command::Revoke { ids: able(), terminate: None })),
