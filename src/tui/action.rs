@@ -114,7 +114,7 @@ actions! {
     TaskRetry     Tasks   ["r"]                      Sends    "retry"    "send it again with the same arguments"
     TaskRevoke    Tasks   ["x"]                      Destroys "revoke"   "revoke: workers skip it when its turn comes"
     TaskTerminate Tasks   ["X"]                      Destroys "terminate" "revoke and terminate: choose the signal"
-    WhereIs       Tasks   ["w"]                      Looks    "where is it?" "where it is: asks queues, workers, unacked, results and history (on RabbitMQ that marks waiting messages as redelivered)"
+    WhereIs       Tasks   ["w"]                      Looks    "where"    "where is it? asks queues, unacked, workers and results (on RabbitMQ that marks waiting messages as redelivered)"
     Workflow      Tasks   ["W"]                      Looks    "workflow" "the workflow it belongs to, as a tree"
 
     PoolGrow      Workers ["+"]                      Changes  "grow"     "add processes to the pool"

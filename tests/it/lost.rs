@@ -1,4 +1,4 @@
-//! Tasks that went away with their worker, on the screens that show them.
+//! Tasks that went away with their worker, and events that were missed, on the screens that show them.
 
 use std::sync::Arc;
 
@@ -30,10 +30,15 @@ fn stage() -> Stage {
             {{"type":"task-received","uuid":"{SHORT}","name":"reports.publish","hostname":"celery@gpu-1","pid":71,
              "args":"(8,)","kwargs":"{{}}","timestamp":{at}}}]"#
     );
-    let mut batch = Batch::default();
-    assert!(batch.push_body(Format::Json, events.as_bytes(), now).is_ok());
-    stage.store.apply(&[Update::Events(Arc::new(batch))]);
+    tell(&stage, &events);
     stage
+}
+
+/// Events as they come just now.
+fn tell(stage: &Stage, events: &str) {
+    let mut batch = Batch::default();
+    assert!(batch.push_body(Format::Json, events.as_bytes(), stage.now()).is_ok());
+    stage.store.apply(&[Update::Events(Arc::new(batch))]);
 }
 
 #[test]
@@ -51,4 +56,34 @@ fn what_was_lost_with_its_worker_is_seen_in_every_place_that_shows_it() {
     insta::assert_snapshot!("lost_task", stage.draw().backend());
     stage.keys("<Esc>2");
     insta::assert_snapshot!("lost_workers", stage.draw().backend());
+}
+
+#[test]
+fn what_a_worker_counts_and_nobody_heard_of_is_said_and_figures_are_marked() {
+    let mut stage = stage();
+    for (processed, started) in [(9, 0), (19, 7), (29, 10), (39, 10)] {
+        stage.pass(2);
+        let at = stage.now().secs();
+        let starts = (0..started).map(|n| {
+            format!(
+                r#"{{"type":"task-started","uuid":"{processed}-{n}","hostname":"celery@gpu-1","pid":71,"timestamp":{at}}},
+                   {{"type":"task-succeeded","uuid":"{processed}-{n}","hostname":"celery@gpu-1","pid":71,"timestamp":{at}}},"#
+            )
+        });
+        let starts: String = starts.collect();
+        tell(
+            &stage,
+            &format!(
+                r#"[{starts}{{"type":"worker-heartbeat","hostname":"celery@gpu-1","pid":71,"freq":2.0,"active":1,
+                    "processed":{processed},"loadavg":[1,1,1],"timestamp":{at}}}]"#
+            ),
+        );
+    }
+    let text = stage.text();
+    // One of those that were seen ran already when counting began.
+    assert!(text.contains("~3 missed") && text.contains("≥") && text.contains("% ok"), "{text}");
+    stage.keys("2/gpu<Enter>");
+    let text = stage.text();
+    assert!(text.contains("~0.0%"), "{text}");
+    assert!(text.contains("~3 tasks unseen: events missed"), "{text}");
 }

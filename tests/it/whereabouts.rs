@@ -26,7 +26,7 @@ fn answer(stage: &mut Stage) {
 
 /// A cluster with more to do than it can, so that much waits.
 fn stage(width: u16, height: u16) -> Stage {
-    let busy = SimOptions { tasks: 2_000, scenario: Scenario::Backlog, ..SimOptions::default() };
+    let busy = SimOptions { tasks: 12_000, rate: 14.0, scenario: Scenario::Backlog, ..SimOptions::default() };
     let mut stage = Stage::new(&busy, width, height, Theme::dark());
     stage.pass(2);
     stage

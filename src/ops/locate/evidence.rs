@@ -304,6 +304,7 @@ impl Queues {
                 );
                 (true, text)
             }
+            None if self.queues == 0 && !self.going => (false, "nothing waits in any queue".into()),
             None => (false, format!("no queue: {looked}{going}{stopped}{marks}")),
         }
     }
