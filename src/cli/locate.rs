@@ -35,6 +35,7 @@ pub fn locator(env: &Env, cluster: &Gathered) -> Locator {
         clock: env.clock.clone(),
         results,
         history: env.settings.history.value.clone(),
+        read_only: env.settings.read_only.value,
     }
 }
 

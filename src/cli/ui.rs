@@ -167,6 +167,7 @@ async fn session(
         clock: cluster.clock.clone(),
         results: cluster.results.clone().ok_or_else(|| "there is no result backend that could be asked".to_owned()),
         history: history.clone(),
+        read_only: env.settings.read_only.value,
     };
     let ops = env.ops(cluster.broker.clone(), store, cluster.clock.clone(), "ui", cluster.real);
     let settings = &env.settings;

@@ -16,6 +16,7 @@ fn answer(stage: &mut Stage) {
         clock: stage.clock.clone(),
         results: Err("there is no result backend that could be asked".into()),
         history: None,
+        read_only: false,
     };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("runtime");
     for (place, search) in stage.app.wanted_searches() {

@@ -20,6 +20,8 @@ use crate::state::task::parse_iso;
 
 /// Deliveries looked at.
 const DELIVERED: usize = 10_000;
+/// Why queues are not looked into where nothing may be changed.
+pub(super) const MARKS: &str = "looking into a queue marks its messages as redelivered, and this is read-only";
 /// Queues of RabbitMQ that delay, one for each bit of the seconds.
 const DELAYS: usize = 28;
 /// How long all workers may take to say whether they hold it; what is left is for the one that does.
@@ -43,6 +45,9 @@ impl Locator {
         tell: &mut (dyn FnMut(Queues) -> bool + Send),
     ) -> Asked<Queues> {
         let can = self.broker.capabilities();
+        if can.peek_marks && self.read_only {
+            return Asked::Unable(MARKS.into());
+        }
         let mut depths = match timeout_at(until, self.depths()).await {
             Ok(Ok(depths)) => depths,
             Ok(Err(why)) => return Asked::Unable(why),
@@ -123,7 +128,10 @@ impl Locator {
     /// Whether RabbitMQ holds it back until its time.
     pub(super) async fn delayed(&self, id: &TaskId, health: &Option<Health>, until: Instant) -> Asked<Option<Place>> {
         let delayed = health.as_ref().and_then(|health| health.delayed);
-        let Some(n) = delayed else { return Asked::Unable("this broker delays nothing, as far as it says".into()) };
+        let Some(n) = delayed else { return Asked::Absent };
+        if n > 0 && self.read_only {
+            return Asked::Unable(MARKS.into());
+        }
         if n == 0 {
             return Asked::Told(None);
         }

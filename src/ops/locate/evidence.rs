@@ -14,6 +14,8 @@ pub enum Asked<T> {
     Told(T),
     /// It can't be asked, and why.
     Unable(String),
+    /// There is no such thing here.
+    Absent,
 }
 
 impl<T> Asked<T> {
@@ -21,7 +23,7 @@ impl<T> Asked<T> {
     pub fn told(&self) -> Option<&T> {
         match self {
             Asked::Told(told) => Some(told),
-            Asked::Waiting | Asked::Unable(_) => None,
+            Asked::Waiting | Asked::Unable(_) | Asked::Absent => None,
         }
     }
 }
@@ -228,7 +230,7 @@ impl Evidence {
 
     /// Each source in words; `time` says a time as the reader wants it.
     pub fn lines(&self, time: &dyn Fn(Stamp) -> String) -> Vec<Line> {
-        vec![
+        let lines = [
             line("events", &self.events, |seen| match seen {
                 Some(seen) => (true, seen.words(time)),
                 None => (false, "no event of it was seen".into()),
@@ -248,19 +250,21 @@ impl Evidence {
                 Some(place) => (true, format!("held back by the broker in {}", place.queue)),
                 None => (false, "not held back by the broker".into()),
             }),
-        ]
+        ];
+        lines.into_iter().flatten().collect()
     }
 }
 
-fn line<T>(what: &str, asked: &Asked<T>, words: impl Fn(&T) -> (bool, String)) -> Line {
-    match asked {
+fn line<T>(what: &str, asked: &Asked<T>, words: impl Fn(&T) -> (bool, String)) -> Option<Line> {
+    Some(match asked {
+        Asked::Absent => return None,
         Asked::Waiting => Line { found: None, text: format!("{what}: asked …"), waits: true },
         Asked::Unable(why) => Line { found: None, text: format!("{what}: not asked, {why}"), waits: false },
         Asked::Told(told) => {
             let (found, text) = words(told);
             Line { found: Some(found), text, waits: false }
         }
-    }
+    })
 }
 
 fn ended(who: &str, found: Option<&Ended>, time: &dyn Fn(Stamp) -> String) -> (bool, String) {
@@ -278,7 +282,10 @@ impl Seen {
         let at = self.at.map_or(String::new(), |at| format!(" {}", time(at)));
         let on = self.worker.as_ref().map_or(String::new(), |worker| format!(" on {worker}"));
         let asked = self.revoke_asked.map_or(String::new(), |at| format!("; asked to be revoked {}", time(at)));
-        format!("last event says {}{on}{at}{asked}", self.state_name)
+        match self.state {
+            State::Pending => format!("sent{at}, says an event{asked}"),
+            _ => format!("last event says {}{on}{at}{asked}", self.state_name),
+        }
     }
 }
 

@@ -294,6 +294,9 @@ impl Locator {
         finding: &mut Finding,
         tell: &(dyn Fn(&Finding) -> bool + Sync),
     ) {
+        if self.read_only && self.broker.capabilities().peek_marks {
+            return finding.unseen.push(format!("queues: {}", super::ask::MARKS));
+        }
         let depths = match timeout_at(until, self.depths()).await {
             Ok(Ok(depths)) => depths,
             Ok(Err(why)) => return finding.unseen.push(format!("queues: {why}")),

@@ -40,6 +40,8 @@ pub struct Locator {
     /// Or why it can't be asked.
     pub results: Result<Arc<dyn Backend>, String>,
     pub history: Option<PathBuf>,
+    /// Nothing may be changed: not even marks be left on messages.
+    pub read_only: bool,
 }
 
 /// What was found out, whole or so far.

@@ -85,7 +85,7 @@ fn source(line: &Told) -> (&'static str, Role) {
         Some(true) => ("✔ ", Role::Text),
         Some(false) => ("✖ ", Role::Muted),
         None if line.waits => ("◌ ", Role::Faint),
-        None => ("- ", Role::Warn),
+        None => ("- ", Role::Muted),
     }
 }
 

@@ -137,6 +137,8 @@ fn on_rabbitmq_what_it_can_tell_is_told_and_looking_into_a_queue_says_what_that_
     let waiting = told(&cluster, &ids[5]);
     let evidence = waiting["evidence"].to_string();
     assert!(evidence.contains("marked them as redelivered"), "{waiting:#}");
+    let careful = cluster.json(&["--read-only", "task", &ids[5], "--json", "--for", "300ms"]);
+    assert!(careful["not_asked"].to_string().contains("and this is read-only"), "{careful:#}");
     let unasked = waiting["not_asked"].to_string();
     assert!(unasked.contains("unacked: not asked") && unasked.contains("history: not asked"), "{waiting:#}");
     cluster.python(&format!("app.app.control.revoke('{}', reply=True, timeout=2)", ids[5]));
