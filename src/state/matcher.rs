@@ -97,7 +97,8 @@ impl Check {
     fn holds(&self, task: &Task<'_>) -> bool {
         let known = |sym: Option<Sym>, set: &[bool]| sym.is_some_and(|s| set.get(s.index()).copied().unwrap_or(false));
         match self {
-            Check::States(_, lost, _) if task.hot.flags & flag::LOST != 0 => *lost,
+            // It keeps the state that Celery gave it besides.
+            Check::States(_, true, _) if task.hot.flags & flag::LOST != 0 => true,
             Check::States(_, _, patterns) if task.hot.state == State::Custom => {
                 patterns.iter().any(|p| p.begins(task.state_name()))
             }
@@ -120,7 +121,7 @@ impl Check {
             }
             Check::Number(measure, comparison, limit) => {
                 let value = match measure {
-                    Measure::Runtime => task.runtime().or_else(|| task.running(task.model.now())),
+                    Measure::Runtime => task.runtime().or_else(|| task.since_start(task.model.now())),
                     Measure::Wait => task.wait().map(|(secs, _)| secs),
                     Measure::Tries => task.retries().map(|n| f64::from(n) + 1.0),
                     Measure::Runs => Some(task.runs() as f64),

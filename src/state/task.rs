@@ -469,10 +469,13 @@ impl<'m> Task<'m> {
 
     /// Seconds it has been running at `now`, if it is.
     pub fn running(&self, now: Stamp) -> Option<f64> {
+        self.since_start(now).filter(|_| self.hot.flags & flag::LOST == 0)
+    }
+
+    /// The same, lost or not: what was written down knows nothing of that.
+    pub(super) fn since_start(&self, now: Stamp) -> Option<f64> {
         match (self.hot.state, self.cold.started) {
-            (State::Started, Some(started)) if self.hot.flags & flag::LOST == 0 => {
-                Some(now.since(started).as_secs_f64())
-            }
+            (State::Started, Some(started)) => Some(now.since(started).as_secs_f64()),
             _ => None,
         }
     }

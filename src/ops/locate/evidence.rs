@@ -259,7 +259,7 @@ fn line<T>(what: &str, asked: &Asked<T>, words: impl Fn(&T) -> (bool, String)) -
     Some(match asked {
         Asked::Absent => return None,
         Asked::Waiting => Line { found: None, text: format!("{what}: asked …"), waits: true },
-        Asked::Unable(why) => Line { found: None, text: format!("{what}: not asked, {why}"), waits: false },
+        Asked::Unable(why) => Line { found: None, text: format!("{what} not asked: {why}"), waits: false },
         Asked::Told(told) => {
             let (found, text) = words(told);
             Line { found: Some(found), text, waits: false }

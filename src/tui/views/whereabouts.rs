@@ -112,7 +112,7 @@ fn lines(report: &Report, whole: bool, width: usize, time: &dyn Fn(Stamp) -> Str
     for (label, group) in [("seen", asked), ("not asked", unasked)] {
         for (i, line) in group.into_iter().enumerate() {
             let (sign, role) = source(line);
-            let text = format!("{sign}{}", line.text.replacen(": not asked,", ":", 1));
+            let text = format!("{sign}{}", line.text.replacen(" not asked:", ":", 1));
             paragraph(if i == 0 { label } else { "" }, &text, role, width, &mut lines);
         }
     }

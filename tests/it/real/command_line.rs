@@ -92,6 +92,6 @@ fn the_result_backend_is_asked_about_tasks_no_event_tells_of() {
     let elsewhere = ["--result-backend", "redis://127.0.0.1:1/0", "task", &id, "--for", "200ms"];
     let output = cluster.flower(&elsewhere).output().expect("runs");
     let text = String::from_utf8_lossy(&output.stdout);
-    assert!(text.contains("result backend: not asked, can't reach redis://127.0.0.1:1/0"), "{text}");
+    assert!(text.contains("result backend not asked: can't reach redis://127.0.0.1:1/0"), "{text}");
     assert_eq!(output.status.code(), Some(1), "no trace of it");
 }
