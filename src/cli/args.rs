@@ -99,6 +99,8 @@ pub enum Command {
     /// What was changed at runtime and a restart forgets (queues, limits, pool sizes), from the audit log: who has it, who
     /// started since without it
     Overrides(OverridesArgs),
+    /// Tasks with a text anywhere: memory, history, waiting messages, unacked, workers
+    Find(FindArgs),
     /// Events as JSON lines, until stopped
     Events(EventsArgs),
     /// Revoke tasks by id
@@ -350,6 +352,17 @@ pub struct TaskArgs {
     /// One JSON document
     #[arg(long)]
     pub json: bool,
+}
+
+#[derive(Args, Debug)]
+pub struct FindArgs {
+    /// An id, a part of one, an argument's value, or kwarg=value. On RabbitMQ looking into queues marks messages as redelivered
+    pub text: String,
+    /// How long to listen (1s)
+    #[arg(long = "for", value_name = "TIME", default_value = "1s", value_parser = duration)]
+    pub listen: f64,
+    #[command(flatten)]
+    pub format: Format,
 }
 
 #[derive(Args, Debug)]

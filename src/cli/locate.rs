@@ -1,40 +1,141 @@
-//! What is known of a task's whereabouts: from its events, and from the workers that hold it.
+//! `task ID`: where it is, what that is drawn from, and what is known of it.
 
 use serde_json::{Value, json};
 
+use super::args::TaskArgs;
 use super::env::Env;
-use super::gather::Gathered;
+use super::exit::Exit;
+use super::gather::{self, Gathered};
+use super::{out, tasks};
 use crate::celery::TaskId;
 use crate::celery::result::Stored;
+use crate::clock::Stamp;
 use crate::human;
-use crate::ops::locate::Held;
+use crate::ops::locate::{Locator, Report};
 use crate::redact::Redactor;
 use crate::results::ResultUrl;
 use crate::state::doc::TaskDoc;
 use crate::state::{State, Task};
+use crate::text::clean;
 
-/// Where a task is.
-pub struct Found {
-    pub verdict: String,
-    pub evidence: Vec<String>,
-    pub events: Vec<Value>,
-    pub task: Option<TaskDoc>,
-    pub held: Option<Held>,
-    /// What the result backend has of it.
-    pub stored: Option<Stored>,
-}
-
-/// What the result backend has of a task, or why it can't be asked.
-pub async fn stored(id: &TaskId, env: &Env) -> Result<Option<Stored>, String> {
-    let backend = env.url().and_then(|url| env.results(&url)).map_err(|e| e.to_string())?;
-    let Some(backend) = backend else {
-        return Err(match &env.settings.result_backend.value {
+/// Everybody who can be asked where a task is.
+pub fn locator(env: &Env, cluster: &Gathered) -> Locator {
+    let found = env.url().and_then(|url| env.results(&url));
+    let results = match found {
+        Ok(Some(backend)) => Ok(backend),
+        Ok(None) => Err(match &env.settings.result_backend.value {
             Some(ResultUrl::Nothing(why)) => (*why).to_owned(),
             _ => "there is no result backend that could be asked".into(),
-        });
+        }),
+        Err(error) => Err(error.to_string()),
     };
-    let found = backend.get(std::slice::from_ref(id)).await.map_err(|e| e.to_string())?;
-    Ok(found.into_iter().next().map(|(_, stored)| stored))
+    Locator {
+        broker: cluster.broker.clone(),
+        store: cluster.store.clone(),
+        clock: env.clock.clone(),
+        results,
+        history: env.settings.history.value.clone(),
+        read_only: env.settings.read_only.value,
+    }
+}
+
+pub async fn run(env: &Env, args: TaskArgs) -> anyhow::Result<Exit> {
+    let id = TaskId::new(args.id.trim());
+    let cluster = gather::begin(env).await?;
+    let recalled = tasks::recall(&cluster.store, env, std::slice::from_ref(&id))?.pop();
+    let listen = if recalled.is_some() { 0.0 } else { tasks::LISTEN };
+    cluster.listen(env, args.listen.unwrap_or(listen)).await;
+    let report = locator(env, &cluster).locate(&id, &|_| true).await;
+    let task = cluster.store.read(|m| m.task(&id).map(|task| (TaskDoc::from(task), events(&task))));
+    let held = report.evidence.workers.told().and_then(|workers| workers.held.as_ref());
+    let known = report.verdict().word() != "no-trace";
+    if args.json {
+        let (task, events) = task.map_or((None, Vec::new()), |(task, events)| (Some(task), events));
+        let mut document = match &task {
+            Some(task) => serde_json::to_value(task)?,
+            None => json!({"id": id}),
+        };
+        if let Some(held) = held {
+            for (key, value) in [("worker", json!(held.worker)), ("name", json!(held.name))] {
+                if document[key].is_null() {
+                    document[key] = value;
+                }
+            }
+            let place = format!("{:?}", held.hold).to_lowercase();
+            document["held"] = json!({"worker": held.worker, "place": place, "request": held.request});
+            env.redactor().json(&mut document["held"]);
+        }
+        if let Some(stored) = &report.stored {
+            fill(&mut document, stored, &env.redactor());
+        }
+        if document["name"].is_null() {
+            document["name"] = json!(report.evidence.name());
+        }
+        conclude(&mut document, &report);
+        document["events"] = json!(recalled.unwrap_or(events));
+        out::json(&document)?;
+    } else {
+        print(&id, &report, task.map(|(task, _)| task), env)?;
+    }
+    Ok(if known { Exit::Done } else { Exit::NotSo })
+}
+
+/// The verdict in one word and in a sentence, and what it is drawn from.
+fn conclude(document: &mut Value, report: &Report) {
+    let time = |at: Stamp| human::zoned(at, &jiff::tz::TimeZone::UTC);
+    let verdict = report.verdict();
+    let (lines, unasked): (Vec<_>, Vec<_>) =
+        report.evidence.lines(&time).into_iter().partition(|line| line.found.is_some());
+    let texts = |lines: Vec<crate::ops::locate::evidence::Line>| {
+        lines.into_iter().map(|line| line.text).collect::<Vec<String>>()
+    };
+    document["verdict"] = json!(verdict.word());
+    document["sentence"] = json!(verdict.sentence(report.evidence.now, &time));
+    document["why"] = json!(verdict.why());
+    document["evidence"] = json!(texts(lines));
+    document["not_asked"] = json!(texts(unasked));
+}
+
+fn print(id: &TaskId, report: &Report, task: Option<TaskDoc>, env: &Env) -> anyhow::Result<()> {
+    let zone = jiff::tz::TimeZone::system();
+    let now = report.evidence.now;
+    let time = |at: Stamp| match now.since(at).max(at.since(now)).as_secs() {
+        0..86_400 => human::clock(at, &zone),
+        _ => human::date(at, &zone),
+    };
+    let verdict = report.verdict();
+    out::line(clean(&format!("{id}  {}", report.evidence.name().unwrap_or("(name not known)"))).as_str())?;
+    let mut rows = vec![vec!["verdict".to_owned(), verdict.sentence(now, &time)]];
+    rows.extend(verdict.why().map(|why| vec!["why".to_owned(), why]));
+    for (i, line) in report.evidence.lines(&time).into_iter().enumerate() {
+        let sign = match line.found {
+            Some(true) => "✔",
+            Some(false) => "✘",
+            None => "–",
+        };
+        let label = if i == 0 { "seen" } else { "" };
+        rows.push(vec![label.to_owned(), format!("{sign} {}", line.text)]);
+    }
+    if let Some(Stored::Result(result)) = &report.stored {
+        let redactor = env.redactor();
+        let unread = || result.unread.as_ref().map(ToString::to_string);
+        let value = result.value(&redactor).or_else(|| result.exception(&redactor)).or_else(unread);
+        let more = [("result", value), ("done", result.date_done.clone())];
+        rows.extend(more.into_iter().filter_map(|(k, v)| Some(vec![k.to_owned(), v?])));
+    } else if let Some(task) = task {
+        let fields = [
+            ("worker", task.worker),
+            ("queue", task.queue),
+            ("args", task.args),
+            ("kwargs", task.kwargs),
+            ("result", task.result),
+            ("exception", task.exception),
+            ("lost", task.lost),
+        ];
+        rows.extend(fields.into_iter().filter_map(|(k, v)| Some(vec![k.to_owned(), v?])));
+    }
+    out::table(&["", ""], &rows)?;
+    Ok(())
 }
 
 /// Puts what the result backend has into the places of a task's document that events left empty.
@@ -64,66 +165,6 @@ pub fn fill(document: &mut Value, stored: &Stored, redactor: &Redactor) {
     if let Some(unread) = &result.unread {
         document["result_unread"] = json!({"bytes": unread.size, "why": unread.why});
     }
-}
-
-/// Puts events and answers together.
-pub fn judge(
-    id: &TaskId,
-    held: Vec<Held>,
-    asked: usize,
-    stored: Result<Option<Stored>, String>,
-    cluster: &Gathered,
-    env: &Env,
-) -> Found {
-    let now = env.clock.now();
-    cluster.store.read(|m| {
-        let task = m.task(id);
-        let held = held.into_iter().next();
-        let mut evidence = Vec::new();
-        match &held {
-            Some(held) => evidence.push(format!("{} has it as {}", held.worker, held.place)),
-            None => evidence.push(format!("none of the {asked} workers that were asked holds it")),
-        }
-        match &task {
-            Some(task) => evidence.push(format!("its last event seen says {}", task.state_name())),
-            None => evidence.push("no event of it came while listening".into()),
-        }
-        let status = match &stored {
-            Ok(Some(Stored::Result(result))) => Some(result.status.clone()),
-            _ => None,
-        };
-        evidence.push(match &stored {
-            Ok(Some(Stored::Result(result))) => format!("the result backend says {}", result.status),
-            Ok(Some(Stored::Opaque(opaque))) => format!("the result backend has something for it: {opaque}"),
-            Ok(None) => "the result backend knows nothing of it".into(),
-            Err(why) => format!("the result backend was not asked: {why}"),
-        });
-        let verdict = match (&held, &task) {
-            (Some(held), _) if held.place == "active" => {
-                let since = held.started.map(|s| format!(" for {}", human::seconds(now.since(s).as_secs_f64())));
-                format!("runs on {}{}", held.worker, since.unwrap_or_default())
-            }
-            (Some(held), _) if held.place == "scheduled" => format!("scheduled on {}", held.worker),
-            (Some(held), _) => format!("reserved by {}", held.worker),
-            (None, Some(task)) if task.state().is_ready() => format!("ended: {}", task.state_name()),
-            (None, Some(task)) if task.state() == State::Pending => {
-                format!("sent to {}, not yet taken by a worker", task.queue().unwrap_or("a queue"))
-            }
-            (None, Some(task)) => format!("last seen as {}", task.state_name()),
-            (None, None) => match status {
-                Some(status) => format!("{status}, by the result backend"),
-                None => "no trace".into(),
-            },
-        };
-        Found {
-            verdict,
-            evidence,
-            events: task.map(|t| events(&t)).unwrap_or_default(),
-            task: task.map(TaskDoc::from),
-            held,
-            stored: stored.ok().flatten(),
-        }
-    })
 }
 
 /// The events that left a stamp, in order of time.

@@ -9,6 +9,7 @@ mod config;
 mod env;
 mod events;
 mod exit;
+mod find;
 mod from_celery;
 mod gather;
 mod history;
@@ -90,9 +91,10 @@ async fn dispatch(command: Option<Command>, env: Env) -> anyhow::Result<Exit> {
         Some(Command::Queue(args)) => queue::run(&env, args).await,
         Some(Command::Worker(args)) => worker::run(&env, args).await,
         Some(Command::Tasks(args)) => tasks::list(&env, args).await,
-        Some(Command::Task(args)) => tasks::one(&env, args).await,
         Some(Command::Schedule(args)) => schedule::run(&env, args).await,
         Some(Command::Overrides(args)) => overrides::run(&env, args).await,
+        Some(Command::Task(args)) => locate::run(&env, args).await,
+        Some(Command::Find(args)) => find::run(&env, args).await,
         Some(Command::Events(args)) => events::run(&env, args).await,
         Some(Command::Revoke(args)) => tasks::revoke(&env, args).await,
         Some(Command::Retry(args)) => again::retry(&env, args).await,

@@ -30,6 +30,7 @@ pub async fn run(env: &Env, format: Format) -> anyhow::Result<Exit> {
     let (counts, counters, runtimes) = cluster
         .store
         .read(|m| (m.series().recent(WINDOW as usize, now), m.counters(), m.series().runtimes.recent.percentiles()));
+    let by_count = cluster.store.read(Model::missed_by_count);
     let rate = |n: u32| f64::from(n) / WINDOW.trunc();
     if format.json || format.jsonl || format.csv {
         let mut broker = serde_json::to_value(&health)?;
@@ -44,7 +45,10 @@ pub async fn run(env: &Env, format: Format) -> anyhow::Result<Exit> {
                 "p95": (runtimes.samples > 0).then_some(runtimes.p95),
                 "p99": (runtimes.samples > 0).then_some(runtimes.p99),
             },
-            "events": {"seen": counters.seen, "missed": counters.missed, "undecodable": counters.undecodable},
+            "events": {
+                "seen": counters.seen, "missed": counters.missed, "missed_by_count": by_count,
+                "undecodable": counters.undecodable,
+            },
         });
         if format.jsonl {
             out::line(&document.to_string())?;

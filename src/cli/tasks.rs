@@ -1,27 +1,22 @@
-//! `tasks`, `task`, `revoke`.
-
-use std::time::Duration;
+//! `tasks`, `revoke`.
 
 use serde_json::{Value, json};
 
-use super::args::{Format, RevokeArgs, TaskArgs, TasksArgs};
+use super::args::{Format, RevokeArgs, TasksArgs};
 use super::env::Env;
 use super::exit::{Exit, not_so, usage};
 use super::gather::{self, Gathered};
-use super::{locate, out};
+use super::out;
 use crate::celery::TaskId;
 use crate::celery::pidbox::Signal;
-use crate::celery::result::Stored;
 use crate::filter;
 use crate::history::reader::Reader;
 use crate::human;
-use crate::ops::{self, Command, Receipt};
+use crate::ops::{Command, Receipt};
 use crate::state::doc::TaskDoc;
-use crate::state::{Model, Sort, Store, Update, no_state};
+use crate::state::lost::LOST;
+use crate::state::{Sort, Store, Update, no_state};
 use crate::text::clean;
-
-/// How long workers have to say whether they hold a task.
-const ASK: Duration = Duration::from_secs(1);
 
 /// Makes tasks that workers hold, and whose events were never seen, part of the model: through the same door as all else.
 fn adopt_held(store: &Store, env: &Env) {
@@ -93,12 +88,13 @@ pub fn print(format: Format, docs: &[TaskDoc]) -> anyhow::Result<()> {
     out::rows(format, docs, &headers, |t| {
         let text = |t: &Option<String>| t.clone().unwrap_or_else(|| "-".into());
         let runtime = t.runtime.map_or_else(|| "-".into(), human::seconds);
-        vec![t.state.clone(), text(&t.name), t.id.clone(), text(&t.worker), text(&t.queue), runtime, text(&t.args)]
+        let state = if t.lost.is_some() { LOST.to_owned() } else { t.state.clone() };
+        vec![state, text(&t.name), t.id.clone(), text(&t.worker), text(&t.queue), runtime, text(&t.args)]
     })
 }
 
 /// Seconds to listen where nothing else tells of tasks.
-const LISTEN: f64 = 2.0;
+pub const LISTEN: f64 = 2.0;
 
 /// What the history has.
 fn stored(env: &Env, reader: &mut Reader, args: &TasksArgs) -> anyhow::Result<Vec<TaskDoc>> {
@@ -123,72 +119,6 @@ pub fn recall(store: &Store, env: &Env, ids: &[TaskId]) -> anyhow::Result<Vec<Ve
         }
     }
     Ok(known)
-}
-
-fn online(model: &Model, env: &Env) -> Vec<String> {
-    let now = env.clock.now();
-    model.workers().into_iter().filter(|(_, w)| w.is_online(now)).map(|(n, _)| n.to_owned()).collect()
-}
-
-pub async fn one(env: &Env, args: TaskArgs) -> anyhow::Result<Exit> {
-    let id = TaskId::new(args.id.trim());
-    let cluster = gather::begin(env).await?;
-    let recalled = recall(&cluster.store, env, std::slice::from_ref(&id))?.pop();
-    cluster.listen(env, args.listen.unwrap_or(if recalled.is_some() { 0.0 } else { LISTEN })).await;
-    let workers = cluster.store.read(|m| online(m, env));
-    let (held, asked) = ops::locate::held(cluster.broker.as_ref(), &id, &workers, ASK).await?;
-    let stored = locate::stored(&id, env).await;
-    let found = locate::judge(&id, held, asked, stored, &cluster, env);
-    let known = found.task.is_some() || found.held.is_some() || found.stored.is_some();
-    if args.json {
-        let mut document = match &found.task {
-            Some(task) => serde_json::to_value(task)?,
-            None => json!({"id": id}),
-        };
-        if let Some(held) = &found.held {
-            for (key, value) in [("worker", json!(held.worker)), ("name", held.request["name"].clone())] {
-                if document[key].is_null() {
-                    document[key] = value;
-                }
-            }
-            document["held"] = json!({"worker": held.worker, "place": held.place, "request": held.request});
-            env.redactor().json(&mut document["held"]);
-        }
-        if let Some(stored) = &found.stored {
-            locate::fill(&mut document, stored, &env.redactor());
-        }
-        document["verdict"] = json!(found.verdict);
-        document["evidence"] = json!(found.evidence);
-        document["events"] = json!(recalled.unwrap_or(found.events));
-        out::json(&document)?;
-    } else {
-        out::line(clean(&format!("{id}  {}", found.verdict)).as_str())?;
-        for line in &found.evidence {
-            out::line(clean(&format!("  {line}")).as_str())?;
-        }
-        if let Some(Stored::Result(result)) = &found.stored {
-            let redactor = env.redactor();
-            let unread = || result.unread.as_ref().map(ToString::to_string);
-            let value = result.value(&redactor).or_else(|| result.exception(&redactor)).or_else(unread);
-            let rows = [("result", value), ("done", result.date_done.clone())];
-            let rows: Vec<Vec<String>> = rows.into_iter().filter_map(|(k, v)| Some(vec![k.to_owned(), v?])).collect();
-            out::table(&["", ""], &rows)?;
-        } else if let Some(task) = &found.task {
-            let fields = [
-                ("task", &task.name),
-                ("worker", &task.worker),
-                ("queue", &task.queue),
-                ("args", &task.args),
-                ("kwargs", &task.kwargs),
-                ("result", &task.result),
-                ("exception", &task.exception),
-            ];
-            let rows: Vec<Vec<String>> =
-                fields.iter().filter_map(|(k, v)| Some(vec![(*k).to_owned(), v.as_ref()?.clone()])).collect();
-            out::table(&["", ""], &rows)?;
-        }
-    }
-    Ok(if known { Exit::Done } else { Exit::NotSo })
 }
 
 /// The tasks that a filter selects: of the history, where there is one, and of those seen while listening.

@@ -18,6 +18,7 @@ use crate::config::{file, keep};
 use crate::feed::replay::{Controls, ReplayBroker, Source};
 use crate::feed::{self, Context, Feed, warm};
 use crate::history::writer::{self, Recorder, Running};
+use crate::ops::locate::Locator;
 use crate::results::Backend;
 use crate::sim::{self, SimBroker};
 use crate::tui::app::{Options, Profile};
@@ -160,6 +161,14 @@ async fn session(
         Some((source, controls)) => Feed::play(&context, source.clone(), controls, &tracker),
         None => Feed::start(&context, &tracker),
     };
+    let locator = Locator {
+        broker: cluster.broker.clone(),
+        store: store.clone(),
+        clock: cluster.clock.clone(),
+        results: cluster.results.clone().ok_or_else(|| "there is no result backend that could be asked".to_owned()),
+        history: history.clone(),
+        read_only: env.settings.read_only.value,
+    };
     let ops = env.ops(cluster.broker.clone(), store, cluster.clock.clone(), "ui", cluster.real);
     ops.recall();
     let settings = &env.settings;
@@ -183,6 +192,7 @@ async fn session(
     let color = std::env::var("COLORTERM").unwrap_or_default();
     let wiring = Wiring {
         ops,
+        locator,
         feed,
         resized: resized.clone(),
         stop: stop.clone(),

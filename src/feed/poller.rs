@@ -10,8 +10,9 @@ use tokio::time::Instant;
 use super::{Context, Interest};
 use crate::broker::{Health, LinkState};
 use crate::celery::pidbox::{Method, Request};
-use crate::state::Update;
+use crate::clock::Stamp;
 use crate::state::peek::Look;
+use crate::state::{Model, Update};
 
 /// How often depths are read.
 const DEPTHS: Duration = Duration::from_secs(2);
@@ -27,6 +28,9 @@ const LIGHT: f64 = 2.0;
 /// How often the broker is asked how it is where somebody looks at that, and where not.
 const HEALTH: Duration = Duration::from_secs(5);
 const HEALTH_UNSEEN: Duration = Duration::from_secs(30);
+/// How often it is asked whether lost tasks come back, and in how many deliveries they are looked for.
+const LOST: Duration = Duration::from_secs(10);
+const DELIVERED: usize = 10_000;
 /// How long workers have to answer.
 const ANSWER: Duration = Duration::from_secs(1);
 
@@ -47,6 +51,7 @@ struct Asked {
     looked_at: HashMap<(String, &'static str), Instant>,
     health: Option<Instant>,
     schedule: Option<Instant>,
+    lost: Option<Instant>,
     /// And whether the ages of messages were asked for too.
     depths: Option<(Instant, bool)>,
     greeted: bool,
@@ -119,6 +124,7 @@ impl Poller {
             }
         }
         self.schedule(asked).await;
+        self.lost(asked).await;
         for method in self.due(asked) {
             self.inspect(method, None).await;
         }
@@ -136,6 +142,22 @@ impl Poller {
         asked.schedule = Some(Instant::now());
         let read = self.context.broker.redbeat().await.map_err(|e| e.to_string());
         self.send(Update::Schedule(self.context.clock.now(), read)).await;
+    }
+
+    /// Whether what was lost with a worker comes back: asked only while somebody lost something.
+    async fn lost(&self, asked: &mut Asked) {
+        let can = self.context.broker.capabilities().delivered;
+        if !can || asked.lost.is_some_and(|at| at.elapsed() < LOST) || !self.context.store.read(Model::lost_untold) {
+            return;
+        }
+        asked.lost = Some(Instant::now());
+        let timeout = self.health.borrow().as_ref().and_then(|health| health.visibility_timeout);
+        // Who may not look there goes on not knowing.
+        let Ok(held) = self.context.broker.unacked(DELIVERED).await else { return };
+        let whole = held.len() < DELIVERED;
+        let again = |at: Option<Stamp>| Some(at? + Duration::from_secs(timeout?));
+        let held = held.into_iter().filter_map(|held| Some((held.message.ok()?.id, again(held.at)))).collect();
+        self.send(Update::Unacked(held, whole)).await;
     }
 
     async fn depths(&self, asked: &mut Asked) {

@@ -59,10 +59,15 @@ pub struct Waiting(Option<Ticket>);
 impl Waiting {
     /// Asks, and waits no longer for what was asked before.
     pub fn ask(&mut self, look: Look) -> Request {
+        Request { look, ticket: self.begin() }
+    }
+
+    /// Begins to wait, and waits no longer for what was asked before.
+    pub fn begin(&mut self) -> Ticket {
         self.end();
         let ticket = Ticket::default();
         self.0 = Some(ticket.clone());
-        Request { look, ticket }
+        ticket
     }
 
     /// Waits no longer.

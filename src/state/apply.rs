@@ -12,10 +12,11 @@ use crate::schedule::learn::Arrival;
 
 use super::Update;
 use super::intern::Sym;
+use super::lost::Before;
 use super::model::Model;
 use super::queue::Queue;
 use super::task::{Attempt, LONG_RUNTIME, NO_RUNTIME, Rare, Route, RouteId, State, flag, pack};
-use super::tasks::text_size;
+use super::tasks::{Slot, text_size};
 use super::worker::Worker;
 
 /// Names beyond which the interner is swept.
@@ -67,9 +68,11 @@ impl Model {
                 self.peeks.put(peeked.clone());
             }
             Update::Results { found, keep } => self.found(found, *keep),
+            Update::Unacked(held, whole) => self.unacked(held, *whole),
             Update::NoResults(why) => self.results_missing = Some(why.clone()),
             Update::Tick(at) => {
                 self.tick(*at);
+                self.notice_silence(*at);
                 self.forget_ended(*at);
             }
             Update::Link(at, live) => {
@@ -156,6 +159,7 @@ impl Model {
             return; // W1: a goodbye does not introduce anybody.
         }
         let worker = self.worker_mut(name, event.received);
+        let known = Before::of(worker);
         worker.last_seen = event.received;
         event.pid.apply(&mut worker.pid);
         if let Field::Value(clock) = event.clock {
@@ -176,6 +180,10 @@ impl Model {
         event.processed.apply(&mut worker.processed);
         if before.is_some() && worker.processed > before {
             worker.untold = worker.untold.saturating_add(1);
+        }
+        if let Field::Value(processed) = event.processed {
+            let mute = worker.is_mute();
+            worker.tally.beat(processed, mute, event.received);
         }
         event.loadavg.apply(&mut worker.loadavg);
         for (text, slot) in [
@@ -200,6 +208,7 @@ impl Model {
         }
         worker.note_busy(worker.active.and_then(|n| u64::try_from(n).ok()), event.received);
         self.now = self.now.max(event.received);
+        self.heard_of(name, &known, event);
         if event.kind == WorkerEventKind::Online {
             self.marks.worker_started(event.received, hostname, version.as_deref(), version_before.as_deref());
         }
@@ -266,6 +275,7 @@ impl Model {
         }
         let before = text_size(&self.tasks.cold[i]);
         let holder = self.holder(i);
+        self.no_longer_lost(slot);
         if event.kind != TaskEventKind::Sent {
             self.touch_worker(batch, event, i); // T2
         }
@@ -294,11 +304,12 @@ impl Model {
         if self.figures {
             self.measure(event, i, old, new, late);
         }
-        self.hand_over(holder, self.holder(i));
+        self.hand_over(slot, holder, self.holder(i));
         self.journal.push(slot);
         while let Some(evicted) = self.tasks.evict_one(self.limits.tasks, self.limits.bytes) {
             // Its record still says who held it.
-            self.hand_over(self.holder(evicted as usize), None);
+            self.hand_over(evicted, self.holder(evicted as usize), None);
+            self.no_longer_lost(evicted);
             self.revoke_asked.remove(&self.tasks.cold[evicted as usize].id);
             self.retry_of.remove(&self.tasks.cold[evicted as usize].id);
             self.journal.push(evicted);
@@ -321,21 +332,15 @@ impl Model {
         });
     }
 
-    /// The worker that has a task in hand, if one has.
-    fn holder(&self, i: usize) -> Option<Sym> {
-        let hot = &self.tasks.hot[i];
-        hot.worker.filter(|_| matches!(hot.state, State::Received | State::Started))
-    }
-
-    fn hand_over(&mut self, from: Option<Sym>, to: Option<Sym>) {
+    pub(super) fn hand_over(&mut self, slot: Slot, from: Option<Sym>, to: Option<Sym>) {
         if from == to {
             return;
         }
         if let Some(worker) = from.and_then(|name| self.workers.get_mut(&name)) {
             worker.unfinished = worker.unfinished.saturating_sub(1);
         }
-        if let Some(worker) = to.and_then(|name| self.workers.get_mut(&name)) {
-            worker.unfinished += 1;
+        if let Some(name) = to {
+            self.take_in_hand(name, slot);
         }
     }
 
@@ -352,6 +357,10 @@ impl Model {
         let worker = self.worker_mut(name, event.received);
         worker.last_seen = worker.last_seen.max(event.received);
         worker.untold = 0;
+        worker.tally.spoke();
+        if event.kind == TaskEventKind::Started {
+            worker.tally.started();
+        }
         // The event's own stamp, not the time of arrival: so does Celery.
         worker.beat(event.stamp);
     }

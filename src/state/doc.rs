@@ -50,6 +50,10 @@ pub struct TaskDoc {
     pub client: Option<String>,
     pub exchange: Option<String>,
     pub routing_key: Option<String>,
+    /// Why it counts as lost with its worker, beside Celery's `state`.
+    pub lost: Option<String>,
+    /// When the broker gives a lost task out again, if it does.
+    pub redelivered_at: Option<f64>,
 }
 
 impl From<Task<'_>> for TaskDoc {
@@ -87,6 +91,8 @@ impl From<Task<'_>> for TaskDoc {
             client: text(task.client()),
             exchange: text(task.exchange()),
             routing_key: text(task.routing_key()),
+            lost: task.lost_reason(),
+            redelivered_at: secs(task.lost().and_then(|lost| lost.again.at())),
         }
     }
 }
@@ -112,6 +118,10 @@ pub struct WorkerDoc {
     pub reserved: Option<u64>,
     pub scheduled: Option<u64>,
     pub processed: Option<i64>,
+    /// Tasks that are lost with it, or with an earlier process of its name.
+    pub lost: u32,
+    /// Tasks whose events were missed, by its own count; null where it does not count.
+    pub events_missed: Option<u64>,
     pub prefetch: Option<u64>,
     pub queues: Option<Vec<String>>,
     pub loadavg: Option<[f64; 3]>,
@@ -139,6 +149,8 @@ impl WorkerDoc {
             reserved: found.total("reserved").map(|n| n as u64),
             scheduled: found.total("scheduled").map(|n| n as u64),
             processed: worker.processed.or(stats.map(|s| s.total as i64)),
+            lost: worker.lost,
+            events_missed: worker.missed(),
             prefetch: stats.and_then(|s| s.prefetch),
             queues: found.queues.clone(),
             loadavg: worker.loadavg,

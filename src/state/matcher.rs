@@ -6,8 +6,9 @@ use crate::clock::Stamp;
 use crate::filter::{Comparison, Edge, Filter, Measure, Pattern, Test, Trait, Word};
 
 use super::intern::Sym;
+use super::lost::LOST;
 use super::model::Model;
-use super::task::{State, Task};
+use super::task::{State, Task, flag};
 
 /// A filter made ready for one model: names are looked up once, then tasks are compared by number.
 pub(super) struct Matcher {
@@ -15,7 +16,8 @@ pub(super) struct Matcher {
 }
 
 enum Check {
-    States([bool; 9], Vec<Pattern>),
+    /// By number, whether what is lost too, and by name.
+    States([bool; 9], bool, Vec<Pattern>),
     Names(Field, Vec<bool>),
     Texts(Word, Vec<Pattern>),
     Anywhere(Pattern, Vec<bool>),
@@ -53,7 +55,8 @@ pub fn no_state(filter: &Filter) -> Option<String> {
         Test::Text(Word::State, patterns) => Some(patterns),
         _ => None,
     });
-    let known = |pattern: &&Pattern| State::NAMED.iter().any(|state| pattern.begins(state.name()));
+    let known =
+        |pattern: &&Pattern| State::NAMED.iter().any(|state| pattern.begins(state.name())) || pattern.begins(LOST);
     patterns.flatten().find(|pattern| !known(pattern)).map(ToString::to_string)
 }
 
@@ -80,7 +83,8 @@ impl Check {
                 for state in State::NAMED {
                     states[state as usize] = patterns.iter().any(|p| p.begins(state.name()));
                 }
-                Check::States(states, patterns.clone())
+                let lost = patterns.iter().any(|p| p.begins(LOST));
+                Check::States(states, lost, patterns.clone())
             }
             Test::Text(Word::Task, patterns) => Check::Names(Field::Name, names(patterns)),
             Test::Text(Word::Worker, patterns) => Check::Names(Field::Worker, names(patterns)),
@@ -93,10 +97,12 @@ impl Check {
     fn holds(&self, task: &Task<'_>) -> bool {
         let known = |sym: Option<Sym>, set: &[bool]| sym.is_some_and(|s| set.get(s.index()).copied().unwrap_or(false));
         match self {
-            Check::States(_, patterns) if task.hot.state == State::Custom => {
+            // It keeps the state that Celery gave it besides.
+            Check::States(_, true, _) if task.hot.flags & flag::LOST != 0 => true,
+            Check::States(_, _, patterns) if task.hot.state == State::Custom => {
                 patterns.iter().any(|p| p.begins(task.state_name()))
             }
-            Check::States(states, _) => states[task.hot.state as usize],
+            Check::States(states, ..) => states[task.hot.state as usize],
             Check::Names(field, set) => {
                 let sym = match field {
                     Field::Name => task.hot.name,
@@ -115,7 +121,7 @@ impl Check {
             }
             Check::Number(measure, comparison, limit) => {
                 let value = match measure {
-                    Measure::Runtime => task.runtime().or_else(|| task.running(task.model.now())),
+                    Measure::Runtime => task.runtime().or_else(|| task.since_start(task.model.now())),
                     Measure::Wait => task.wait().map(|(secs, _)| secs),
                     Measure::Tries => task.retries().map(|n| f64::from(n) + 1.0),
                     Measure::Runs => Some(task.runs() as f64),

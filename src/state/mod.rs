@@ -15,9 +15,11 @@ pub mod inspected;
 pub mod intern;
 mod journal;
 pub mod live;
+pub mod lost;
 pub mod marks;
 mod matcher;
 mod measure;
+mod missed;
 mod model;
 pub mod outage;
 pub mod peek;
@@ -75,6 +77,9 @@ pub enum Update {
     Inspected(Stamp, &'static str, Vec<Reply>),
     /// Workers that were asked for one inspect method and gave no answer in time.
     Silent(Stamp, &'static str, Vec<String>),
+    /// Tasks whose messages were delivered and not acknowledged, with when each is given out again; and whether that is
+    /// all of them.
+    Unacked(Vec<(TaskId, Option<Stamp>)>, bool),
     /// A look into a queue.
     Peeked(Arc<peek::Peeked>),
     /// Documents of the result backend. Kept to be shown, or read only for the groups they name.

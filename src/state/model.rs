@@ -17,6 +17,7 @@ use super::canvases::Canvases;
 use super::failure::Failures;
 use super::intern::{Interner, Sym};
 use super::journal::Journal;
+use super::lost::Lost;
 use super::marks::Marks;
 use super::outage::Outages;
 use super::peek::{Look, Peeked, Peeks};
@@ -89,6 +90,8 @@ pub struct Model {
     pub(super) retry_of: HashMap<TaskId, TaskId>,
     /// Queues that are held, with the workers that consumed them.
     pub(super) held: HashMap<String, Vec<String>>,
+    /// Tasks that went away with their worker.
+    pub(super) lost: HashMap<TaskId, Lost>,
     pub(super) peeks: Peeks,
     pub(super) beat: Beat,
     pub(super) canvases: Canvases,
@@ -130,6 +133,7 @@ impl Model {
             revoke_asked: HashMap::new(),
             retry_of: HashMap::new(),
             held: HashMap::new(),
+            lost: HashMap::new(),
             peeks: Peeks::default(),
             beat: Beat::default(),
             canvases: Canvases::default(),
@@ -180,7 +184,8 @@ impl Model {
 
     /// When events were last missed, because we could not keep up or the link was down: nothing is complete before.
     pub fn last_gap(&self) -> Option<Stamp> {
-        self.last_missed.max(self.outages.last_end())
+        let counted = self.workers.values().filter_map(Worker::last_missed).max();
+        self.last_missed.max(counted).max(self.outages.last_end())
     }
 
     /// How many tasks are in memory.

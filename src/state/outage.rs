@@ -58,6 +58,15 @@ impl Outages {
         self.begun
     }
 
+    /// Since when the subscription stands that stands now.
+    pub(super) fn listening_since(&self) -> Option<Stamp> {
+        match self.spans.back() {
+            Some((_, None)) => None,
+            Some((_, end)) => self.begun.max(*end),
+            None => self.begun,
+        }
+    }
+
     /// When the last stretch ended that is over.
     pub fn last_end(&self) -> Option<Stamp> {
         self.spans.iter().rev().find_map(|(_, end)| *end)

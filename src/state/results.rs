@@ -58,6 +58,9 @@ impl Model {
             if let Some(group) = stored.result().and_then(|result| result.group_id.as_deref()) {
                 self.canvases.put_group(id, group);
             }
+            if stored.result().is_some_and(|result| result.is_ready()) {
+                self.has_result(id);
+            }
             if keep {
                 self.results.put(id, stored.clone());
             }

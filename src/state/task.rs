@@ -112,6 +112,8 @@ pub(super) mod flag {
     pub const TERMINATED: u8 = 16;
     /// First known from the history.
     pub const RECALLED: u8 = 32;
+    /// Lost with its worker.
+    pub const LOST: u8 = 64;
 }
 
 /// What lists sort and filter by: 32 bytes a task.
@@ -467,6 +469,11 @@ impl<'m> Task<'m> {
 
     /// Seconds it has been running at `now`, if it is.
     pub fn running(&self, now: Stamp) -> Option<f64> {
+        self.since_start(now).filter(|_| self.hot.flags & flag::LOST == 0)
+    }
+
+    /// The same, lost or not: what was written down knows nothing of that.
+    pub(super) fn since_start(&self, now: Stamp) -> Option<f64> {
         match (self.hot.state, self.cold.started) {
             (State::Started, Some(started)) => Some(now.since(started).as_secs_f64()),
             _ => None,

@@ -8,7 +8,9 @@ use serde_json::Value;
 use crate::clock::Stamp;
 
 pub use super::inspected::{Held, Inspected, KEPT, Pool, Registered, Stats};
+use super::missed::Tally;
 use super::series::Ring;
+use super::tasks::Slot;
 
 /// How long an answer to `inspect` counts as a sign of life.
 const ANSWERED: Duration = Duration::from_secs(30);
@@ -41,6 +43,20 @@ pub struct Worker {
     pub inspected: Inspected,
     /// Tasks it announced to have received or started, and not to have ended.
     pub unfinished: u32,
+    /// Those, and some that have ended since.
+    pub(super) in_hand: Vec<Slot>,
+    /// It took something in hand since that was last looked at.
+    pub(super) unsettled: bool,
+    /// Some of its tasks are lost because it is away.
+    pub(super) absent: bool,
+    /// The process that went by its name before.
+    pub(super) pid_before: Option<i64>,
+    /// Two processes go by its name at once.
+    pub(super) twins: bool,
+    /// Its own count of tasks against ours.
+    pub(super) tally: Tally,
+    /// Tasks that are lost with it, or with an earlier process of its name.
+    pub lost: u32,
     pub succeeded: u64,
     pub failed: u64,
     /// Finished tasks by ten seconds.
@@ -69,6 +85,13 @@ impl Worker {
             said_offline: false,
             inspected: Inspected::default(),
             unfinished: 0,
+            in_hand: Vec::new(),
+            unsettled: false,
+            absent: false,
+            pid_before: None,
+            twins: false,
+            tally: Tally::default(),
+            lost: 0,
             succeeded: 0,
             failed: 0,
             done: Ring::new(10, 91),
@@ -113,6 +136,14 @@ impl Worker {
         // Only its own heartbeats tell a load (Celery 5.7.0, `worker/heartbeat.py`).
         let beats = self.loadavg.is_some() && self.heartbeat().is_some();
         !self.said_offline && !beats && self.inspected.at.is_some_and(|at| now.since(at) < ANSWERED)
+    }
+
+    /// Whether its own heartbeats have stopped, as far as we have listened. A solo pool beats only between its tasks.
+    pub(super) fn fell_silent(&self, now: Stamp, listening: Stamp, patience: Duration) -> bool {
+        let solo = self.inspected.stats.as_ref().is_some_and(|stats| stats.pool.kind.contains("solo"));
+        let beats = self.loadavg.is_some() && !solo;
+        let patience = patience.as_secs_f64().max(self.freq * 4.0);
+        beats && !self.is_online(now) && now.since(self.last_seen.max(listening)).as_secs_f64() >= patience
     }
 
     /// Tasks running, if it told that lately.

@@ -127,6 +127,7 @@ actions! {
     TaskRetryWith Tasks   []                         Sends    "retry with" "send it again with other arguments, to another queue, or later"
     TaskRevoke    Tasks   ["x"]                      Destroys "revoke"   "revoke: workers skip it when its turn comes"
     TaskTerminate Tasks   ["X"]                      Destroys "terminate" "revoke and terminate: choose the signal"
+    WhereIs       Tasks   ["w"]                      Looks    "where"    "where is it? asks queues, unacked, workers and results (on RabbitMQ that marks waiting messages as redelivered)"
     Workflow      Tasks   ["W"]                      Looks    "workflow" "the workflow it belongs to, as a tree"
 
     PoolGrow      Workers ["+"]                      Changes  "grow"     "add processes to the pool"
@@ -263,6 +264,7 @@ actions! {
     Log           Global  ["L"]                      Looks    "log"      "commands and their replies"
     Overrides     Global  []                         Looks    ""         "overrides: what was changed at runtime and a restart forgets"
     StopSteps     Global  ["ctrl-x"]                 Looks    ""         "stop the command that is under way step by step"
+    Find          Global  ["F"]                      Looks    "find"     "find a task anywhere: an id, a part of one, an argument, kwarg=value (on RabbitMQ that marks waiting messages as redelivered)"
     Palette       Global  [":"]                      Looks    "command"  "find an action, a tab, a task's name, a worker, a queue"
     Help          Global  ["?"]                      Looks    "help"     "all keys of this screen"
     Back          Global  ["Esc"]                    Looks    ""         "one step back"

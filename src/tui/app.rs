@@ -22,6 +22,7 @@ use super::page::{Page, Target};
 use super::tabs;
 use super::theme::{Role, ascii};
 use super::view::{self, Answer, Cx, Effect, Leave, Outcome, View};
+use super::views::find::{self, FindScreen};
 use super::views::task::TaskScreen;
 use super::views::welcome::Welcome;
 use super::views::workflow::WorkflowScreen;
@@ -525,6 +526,10 @@ impl App {
             }
             Action::StopSteps => return vec![Do::StopSteps],
             Action::Log => self.layers.push(Box::<log::Log>::default()),
+            Action::Find => {
+                self.layers.push(Box::<FindScreen>::default());
+                self.layers.push(Box::new(find::ask("")));
+            }
             Action::Pause => {
                 self.paused = match self.paused {
                     Some(_) => None,

@@ -41,6 +41,9 @@ fn place(url: &str) -> &str {
     rest.rsplit_once('@').map_or(rest, |(_, place)| place)
 }
 
+/// How long a miss makes figures of the last minute doubtful.
+const FRESH: std::time::Duration = std::time::Duration::from_secs(60);
+
 /// What the first line says.
 #[derive(Default)]
 pub struct Header {
@@ -92,7 +95,10 @@ impl Header {
         let events = cx.model.rate(&series.seconds, 5, cx.now, |n| {
             f64::from(n.sent + n.received + n.started + n.succeeded + n.failed + n.retried + n.revoked)
         });
-        parts.push(Part::new(crate::clean!("{} ev/s", human::rate(events.unwrap_or(0.0))), Role::Muted, 6));
+        // Of what was missed just now nothing is known: counts are too low, and shares may be wrong.
+        let short = cx.model.missed_since(cx.now - FRESH);
+        let (least, about) = if short { ("≥", "~") } else { ("", "") };
+        parts.push(Part::new(crate::clean!("{least}{} ev/s", human::rate(events.unwrap_or(0.0))), Role::Muted, 6));
         let (online, known) = cx.model.online(heard);
         let gone = cx.model.workers().iter().filter(|(_, w)| !w.is_online(heard) && !w.said_offline).count();
         let text = crate::clean!("{online}/{known} workers");
@@ -103,14 +109,20 @@ impl Header {
         parts.push(Part::new(text, if grows && queued > 0 { Role::Warn } else { Role::Text }, 2));
         if let Some(ok) = series.recent(60, cx.now).success() {
             let role = if ok < 0.95 { Role::Fail } else { Role::Text };
-            parts.push(Part::new(crate::clean!("{} ok", human::percent(ok)), role, 3));
+            parts.push(Part::new(crate::clean!("{about}{} ok", human::percent(ok)), role, 3));
         }
         let p = series.runtimes.recent.percentiles();
         if p.samples > 0 {
-            let text = crate::clean!("p95 {}", human::seconds(f64::from(p.p95)));
+            let text = crate::clean!("p95 {about}{}", human::seconds(f64::from(p.p95)));
             parts.push(Part::new(text, Role::Muted, 8));
         }
-        let missed = cx.model.counters().missed;
+        if cx.model.lost() > 0 {
+            parts.push(Part::new(crate::clean!("? {} lost", human::count(cx.model.lost() as u64)), Role::Lost, 3));
+        }
+        let (missed, counted) = (cx.model.counters().missed, cx.model.missed_by_count());
+        if missed == 0 && counted > 0 {
+            parts.push(Part::new(crate::clean!("~{} missed", human::count(counted)), Role::Warn, 3));
+        }
         if missed > 0 {
             parts.push(Part::new(crate::clean!("{} missed", human::count(missed)), Role::Warn, 3));
         }

@@ -30,6 +30,7 @@ use crate::history::audit::Logged;
 use crate::history::lookup::{Found, Ticket};
 use crate::history::writer::Recorder;
 use crate::human;
+use crate::ops::locate::{Answer, Locator};
 use crate::ops::{Course, Ops, Receipt};
 use crate::state::Scan;
 use crate::state::common::Common;
@@ -40,6 +41,8 @@ type Channel<T> = (mpsc::Sender<T>, mpsc::Receiver<T>);
 /// What a session is connected to.
 pub struct Wiring {
     pub ops: Ops,
+    /// Everybody who can be asked where a task is.
+    pub locator: Locator,
     pub feed: Feed,
     pub resized: watch::Receiver<Size>,
     pub stop: CancellationToken,
@@ -90,6 +93,8 @@ pub struct Session<W: Write> {
     steps: Channel<String>,
     /// Stops those that are under way.
     stop_steps: CancellationToken,
+    /// What was looked for in the whole cluster, with the view that asked for it.
+    searches: Channel<(usize, Ticket, Answer)>,
     /// What came of files that were written, and whether of an export.
     told: Channel<(Told, bool)>,
     /// Set when the file that is being written is not wanted any more.
@@ -135,6 +140,7 @@ impl<W: Write> Session<W> {
             logs: mpsc::channel(4),
             steps: mpsc::channel(256),
             stop_steps: CancellationToken::new(),
+            searches: mpsc::channel(16),
             told: mpsc::channel(16),
             stop_export: Arc::default(),
             key_dirty: true,
@@ -204,6 +210,11 @@ impl<W: Write> Session<W> {
                     None
                 }
                 Some((place, ticket, found)) = self.lookups.1.recv() => self.looked_up(place, &ticket, found),
+                Some((place, ticket, answer)) = self.searches.1.recv() => {
+                    self.app.searched(place, &ticket, answer);
+                    self.key_dirty = true;
+                    None
+                }
                 Some((told, export)) = self.told.1.recv() => {
                     let now = self.wiring.ops.clock.now();
                     if export { self.app.exported(&told, now) } else { self.app.told(&told, now) }
@@ -488,6 +499,7 @@ impl<W: Write> Session<W> {
             tokio::task::spawn_blocking(move || drop(sender.blocking_send((place, store.common(&chosen)))));
         }
         self.look_up();
+        self.search();
         let frame = self.painter.frame();
         let cursor = self.app.draw(frame, now);
         if !self.wiring.true_color {

@@ -4,7 +4,7 @@ mod file;
 
 use ratatui::style::Style;
 
-use crate::state::State;
+use crate::state::{State, Task};
 
 pub use file::Error;
 
@@ -41,6 +41,8 @@ roles! {
     Waiting "waiting"
     Retry "retry"
     Fail "fail"
+    /// A task that went away with its worker.
+    Lost "lost"
     Warn "warn"
     Border "border"
     Series1 "series1"
@@ -155,6 +157,11 @@ pub fn role(state: State) -> Role {
         State::Revoked | State::Rejected => Role::Faint,
         State::Custom => Role::Accent,
     }
+}
+
+/// The sign and the role of a task's state, or that it is lost.
+pub fn sign(task: &Task<'_>) -> (&'static str, Role) {
+    if task.lost().is_some() { ("?", Role::Lost) } else { (glyph(task.state()), role(task.state())) }
 }
 
 /// What our own signs become where only ASCII is shown.

@@ -15,6 +15,7 @@ use crate::feed::Interest;
 use crate::history::audit::Logged;
 use crate::history::lookup::{Found, Request, Ticket};
 use crate::history::writer;
+use crate::ops::locate::{Answer as Answered, Search};
 use crate::ops::{Command, Receipt, retry};
 use crate::state::common::{Chosen, Common};
 use crate::state::{Model, Scan, ScanRequest};
@@ -274,6 +275,14 @@ pub trait View: Send {
 
     /// The audit log, read anew.
     fn logged(&mut self, _log: Result<Vec<Logged>, String>) {}
+
+    /// What somebody has to look for in the whole cluster for it.
+    fn wants_search(&mut self) -> Option<Search> {
+        None
+    }
+
+    /// An answer to what it wanted looked for.
+    fn searched(&mut self, _ticket: &Ticket, _answer: Answered) {}
 
     /// Milliseconds that should pass between two frames that only bring new data.
     fn pause_between(&self) -> u64 {

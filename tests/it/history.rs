@@ -73,7 +73,8 @@ fn assert_same(ours: &BTreeMap<String, TaskDoc>, want: &BTreeMap<String, TaskDoc
     assert_eq!(ours.keys().collect::<Vec<_>>(), want.keys().collect::<Vec<_>>(), "{what}");
     for (id, want) in want {
         let (ours, want) = (document_of(&ours[id]), document_of(want));
-        for (key, value) in &want {
+        // That a task went away with its worker is found out by memory alone.
+        for (key, value) in want.iter().filter(|(key, _)| !matches!(key.as_str(), "lost" | "redelivered_at")) {
             match (ours[key].as_f64(), value.as_f64()) {
                 (Some(a), Some(b)) => assert!((a - b).abs() <= 1e-5, "{what}: {key} of {id} is {a}, not {b}"),
                 _ => assert_eq!(&ours[key], value, "{what}: {key} of {id}"),

@@ -1,8 +1,10 @@
-//! What views want done elsewhere, because it takes long: scans of the model, and looking things up in the history.
+//! What views want done elsewhere, because it takes long: scans of the model, looking things up in the history, and
+//! asking everybody in the cluster.
 
 use super::{App, Do, World};
 use crate::history::lookup::{Found, Request, Ticket};
 use crate::history::writer;
+use crate::ops::locate::{Answer, Search};
 use crate::state::common::{Chosen, Common};
 use crate::state::{Model, Scan, ScanRequest};
 use crate::tui::view::View;
@@ -37,6 +39,20 @@ impl App {
     pub fn wanted_lookups(&mut self) -> Vec<(usize, Request)> {
         let views = self.tabs.iter_mut().chain(self.layers.iter_mut()).enumerate();
         views.flat_map(|(i, view)| view.wants_lookups().into_iter().map(move |request| (i, request))).collect()
+    }
+
+    /// What has to be looked for in the whole cluster, each with the place of its view.
+    pub fn wanted_searches(&mut self) -> Vec<(usize, Search)> {
+        let views = self.tabs.iter_mut().chain(self.layers.iter_mut()).enumerate();
+        views.filter_map(|(i, view)| view.wants_search().map(|search| (i, search))).collect()
+    }
+
+    /// Something was looked for. A view knows by the ticket whether it still waits for it.
+    pub fn searched(&mut self, place: usize, ticket: &Ticket, answer: Answer) {
+        if let Some(view) = self.at(place) {
+            view.searched(ticket, answer);
+        }
+        self.unsynced = true;
     }
 
     /// Something was looked up. A view knows by the ticket whether it still waits for it.

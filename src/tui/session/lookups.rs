@@ -1,4 +1,4 @@
-//! Looking things up in the history beside the screen, which stays as quick as it was.
+//! Looking things up in the history and in the cluster beside the screen, which stays as quick as it was.
 
 use std::io::Write;
 
@@ -20,6 +20,24 @@ impl<W: Write> Session<W> {
         self.key_dirty = true;
         let done = store.read(|m| self.app.looked_up((place, ticket), found, m, &world));
         done.into_iter().find_map(|what| self.carry_out(what))
+    }
+
+    /// Asks everybody in the cluster, beside the screen.
+    pub(super) fn search(&mut self) {
+        for (place, search) in self.app.wanted_searches() {
+            let (locator, sender) = (self.wiring.locator.clone(), self.searches.0.clone());
+            tokio::spawn(async move {
+                let ticket = search.ticket;
+                let tell = |answer| {
+                    // Where the screen is slow, this progress is not worth waiting for: the next one has it too.
+                    let _ = sender.try_send((place, ticket.clone(), answer));
+                    !ticket.is_over()
+                };
+                let answer = locator.search(&search.what, &tell).await;
+                // Nobody is there to be told when the session has ended.
+                let _ = sender.send((place, ticket.clone(), answer)).await;
+            });
+        }
     }
 
     /// Looks things up beside the screen.

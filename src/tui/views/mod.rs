@@ -3,6 +3,7 @@
 pub mod broker;
 mod exporting;
 pub mod failures;
+pub mod find;
 pub mod history;
 pub mod list;
 pub mod monitor;
@@ -11,5 +12,6 @@ pub mod schedule;
 pub mod task;
 pub mod tasks;
 pub mod welcome;
+pub mod whereabouts;
 pub mod workers;
 pub mod workflow;

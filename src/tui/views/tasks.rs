@@ -153,9 +153,10 @@ fn horizon(cx: &Cx<'_>) -> Option<(String, Role)> {
     let complete = successes.map_or(failures, |since| since.max(failures));
     // What was missed before may have been anything, failures too.
     if let Some(gap) = cx.model.last_gap().filter(|gap| *gap > complete) {
-        let missed = match cx.model.counters().missed {
-            0 => "the link was down before".to_owned(),
-            n => format!("{} events missed before", human::count(n)),
+        let missed = match (cx.model.counters().missed, cx.model.missed_by_count()) {
+            (0, 0) => "the link was down before".to_owned(),
+            (0, n) => format!("~{} tasks unseen before", human::count(n)),
+            (n, _) => format!("{} events missed before", human::count(n)),
         };
         return Some((format!("complete since {} ({missed})", cx.time(gap)), Role::Warn));
     }

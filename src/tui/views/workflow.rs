@@ -316,11 +316,11 @@ struct Look {
 }
 
 fn row(node: &Node, task: &Task<'_>, columns: &[Column], look: &Look, cx: &Cx<'_>) -> Row {
-    let role = theme::role(task.state());
+    let (glyph, role) = theme::sign(task);
     let cells = columns
         .iter()
         .map(|column| match column.title {
-            "" => Cell::new(Clean::own(theme::glyph(task.state())), role),
+            "" => Cell::new(Clean::own(glyph), role),
             "TASK" => {
                 let more =
                     if look.folded && node.below > 0 { format!("  ▸ {} more", node.below) } else { String::new() };
@@ -371,6 +371,7 @@ fn took(task: &Task<'_>, cx: &Cx<'_>) -> Clean {
 /// What it failed with, or what it waits for.
 fn note(task: &Task<'_>, cx: &Cx<'_>) -> Option<Cell> {
     match task.state() {
+        _ if task.lost().is_some() => Some(Cell::new(clean(&task.lost_reason().unwrap_or_default()), Role::Lost)),
         State::Failure | State::Retry => {
             Some(Cell::new(clean(task.exception_type().unwrap_or_default()), theme::role(task.state())))
         }

@@ -139,8 +139,10 @@ impl<B: Server> Cluster<B> {
     /// Kills the worker with all its processes: nobody says goodbye.
     pub fn kill_worker(&mut self) {
         let pid = self.worker.id().to_string();
-        self.worker.kill().expect("killed");
+        // The main process is stopped first: else it would tell what became of its children.
+        assert!(Command::new("kill").args(["-STOP", &pid]).status().expect("kill").success());
         let _ = Command::new("pkill").args(["-KILL", "-P", &pid]).status();
+        self.worker.kill().expect("killed");
         self.worker.wait().expect("ended");
     }
 

@@ -112,7 +112,7 @@ fn a_pickled_result_is_named_and_the_rest_is_read() {
     assert_eq!(good["result_unread"]["why"], "it is pickled", "{good}");
     assert!(good["result"].is_null() && good["result_unread"]["bytes"].as_u64() > Some(20), "{good}");
     let said = reader.run(&["--result-backend", &url, "task", "bad"]);
-    assert!(said.contains("FAILURE, by the result backend") && said.contains("B, not read: it is pickled"), "{said}");
+    assert!(said.contains("FAILURE, says the result backend") && said.contains("B, not read: it is pickled"), "{said}");
 }
 
 #[test]
@@ -190,7 +190,7 @@ fn a_table_of_another_name_is_told_by_the_profile() {
     );
     std::fs::write(&config, profile).expect("written");
     let said = reader.run(&["-c", config.to_str().expect("path"), "-P", "p", "task", "good"]);
-    assert!(said.contains("SUCCESS, by the result backend"), "{said}");
+    assert!(said.contains("SUCCESS, says the result backend"), "{said}");
 }
 
 #[test]

@@ -19,6 +19,7 @@ mod rolling;
 mod schedule;
 mod sql;
 mod suspend;
+mod whereabouts;
 mod workers;
 
 pub use cluster::flower;

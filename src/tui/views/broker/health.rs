@@ -72,6 +72,8 @@ fn facts(cx: &Cx<'_>) -> Vec<(u8, Clean, Role)> {
     counter(health.backlog, 5, "pub/sub backlog", true);
     let counters = cx.model.counters();
     counter(Some(counters.missed), 3, "events missed", false);
+    // What we dropped ourselves is among them: the two are not added up.
+    counter(Some(cx.model.missed_by_count()).filter(|n| *n > 0), 3, "tasks unseen by workers' own count ~", false);
     counter(Some(counters.undecodable), 9, "undecodable", false);
     if let Some(own) = health.own_commands {
         // The server takes its figure at another moment than we do.

@@ -10,6 +10,7 @@ use ratatui::layout::Rect;
 use crate::celery::{TaskId, traceback};
 use crate::feed::{Interest, ResultLook};
 use crate::human;
+use crate::state::lost::{Again, Lost};
 use crate::state::{State, Task};
 use crate::text::{Clean, clean, clean_lines};
 use crate::tui::action::{Action, Scope};
@@ -189,9 +190,9 @@ pub fn copies(task: &Task<'_>) -> Vec<(String, String)> {
 
 /// State, name and id.
 pub fn title(task: &Task<'_>) -> Line {
-    let role = theme::role(task.state());
+    let (glyph, role) = theme::sign(task);
     vec![
-        (crate::clean!("{} {}", theme::glyph(task.state()), task.state_name()), role),
+        (crate::clean!("{glyph} {}", task.shown_state()), role),
         (crate::clean!("  {}", task.name().unwrap_or("(name not known)")), Role::Text),
         (crate::clean!("  {}", task.id()), Role::Faint),
     ]
@@ -271,6 +272,7 @@ fn facts(task: &Task<'_>, cx: &Cx<'_>, items: &mut Vec<Item>) {
     });
     let canvas = canvas(task);
     let facts = [
+        ("lost", task.lost().map(|lost| left_behind(task, lost, cx))),
         ("worker", worker),
         ("queue", own(task.queue())),
         ("sent by", own(task.client())),
@@ -296,6 +298,19 @@ fn facts(task: &Task<'_>, cx: &Cx<'_>, items: &mut Vec<Item>) {
             items.push(Item::line(0, vec![(crate::clean!("{label:<10} "), Role::Muted), (clean(&value), Role::Text)]));
         }
     }
+}
+
+/// Why it is lost, what it was before, and whether it comes back.
+fn left_behind(task: &Task<'_>, lost: Lost, cx: &Cx<'_>) -> String {
+    let again = match lost.again {
+        Again::Unknown => String::new(),
+        Again::Held(Some(at)) => format!("; the broker gives it out again {}", cx.time(at)),
+        Again::Held(None) => "; the broker holds its message and gives it out again".into(),
+        Again::NotHeld if task.state() == State::Received => "; its message is back in its queue, or gone".into(),
+        Again::NotHeld => "; its message was acknowledged: it does not run again by itself".into(),
+    };
+    let why = task.lost_reason().unwrap_or_default();
+    format!("{why} while it was {}, found {}{again}", task.state_name(), cx.time(lost.at))
 }
 
 /// Whether it belongs to a workflow, and how that is seen.

@@ -8,12 +8,18 @@ use crate::state::{Model, State};
 use crate::tui::action::Action;
 use crate::tui::layers::{Again, Choose};
 use crate::tui::view::{Answer, Effect, Outcome};
+use crate::tui::views::whereabouts::Whereabouts;
 
 /// Whether an action is taken on tasks.
 pub fn needs_task(action: Action) -> bool {
     matches!(
         action,
-        Action::TaskRetry | Action::TaskRetryWith | Action::TaskRevoke | Action::TaskTerminate | Action::Workflow
+        Action::TaskRetry
+            | Action::TaskRetryWith
+            | Action::TaskRevoke
+            | Action::TaskTerminate
+            | Action::Workflow
+            | Action::WhereIs
     )
 }
 
@@ -25,7 +31,7 @@ pub fn refuse(action: Action, ids: &[TaskId], model: &Model) -> Option<String> {
     if ids.is_empty() {
         return Some("no task is chosen".into());
     }
-    if action == Action::Workflow {
+    if matches!(action, Action::Workflow | Action::WhereIs) {
         return None;
     }
     let reasons: Vec<Option<String>> = ids.iter().map(|id| reason(action, id, model)).collect();
@@ -71,6 +77,10 @@ pub fn perform(action: Action, ids: &[TaskId], model: &Model) -> Outcome {
         },
         Action::Workflow => match ids {
             [id, ..] => Outcome::Effect(Effect::OpenWorkflow(id.clone())),
+            [] => Outcome::Done,
+        },
+        Action::WhereIs => match ids {
+            [id, ..] => Outcome::Effect(Effect::Open(Box::new(Whereabouts::new(id.clone())))),
             [] => Outcome::Done,
         },
         Action::TaskRevoke => Outcome::Effect(Effect::Ask(Command::Revoke { ids: able(), terminate: None })),

@@ -161,14 +161,14 @@ fn cell(task: &Task<'_>, column: Column, cx: &Cx<'_>) -> Cell {
     match column.title {
         // Asked to be revoked, and nobody has said yet that it is.
         "STATE" if task.revoke_asked().is_some() => {
-            let name = if column.width == 1 { "" } else { task.state_name() };
-            let first = if column.width == 1 { "" } else { theme::glyph(task.state()) };
+            let name = if column.width == 1 { "" } else { task.shown_state() };
+            let first = if column.width == 1 { "" } else { theme::sign(task).0 };
             Cell::new(crate::clean!("{first}⊘ {name}"), Role::Warn)
         }
-        "STATE" if column.width == 1 => Cell::new(Clean::own(theme::glyph(task.state())), theme::role(task.state())),
         "STATE" => {
-            let text = crate::clean!("{} {}", theme::glyph(task.state()), task.state_name());
-            Cell::new(text, theme::role(task.state()))
+            let (glyph, role) = theme::sign(task);
+            let name = if column.width == 1 { "" } else { task.shown_state() };
+            Cell::new(clean(format!("{glyph} {name}").trim_end()), role)
         }
         "TASK" => match task.name() {
             Some(name) => Cell::plain(clean(name)),

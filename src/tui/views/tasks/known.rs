@@ -2,6 +2,7 @@
 
 use crate::filter::{self, Word};
 use crate::state::State;
+use crate::state::lost::LOST;
 use crate::tui::layers::Prompt;
 use crate::tui::view::Cx;
 
@@ -33,7 +34,7 @@ fn known(cx: &Cx<'_>) -> crate::tui::layers::prompt::Complete {
     }
     Box::new(move |line| {
         let values = |word| match word {
-            Word::State => State::NAMED.iter().map(|s| s.name().to_lowercase()).collect(),
+            Word::State => State::NAMED.iter().map(|s| s.name()).chain([LOST]).map(str::to_lowercase).collect(),
             Word::Task => tasks.clone(),
             Word::Worker => workers.clone(),
             Word::Queue => queues.clone(),

@@ -27,6 +27,8 @@ const PEAK: Column = Column::right("PEAK main", 10);
 const VERSION: Column = Column::left("CELERY", 8);
 const UP: Column = Column::right("UP", 8);
 
+/// The time rates are of.
+const MINUTE: std::time::Duration = std::time::Duration::from_secs(60);
 /// Below this width one blank has to do between two columns.
 const TIGHT: u16 = 144;
 
@@ -180,14 +182,22 @@ pub fn cell(column: &Column, label: &str, worker: &Worker, cx: &Cx<'_>) -> Cell 
         "DONE" => worker.processed.map_or(blank, |n| text(done(n.max(0) as u64, usize::from(column.width)))),
         "FAIL" => fail_share(worker).map_or(blank, |share| {
             let role = if share > 0.05 { Role::Fail } else { Role::Muted };
-            Cell::new(crate::clean!("{:.1}%", share * 100.0), role)
+            let about = if worker.missed() > Some(0) { "~" } else { "" };
+            Cell::new(crate::clean!("{about}{:.1}%", share * 100.0), role)
         }),
+        "ACTIVE" if presence != Presence::Online && worker.lost > 0 => {
+            Cell::new(crate::clean!("? {}", human::count(u64::from(worker.lost))), Role::Lost)
+        }
         // What follows is known of living workers only.
         _ if presence != Presence::Online => blank,
         "ACTIVE" => active(worker),
         "BUSY" => busy(worker, usize::from(column.width)),
         "RESERVED" => reserved(worker),
-        "RATE/s" => muted(rate(worker, cx).map_or("-".into(), human::rate)),
+        "RATE/s" => {
+            let least = worker.last_missed().is_some_and(|at| cx.now.since(at) < MINUTE);
+            let rate = rate(worker, cx).map_or("-".into(), human::rate);
+            muted(if least { format!("≥{rate}") } else { rate })
+        }
         "LOADAVG" => worker.loadavg.map_or(blank, |l| muted(l.map(|v| format!("{v:>4.1}")).join(" "))),
         "PREFETCH" => stats.and_then(|s| s.prefetch).map_or(blank, |n| muted(n.to_string())),
         "CPU main" => stats.and_then(|s| s.cpu_share).map_or(blank, |share| muted(format!("{:.0}%", share * 100.0))),

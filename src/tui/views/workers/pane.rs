@@ -190,6 +190,9 @@ fn facts(worker: &Worker, width: usize) -> Vec<Line> {
         facts.extend(stats.peak_main.map(|n| format!("PEAK main {}", human::bytes(n))));
     }
     facts.extend(worker.loadavg.map(|l| format!("load {}", l.map(|v| format!("{v:.1}")).join(" "))));
+    let missed = worker.missed().filter(|n| *n > 0);
+    facts.extend(missed.map(|n| format!("~{} tasks unseen: events missed", human::thousands(n))));
+    facts.extend((worker.lost > 0).then(|| format!("{} lost", human::thousands(u64::from(worker.lost)))));
     facts.push(format!("clock {}", human::thousands(worker.clock.max(0) as u64)));
     facts.extend(stats.map(|s| format!("broker {}", s.broker)));
     facts.extend(worker.sw_ver.as_ref().map(|v| format!("celery {v}")));
@@ -330,9 +333,8 @@ fn held(inner: Inner, list: Option<&[Held]>, cx: &Cx<'_>, width: usize, content:
     content.head.push(vec![(crate::clean!("  {:<8}  {:<wide$}  {when}  ARGS", "ID", "TASK"), Role::Heading)]);
     let mut known = Usual::new();
     for task in list.unwrap_or_default() {
-        let seen = cx.model.task(&task.id).map(|t| t.state());
         // The list is seconds old: what has ended since then is said so by its glyph.
-        let (glyph, role) = seen.map_or(("●", Role::Muted), |s| (theme::glyph(s), theme::role(s)));
+        let (glyph, role) = cx.model.task(&task.id).map_or(("●", Role::Muted), |task| theme::sign(&task));
         let mut line = vec![
             (clean(glyph), role),
             (crate::clean!(" {:<8}  ", task.id.short()), Role::Muted),
@@ -356,7 +358,7 @@ fn revoked(ids: Option<&[String]>, cx: &Cx<'_>, content: &mut Content) {
         let id = TaskId::new(id);
         let line = match cx.model.task(&id) {
             Some(task) => vec![
-                (clean(theme::glyph(task.state())), theme::role(task.state())),
+                (clean(theme::sign(&task).0), theme::sign(&task).1),
                 (crate::clean!(" {id}  "), Role::Text),
                 (clean(task.name().unwrap_or("")), Role::Muted),
             ],
