@@ -128,7 +128,7 @@ impl Stage {
     }
 
     /// Does what the app wants done, as far as it can be done here; the rest is kept.
-    fn take(&mut self, done: Vec<Do>) {
+    pub fn take(&mut self, done: Vec<Do>) {
         let store = self.store.clone();
         for what in done {
             let Do::Prepare(wanted) = what else {
