@@ -709,7 +709,7 @@ impl App {
         }
         if let Some((text, role, _)) = &self.toast {
             let room = area.width.saturating_sub(2);
-            page.put(area.x + 1, area.y, room, &told::shortened(text, usize::from(room)), *role);
+            page.put(area.x + 1, area.y, room, told::shortened(text, usize::from(room)), *role);
             return;
         }
         self.hints.draw(page, area);
