@@ -199,6 +199,10 @@ impl Broker for AmqpBroker {
         change::put(&*self.post().await?, messages).await
     }
 
+    async fn not_plain(&self, queue: &str) -> Option<String> {
+        self.management.as_ref()?.not_plain(queue).await
+    }
+
     async fn health(&self) -> Result<Health> {
         let rtt = self.ask(async |asker| asker.round_trip().await).await?;
         let mut health = Health {
@@ -210,6 +214,11 @@ impl Broker for AmqpBroker {
         };
         if let Some(management) = &self.management {
             management.health(&mut health).await;
+        }
+        // Without the API it is known once we were kept from publishing.
+        let post = self.post.lock().await.clone();
+        if health.alarm().is_none() && post.is_some_and(|post| post.is_blocked()) {
+            health.alarms.push("alarm of memory or disk".into());
         }
         Ok(health)
     }

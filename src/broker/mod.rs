@@ -58,6 +58,9 @@ pub enum Error {
     /// A message was not taken.
     #[error("{url} did not take the message: {why}")]
     NotTaken { url: String, why: String },
+    /// A message was written, and the broker did not say that it has it: it may still take it.
+    #[error("{url} did not confirm the message: {why}; it may still be carried out")]
+    Unsure { url: String, why: String },
     /// Nothing is wrong: brokers of this kind can't.
     #[error("{what}")]
     Unable { what: String },
@@ -78,6 +81,7 @@ impl Error {
             Error::Refused { why, .. } => format!("it refused us: {why}"),
             Error::Foreign { wants, .. } => format!("it does not speak {wants}"),
             Error::NotTaken { why, .. } => format!("it did not take the message: {why}"),
+            Error::Unsure { why, .. } => format!("it did not confirm the message: {why}; it may still be carried out"),
             Error::Command { command, why, .. } => format!("it answered {command} with: {why}"),
             Error::Timeout { command, secs, .. } => format!("it gave no answer to {command} within {secs}s"),
         }
@@ -99,6 +103,7 @@ impl Error {
             Error::Refused { .. } => "Check user, password, and the database's number or the virtual host's name",
             Error::Foreign { .. } => "Is that the right port?",
             Error::NotTaken { .. } => "Nothing was sent; try again when that is mended",
+            Error::Unsure { .. } => "Look whether it was carried out before it is tried again",
             Error::Unable { .. } => "",
             Error::Command { .. } => "The user may lack a permission",
             Error::Timeout { .. } => "The link or the broker may be overloaded",
@@ -207,6 +212,11 @@ pub struct Health {
 }
 
 impl Health {
+    /// What keeps everybody from publishing, if something does: a node that is down doesn't.
+    pub fn alarm(&self) -> Option<&str> {
+        self.alarms.iter().map(String::as_str).find(|alarm| alarm.contains("alarm"))
+    }
+
     /// Why something can't be done here, if it can't.
     pub fn lack(&self, right: Right) -> Option<&Lack> {
         self.lacks.iter().find(|lack| lack.right == right)
@@ -283,6 +293,12 @@ pub trait Broker: Send + Sync {
     /// Puts a definition of RedBeat's in the place of another; false where that is not there any more.
     async fn replace_redbeat(&self, _key: &str, _old: &str, _new: &str) -> Result<bool> {
         Err(Error::Unable { what: NO_REDBEAT.into() })
+    }
+
+    /// How a queue differs from one that is declared plainly, as Celery declares what its application does not define:
+    /// RabbitMQ turns such a declaration away. `None` where it doesn't, or the broker does not tell.
+    async fn not_plain(&self, _queue: &str) -> Option<String> {
+        None
     }
 
     /// How the broker is.

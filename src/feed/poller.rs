@@ -25,7 +25,8 @@ const DEPTHS_MOST: Duration = Duration::from_secs(20);
 const SHARE: f64 = 0.01;
 /// Commands a second that burden no broker, however little else it does.
 const LIGHT: f64 = 2.0;
-/// How often the broker is asked how it is where somebody looks at that, and where not.
+/// How often the broker is asked how it is where somebody looks at that, and where not. One that may let nobody publish
+/// is always asked soon: who is silent then is not gone.
 const HEALTH: Duration = Duration::from_secs(5);
 const HEALTH_UNSEEN: Duration = Duration::from_secs(30);
 /// How often it is asked whether lost tasks come back, and in how many deliveries they are looked for.
@@ -86,6 +87,8 @@ impl Poller {
             next = pause;
             if !self.link.borrow_and_update().is_live() {
                 asked.greeted = false;
+                // Another server may be behind the next link.
+                asked.health = None;
                 continue;
             }
             tokio::select! {
@@ -112,13 +115,18 @@ impl Poller {
             0 => {}
             missed => self.send(Update::Missed(self.context.clock.now(), missed)).await,
         }
-        let every = if self.interest.borrow().broker { HEALTH } else { HEALTH_UNSEEN };
+        let alarming = self.health.borrow().as_ref().is_some_and(|health| health.kind == "rabbitmq");
+        let every = if alarming || self.interest.borrow().broker { HEALTH } else { HEALTH_UNSEEN };
         if asked.health.is_none_or(|at| at.elapsed() >= every) {
             asked.health = Some(Instant::now());
             if let Ok(health) = self.context.broker.health().await {
                 let before = self.health.borrow().as_ref().and_then(|before| before.uptime);
                 if restarted(before, health.uptime) {
                     self.send(Update::Mark(self.context.clock.now(), "the broker restarted".into())).await;
+                }
+                let alarm = health.alarm().is_some();
+                if alarm != self.health.borrow().as_ref().is_some_and(|before| before.alarm().is_some()) {
+                    self.send(Update::Alarm(self.context.clock.now(), alarm)).await;
                 }
                 self.health.send_replace(Some(health));
             }

@@ -223,6 +223,9 @@ impl Run<'_> {
                 Ok(_) => break,
                 Err(broker::Error::Unreachable { why, .. }) => self.wait(&why, &mut away).await?,
                 Err(error @ broker::Error::Timeout { .. }) => self.wait(&error.reason(), &mut away).await?,
+                Err(error @ broker::Error::Unsure { .. }) => {
+                    return Err(Error::Unsure(format!("stopped at {} of {}: {error}", self.next, self.all)));
+                }
                 Err(error) => return Err(Error::Broker(format!("stopped at {} of {}: {error}", self.next, self.all))),
             }
         }

@@ -181,6 +181,16 @@ impl Control {
         })
     }
 
+    /// What a worker that says it did it leaves unsaid. It reads a task's limits when it makes its strategies, and makes
+    /// them when it connects and when its pool restarts (Celery 5.7.0, `worker/request.py`, `create_request_cls`).
+    pub(super) fn unsaid(&self) -> Option<&'static str> {
+        match self {
+            Control::TimeLimit { .. } => Some("takes effect after restart-pool"),
+            Control::RestartPool => Some("a process that is idle is replaced after its next task"),
+            _ => None,
+        }
+    }
+
     /// Why a worker can't do it, if that is known: it is left out where others can.
     pub fn refusal(&self, worker: &Worker) -> Option<String> {
         match self {
@@ -300,7 +310,8 @@ impl Control {
                 until_restart,
             ],
             Control::RestartPool => vec![
-                "Each process ends after the task it runs, and a new one takes its place.".into(),
+                "Each process ends after the task it runs, an idle one after its next; a new one takes its place."
+                    .into(),
                 "Needs worker_pool_restarts; a pool of threads has nothing to restart.".into(),
             ],
             Control::AddQueue(_) => {
@@ -333,6 +344,7 @@ impl Control {
                 vec![
                     format!("soft {}: the task gets SoftTimeLimitExceeded", limit(soft)),
                     format!("hard {}: its process is killed", limit(hard)),
+                    "Takes effect after restart-pool, or when the worker connects to the broker anew.".into(),
                     "Tasks that run already keep theirs. Only prefork pools enforce them.".into(),
                     until_restart,
                 ]

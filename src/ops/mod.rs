@@ -1,6 +1,7 @@
 //! The only way to change the cluster. Screen, command line and (later) the API build a [`Command`] and hand it to the
 //! same [`Ops`], which asks the audit log first, sends, and makes a [`Receipt`].
 
+mod adding;
 pub mod beat;
 pub mod bulk;
 pub mod command;
@@ -38,4 +39,17 @@ pub enum Error {
     Broker(String),
     #[error("{0}")]
     Refused(String),
+    /// It was written, and the broker did not say that it has it.
+    #[error("{0}")]
+    Unsure(String),
+}
+
+impl Error {
+    /// What a broker ended with: of what it may still take nobody can say that it was not sent.
+    pub(crate) fn of(error: &crate::broker::Error) -> Self {
+        match error {
+            crate::broker::Error::Unsure { .. } => Error::Unsure(error.to_string()),
+            _ => Error::Broker(error.to_string()),
+        }
+    }
 }

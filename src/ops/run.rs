@@ -80,6 +80,7 @@ impl Ops {
                 undo = row.and_then(|row| command.undone_by(row)).map(Box::new);
                 let outcome = match self.send(command, row, &mut replies, &mut next).await {
                     Ok(outcome) => outcome,
+                    Err(Error::Unsure(why)) => Outcome::Unconfirmed(why),
                     Err(error) => Outcome::NotSent(error),
                 };
                 self.write_down(row, &outcome, &replies);
@@ -159,7 +160,7 @@ impl Ops {
     ) -> Result<Outcome, Error> {
         match command {
             Command::Send(message) => {
-                self.broker.publish(message).await.map_err(|e| Error::Broker(e.to_string()))?;
+                self.broker.publish(message).await.map_err(|e| Error::of(&e))?;
                 let said = format!("sent as {} to {}", message.id, message.queue);
                 replies.push((message.name.clone(), json!({"ok": said, "id": message.id.to_string()})));
                 Ok(Outcome::Confirmed)
@@ -181,10 +182,18 @@ impl Ops {
                 let Some(method) = what.method() else {
                     return self.step_by_step(&self.addressed(workers), what, &self.going, replies).await;
                 };
+                if let Control::AddQueue(queue) = what {
+                    self.may_add(queue).await?;
+                }
                 let asked = self.able(what, self.addressed(workers), replies);
                 let everybody = workers.is_empty() && replies.is_empty();
                 let request = Request { method, to: (!everybody).then(|| asked.clone()) };
-                let answers = self.control(&request, &asked).await?;
+                let mut answers = self.control(&request, &asked).await?;
+                for answer in &mut answers {
+                    if let (Some(said), Some(more)) = (answer.ok(), what.unsaid()) {
+                        answer.value = json!({"ok": format!("{said}; {more}")});
+                    }
+                }
                 collect(&asked, answers, |name| self.pool_of(name), replies);
                 Ok(judge(replies))
             }
@@ -219,7 +228,7 @@ impl Ops {
     }
 
     pub(super) async fn control(&self, request: &Request, expected: &[String]) -> Result<Vec<Reply>, Error> {
-        self.broker.control(request, expected, self.answer).await.map_err(|e| Error::Broker(e.to_string()))
+        self.broker.control(request, expected, self.answer).await.map_err(|e| Error::of(&e))
     }
 
     async fn publish(&self, tasks: &[Retry], replies: &mut Vec<(String, Value)>) -> Result<Outcome, Error> {
@@ -232,7 +241,11 @@ impl Ops {
                     self.store.apply(&[Update::Retried(task.original.clone(), new, queue)]);
                     replies.push((task.original.to_string(), json!({"ok": text, "id": task.message.id.to_string()})));
                 }
-                Err(error) if replies.is_empty() => return Err(Error::Broker(error.to_string())),
+                Err(error) if replies.is_empty() => return Err(Error::of(&error)),
+                Err(error @ crate::broker::Error::Unsure { .. }) => {
+                    replies.push((task.original.to_string(), json!({"silent": error.to_string()})));
+                    return Ok(Outcome::Unconfirmed(format!("stopped after {}: {error}", replies.len() - 1)));
+                }
                 Err(error) => {
                     replies.push((task.original.to_string(), json!({"error": error.to_string()})));
                     return Ok(Outcome::Failed(format!("stopped after {}: {error}", replies.len() - 1)));

@@ -75,7 +75,9 @@ impl Model {
                 self.notice_silence(*at);
                 self.forget_ended(*at);
             }
+            Update::Alarm(at, on) => self.unheard(*at, |unheard| unheard.alarm = *on),
             Update::Link(at, live) => {
+                self.unheard(*at, |unheard| unheard.link = !*live);
                 if let Some(down) = self.outages.link(*live, *at) {
                     let text = format!("our link was down for {}", crate::human::span(down.as_secs()));
                     self.marks.set(*at, text);

@@ -102,7 +102,8 @@ impl Model {
         }
         // Who consumes what is counted seldom: it means walking all workers.
         if before.micros() / 5_000_000 != at.micros() / 5_000_000 {
-            let counts = self.consumers_by_queue(at);
+            // Of who only fell silent a moment ago it is not known yet why.
+            let counts = self.consumers_by_queue(at - super::unheard::DOUBT);
             self.marks.consumers(at, counts.iter().map(|(&queue, &n)| (queue, self.names.name(queue), n)));
         }
     }

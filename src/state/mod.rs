@@ -31,6 +31,7 @@ pub mod stats;
 mod sweep;
 pub mod task;
 mod tasks;
+mod unheard;
 pub mod worker;
 
 use std::sync::{Arc, OnceLock};
@@ -97,6 +98,8 @@ pub enum Update {
     Tick(Stamp),
     /// The subscription stands, or has ended.
     Link(Stamp, bool),
+    /// An alarm keeps everybody from publishing to the broker, or no longer.
+    Alarm(Stamp, bool),
     /// Something happened that charts should name.
     Mark(Stamp, String),
     /// A queue is held: these workers were told to consume it no longer. With none, it is held no more.

@@ -27,6 +27,7 @@ use super::series::Ring;
 use super::stats::{NameStats, Series};
 use super::task::{Route, RouteId, Task};
 use super::tasks::{Slot, Tasks};
+use super::unheard::Unheard;
 use super::worker::Worker;
 
 /// What the model may hold.
@@ -71,6 +72,7 @@ pub struct Model {
     pub(super) failures: Failures,
     pub(super) marks: Marks,
     pub(super) outages: Outages,
+    pub(super) unheard: Unheard,
     pub(super) zone: TimeZone,
     pub(super) redactor: Redactor,
     pub(super) journal: Journal,
@@ -119,6 +121,7 @@ impl Model {
             failures: Failures::default(),
             marks: Marks::default(),
             outages: Outages::default(),
+            unheard: Unheard::default(),
             zone,
             redactor: Redactor::default(),
             journal: Journal::new(),

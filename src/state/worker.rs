@@ -40,6 +40,8 @@ pub struct Worker {
     pub last_seen: Stamp,
     /// It said goodbye.
     pub said_offline: bool,
+    /// Until when its silence says nothing.
+    pub(super) excused: Option<Stamp>,
     pub inspected: Inspected,
     /// Tasks it announced to have received or started, and not to have ended.
     pub unfinished: u32,
@@ -83,6 +85,7 @@ impl Worker {
             first_seen: now,
             last_seen: now,
             said_offline: false,
+            excused: None,
             inspected: Inspected::default(),
             unfinished: 0,
             in_hand: Vec::new(),
@@ -101,6 +104,7 @@ impl Worker {
 
     /// Celery's rule: at most four are kept, the smallest goes first (`protocol/README.md`, 2.4 H).
     pub(super) fn beat(&mut self, at: Stamp) {
+        self.is_heard();
         if self.beats.len() >= 4 {
             self.beats.remove(0);
         }
@@ -130,7 +134,7 @@ impl Worker {
     /// Whether its heart still beats. Where no heartbeats come but those it was asked for, an answer to `inspect` is a
     /// sign of life too.
     pub fn is_online(&self, now: Stamp) -> bool {
-        if self.expires().is_some_and(|until| now < until) {
+        if self.is_excused(now) || self.expires().is_some_and(|until| now < until) {
             return true;
         }
         // Only its own heartbeats tell a load (Celery 5.7.0, `worker/heartbeat.py`).

@@ -649,6 +649,11 @@ impl App {
         if lacks(Right::Events) {
             self.notes.push((Clean::own("NO EVENTS: no permission"), Role::Warn));
         }
+        if let Some(alarm) = world.health.and_then(|health| health.alarm()) {
+            let kind = ["memory", "disk"].into_iter().find(|kind| alarm.starts_with(kind));
+            let kind = kind.map_or(String::new(), |kind| format!("{} ", kind.to_uppercase()));
+            self.notes.push((crate::clean!("{kind}ALARM: nothing can be sent"), Role::Fail));
+        }
         if lacks(Right::Control) {
             self.notes.push((Clean::own("READ-ONLY: no permission"), Role::Warn));
         } else if self.options.read_only && self.options.replay.is_none() {
@@ -718,7 +723,8 @@ impl App {
             return;
         }
         if let Some((text, role, _)) = &self.toast {
-            page.put(area.x + 1, area.y, area.width.saturating_sub(2), text, *role);
+            let room = area.width.saturating_sub(2);
+            page.put(area.x + 1, area.y, room, told::shortened(text, usize::from(room)), *role);
             return;
         }
         self.hints.draw(page, area);

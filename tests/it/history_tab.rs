@@ -115,7 +115,7 @@ fn answer(stage: &mut Stage, (place, request): &(usize, Request), found: Found) 
     let store = stage.store.clone();
     let world = World { now: stage.now(), link: &stage.link, health: stage.health.as_ref(), size: stage.size };
     let done = store.read(|m| stage.app.looked_up((*place, &request.ticket), found, m, &world));
-    stage.done.extend(done);
+    stage.take(done);
 }
 
 /// Looks up whatever is wanted, until nothing is.

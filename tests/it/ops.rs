@@ -120,8 +120,7 @@ async fn what_destroys_is_not_sent_when_it_can_not_be_written_down() {
     for command in every_command(&ops) {
         let refused = matches!(ops.run(&command).await.outcome, Outcome::NotSent(Error::Audit(_)));
         // A bulk action is written down before it begins, so that it can go on.
-        let written =
-            command.risk() == Risk::Destroys || matches!(command, Command::Bulk(_) | Command::Undo { .. });
+        let written = command.risk() == Risk::Destroys || matches!(command, Command::Bulk(_) | Command::Undo { .. });
         assert_eq!(refused, written, "{command:?}");
     }
 }

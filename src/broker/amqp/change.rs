@@ -22,6 +22,7 @@ const PIECE: usize = 100;
 
 /// See [`crate::broker::Broker::sift`].
 pub(super) async fn sift(post: &Post, queue: &str, sift: &mut dyn Sift, to: Option<&str>) -> Result<Sifted> {
+    post.is_open().await?;
     if let Some(to) = to {
         declare(post, to).await?;
     }
@@ -124,6 +125,7 @@ fn waiting(place: usize, got: &Delivery) -> Waiting {
 
 /// See [`crate::broker::Broker::put`].
 pub(super) async fn put(post: &Post, messages: &[Original]) -> Result<usize> {
+    post.is_open().await?;
     let channel = confirming(&post.link).await?;
     for message in messages {
         let unreadable =

@@ -212,6 +212,16 @@ impl Management {
         Ok(got.iter().enumerate().skip(range.start).map(|(place, got)| waiting(place, got)).collect())
     }
 
+    /// See [`crate::broker::Broker::not_plain`].
+    pub async fn not_plain(&self, queue: &str) -> Option<String> {
+        if !self.may_answer() {
+            return None;
+        }
+        let name = utf8_percent_encode(queue, NON_ALPHANUMERIC).to_string();
+        let about: Value = self.http.get(&format!("queues/{}/{name}", self.vhost)).await.ok()?;
+        not_plain(&about)
+    }
+
     fn error(&self, fault: Fault) -> Error {
         let why = match fault {
             Fault::Absent => "there is no such queue".into(),
@@ -241,6 +251,17 @@ fn depth(queue: &Queue) -> Depth {
         rates,
         next: Vec::new(),
     }
+}
+
+/// What the API says of a queue that a declaration without arguments would contradict.
+fn not_plain(about: &Value) -> Option<String> {
+    let arguments = about["arguments"].as_object().into_iter().flatten();
+    let named = arguments.filter(|(key, value)| *key != "x-queue-type" || *value != "classic");
+    let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+    let mut all: Vec<String> = named.map(|(key, value)| format!("{key}={}", text(value))).collect();
+    all.extend((about["durable"] == false).then(|| "it is not durable".to_owned()));
+    all.extend((about["auto_delete"] == true).then(|| "it is deleted with its last consumer".to_owned()));
+    (!all.is_empty()).then(|| crate::text::clean(&all.join(", ")).to_string())
 }
 
 /// The tightest node is the one that counts: an alarm on any stops publishing on all.
@@ -390,6 +411,16 @@ mod tests {
         assert!(!refused(&quorum(json!({"x-delivery-limit": -1}), json!({})), "4.0.1"));
         assert!(refused(&quorum(json!({}), json!({"delivery-limit": 3})), "3.10.8"));
         assert!(refused(&json!({"type": "stream"}), "3.10.8"));
+    }
+
+    #[test]
+    fn what_a_plain_declaration_would_contradict_is_named() {
+        let told = |about: Value| not_plain(&about);
+        assert_eq!(told(json!({"arguments": {}, "durable": true, "auto_delete": false})), None);
+        assert_eq!(told(json!({"arguments": {"x-queue-type": "classic"}, "durable": true})), None);
+        let odd = told(json!({"arguments": {"x-max-priority": 10, "x-queue-type": "quorum"}, "durable": true}));
+        assert_eq!(odd.as_deref(), Some("x-max-priority=10, x-queue-type=quorum"));
+        assert_eq!(told(json!({"durable": false})).as_deref(), Some("it is not durable"));
     }
 
     #[test]

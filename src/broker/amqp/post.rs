@@ -18,7 +18,7 @@ use tokio_util::task::AbortOnDropHandle;
 
 use super::dial::Link;
 use super::table::to_table;
-use super::{ANSWER, Exchange, declare};
+use super::{ANSWER, Exchange, declare, fault};
 use crate::broker::{Error, Result};
 use crate::celery::envelope::{document, format};
 use crate::celery::message::Outgoing;
@@ -31,7 +31,14 @@ const PIDBOX: Exchange = Exchange { name: "celery.pidbox", kind: ExchangeKind::F
 /// Milliseconds, as Celery's own reply queues have it.
 const EXPIRES: i32 = 10_000;
 const TTL: i32 = 300_000;
+/// Why the broker takes nothing.
+const ALARM: &str = "it lets nobody publish, because it is short of memory or disk (an alarm is on)";
 const JSON: &str = "application/json";
+
+/// How long a broker that took something a moment ago is believed to take the next.
+const OPEN: Duration = Duration::from_secs(1);
+/// How often is looked whether the broker has blocked us, while an answer is awaited.
+const LOOK: Duration = Duration::from_millis(20);
 
 /// Who waits for replies, by the ticket of the request.
 type Waiting = Arc<Mutex<HashMap<String, mpsc::UnboundedSender<Reply>>>>;
@@ -42,6 +49,9 @@ pub(super) struct Post {
     requests: Channel,
     /// For tasks; an error closes it, and the next task gets another one.
     tasks: tokio::sync::Mutex<Option<Channel>>,
+    /// For messages that go nowhere; and when the broker last took one of any kind.
+    probe: tokio::sync::Mutex<Option<Channel>>,
+    open: Mutex<Option<Instant>>,
     replies: String,
     waiting: Waiting,
     _sorting: AbortOnDropHandle<()>,
@@ -64,7 +74,9 @@ impl Post {
         let consumer = link.answered("declare a queue for replies", tokio::time::timeout(ANSWER, begin).await)?;
         let waiting = Waiting::default();
         let sorting = AbortOnDropHandle::new(tokio::spawn(sort(consumer, waiting.clone())));
-        Ok(Self { link, requests, tasks: tokio::sync::Mutex::new(None), replies, waiting, _sorting: sorting })
+        let none = || tokio::sync::Mutex::new(None);
+        let (tasks, probe, open) = (none(), none(), Mutex::new(None));
+        Ok(Self { link, requests, tasks, probe, open, replies, waiting, _sorting: sorting })
     }
 
     /// Whether it can be used.
@@ -117,6 +129,7 @@ impl Post {
             .with_priority(message.priority)
             .with_correlation_id(short(&message.id.to_string(), "the id")?)
             .with_reply_to(TaskId::random().to_string().as_str().into());
+        self.is_open().await?;
         let mut slot = self.tasks.lock().await;
         let channel = match slot.take().filter(|channel| channel.status().connected()) {
             Some(channel) => channel,
@@ -137,15 +150,32 @@ impl Post {
         properties: BasicProperties,
     ) -> std::result::Result<(), Unsent> {
         let url = || self.link.url.clone();
-        self.not_blocked()?;
+        self.is_open().await?;
         let (exchange, routing_key) = (short(exchange, "the exchange")?, short(routing_key, "the routing key")?);
         let options = BasicPublishOptions { mandatory: true, ..BasicPublishOptions::default() };
         let publish = async { channel.basic_publish(exchange, routing_key, options, body, properties).await?.await };
-        let confirmed = tokio::time::timeout(ANSWER, publish).await;
-        if confirmed.is_err() {
-            self.not_blocked()?;
-        }
-        match self.link.answered("basic.publish", confirmed)? {
+        let confirmed = match tokio::time::timeout(ANSWER, publish).await {
+            Ok(Ok(confirmed)) => confirmed,
+            // What the broker itself says against it is final.
+            Ok(Err(error)) if fault::code(&error).is_some() => {
+                return Err(fault::error(&self.link.url, "basic.publish", &error).into());
+            }
+            // It was written. Closing the connection would not take it back: the broker reads on what it holds of it.
+            Ok(Err(error)) => {
+                let why = fault::error(&self.link.url, "basic.publish", &error).reason();
+                return Err(Error::Unsure { url: url(), why }.into());
+            }
+            Err(_) if self.is_blocked() => {
+                let why = format!("{ALARM}, and takes it when that ends");
+                return Err(Error::Unsure { url: url(), why }.into());
+            }
+            Err(_) => {
+                let why = format!("no answer within {}s", ANSWER.as_secs());
+                return Err(Error::Unsure { url: url(), why }.into());
+            }
+        };
+        *self.open.lock() = Some(Instant::now());
+        match confirmed {
             Confirmation::Ack(Some(_)) | Confirmation::Nack(Some(_)) => Err(Unsent::Returned),
             Confirmation::Ack(None) | Confirmation::NotRequested => Ok(()),
             Confirmation::Nack(None) => {
@@ -155,14 +185,58 @@ impl Post {
         }
     }
 
-    fn not_blocked(&self) -> Result<()> {
-        match self.link.connection.status().blocked() {
-            false => Ok(()),
-            true => {
-                let why = "it lets nobody publish, because it is short of memory or disk (an alarm is on)".into();
-                Err(Error::NotTaken { url: self.link.url.clone(), why })
-            }
+    /// Makes sure that the broker takes messages before one that matters is written: it says that it doesn't only to who
+    /// publishes, and what it then has of it it carries out when its alarm ends. So a message that goes nowhere is sent
+    /// ahead, unless the broker took something a moment ago.
+    pub async fn is_open(&self) -> Result<()> {
+        if self.is_blocked() {
+            return Err(self.alarm());
         }
+        if self.open.lock().is_some_and(|at| at.elapsed() < OPEN) {
+            return Ok(());
+        }
+        tokio::select! {
+            open = self.try_out() => open?,
+            () = self.blocked() => return Err(self.alarm()),
+        }
+        *self.open.lock() = Some(Instant::now());
+        Ok(())
+    }
+
+    /// Publishes to a queue that is nobody's; any answer will do.
+    async fn try_out(&self) -> Result<()> {
+        let mut slot = self.probe.lock().await;
+        let channel = match slot.take().filter(|channel| channel.status().connected()) {
+            Some(channel) => channel,
+            None => confirming(&self.link).await?,
+        };
+        let nobody = format!("flower-tui.{}", TaskId::random());
+        let options = BasicPublishOptions { mandatory: true, ..BasicPublishOptions::default() };
+        let properties = BasicProperties::default().with_delivery_mode(1);
+        let publish =
+            async { channel.basic_publish("".into(), nobody.as_str().into(), options, b"", properties).await?.await };
+        let answer = tokio::time::timeout(ANSWER, publish).await;
+        match &answer {
+            Ok(Err(error)) if fault::code(error).is_some() => return Ok(()),
+            Ok(Ok(_)) => *slot = Some(channel),
+            _ => {}
+        }
+        self.link.answered("basic.publish", answer).map(|_| ())
+    }
+
+    /// Whether the broker said that it takes nothing.
+    pub fn is_blocked(&self) -> bool {
+        self.link.connection.status().blocked()
+    }
+
+    async fn blocked(&self) {
+        while !self.is_blocked() {
+            tokio::time::sleep(LOOK).await;
+        }
+    }
+
+    fn alarm(&self) -> Error {
+        Error::NotTaken { url: self.link.url.clone(), why: ALARM.into() }
     }
 }
 

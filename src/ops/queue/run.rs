@@ -49,7 +49,7 @@ pub(super) fn as_line(original: &Original) -> String {
 pub(super) fn failed(error: &broker::Error) -> Error {
     match error {
         broker::Error::Unable { what } => Error::Refused(what.clone()),
-        other => Error::Broker(other.to_string()),
+        other => Error::of(other),
     }
 }
 
@@ -197,6 +197,9 @@ impl Ops {
         for piece in messages.chunks(PIECE) {
             let n = self.broker.put(piece, &name, from).await.map_err(|e| match put {
                 0 => failed(&e),
+                _ if matches!(e, broker::Error::Unsure { .. }) => {
+                    Error::Unsure(format!("stopped after {}: {e}", plural_of(put as u64)))
+                }
                 _ => Error::Broker(format!("stopped after {}: {e}; load it again to go on", plural_of(put as u64))),
             })?;
             put += n;

@@ -5,7 +5,7 @@ use crate::broker::LinkState;
 use crate::clock::Stamp;
 use crate::history::audit::Logged;
 use crate::ops::Receipt;
-use crate::text::clean;
+use crate::text::{Clean, clean};
 use crate::tui::action::{Action, Scope};
 use crate::tui::keymap;
 use crate::tui::layers::{Confirm, Keep, Overrides, Shown, log};
@@ -112,8 +112,10 @@ impl App {
         let text = match receipt.outcome.why() {
             Some(why) => format!("{} {}: {why}", receipt.verb, receipt.outcome.word()),
             None => {
-                let first =
-                    receipt.replies.first().map(|(who, value)| format!(": {who} {}", Receipt::reply_text(value)));
+                // Of all workers that were asked, the one that did it.
+                let idle = |value: &serde_json::Value| value["ok"].as_str().is_some_and(|ok| ok.contains("unknown"));
+                let did = receipt.replies.iter().find(|(_, value)| !idle(value)).or(receipt.replies.first());
+                let first = did.map(|(who, value)| format!(": {who} {}", Receipt::reply_text(value)));
                 let more = match receipt.replies.len() {
                     0 | 1 => String::new(),
                     n => {
@@ -139,5 +141,29 @@ impl App {
     /// Until when the message in the last line stays, if there is one.
     pub fn toast_ends(&self) -> Option<Stamp> {
         self.toast.as_ref().map(|(_, _, at)| *at + TOAST)
+    }
+}
+
+/// A message in so many columns: where the rest can be read stays visible.
+pub(super) fn shortened(text: &Clean, room: usize) -> Clean {
+    match text.as_str().rsplit_once("   (") {
+        Some((said, rest)) if text.width() > room => {
+            let rest = crate::clean!("   ({rest}");
+            crate::clean!("{}{rest}", crate::text::cut_end(said, room.saturating_sub(rest.width())))
+        }
+        _ => text.clone(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_long_reason_leaves_room_for_where_all_of_it_stands() {
+        let text = crate::clean!("ping not sent: {}   (L shows all)", "because ".repeat(20));
+        let short = shortened(&text, 40);
+        assert!(short.width() <= 40 && short.as_str().ends_with("…   (L shows all)"), "{}", short.as_str());
+        assert_eq!(shortened(&text, 400), text);
     }
 }

@@ -9,6 +9,7 @@ use crate::tui::action::{Action, Scope};
 use crate::tui::page::Page;
 use crate::tui::theme::Role;
 use crate::tui::view::{Answer, Cx, Effect, Outcome, View};
+use crate::tui::widgets::literal::wrap;
 
 use super::Choose;
 use super::scroll::Scroll;
@@ -20,6 +21,9 @@ pub struct Log {
     /// Commands that one can choose to take back.
     undoable: Vec<Command>,
 }
+
+/// Columns before a reason.
+const INDENT: usize = 10;
 
 /// The role of what came of a command.
 pub fn role(outcome: &Came) -> Role {
@@ -39,7 +43,9 @@ fn lines(receipt: &Receipt, cx: &Cx<'_>, lines: &mut Vec<Vec<(Clean, Role)>>) {
         (crate::clean!("   {}", human::seconds(took)), Role::Faint),
     ]);
     if let Some(why) = receipt.outcome.why() {
-        lines.push(vec![(crate::clean!("          {why}"), role(&receipt.outcome))]);
+        let room = usize::from(cx.size.width).saturating_sub(INDENT + 2);
+        let broken = wrap(&clean(&why), room).into_iter();
+        lines.extend(broken.map(|why| vec![(crate::clean!("{:INDENT$}{why}", ""), role(&receipt.outcome))]));
     }
     for (who, value) in &receipt.replies {
         for step in value["steps"].as_array().into_iter().flatten() {

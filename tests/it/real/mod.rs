@@ -1,6 +1,7 @@
 //! End to end: the real binary, driven through a pseudo-terminal and by command line, against a real Redis and a real
 //! Celery worker. What came of a command is asked of Celery itself.
 
+mod alarm;
 pub mod cluster;
 mod command_line;
 mod connect;

@@ -154,6 +154,7 @@ pub fn sign(presence: Presence) -> (Clean, Role) {
 pub fn status(worker: &Worker, cx: &Cx<'_>) -> (Clean, Role) {
     let ago = || human::age(cx.now.since(worker.last_seen).as_secs());
     match worker.presence(cx.now) {
+        Presence::Online if worker.is_unheard(cx.now) => (Clean::own("not heard"), Role::Warn),
         Presence::Online if worker.is_draining(cx.now) => (Clean::own("draining"), Role::Waiting),
         Presence::Online => (Clean::own("online"), Role::Muted),
         Presence::Gone => (crate::clean!("silent {}", ago()), Role::Warn),
