@@ -29,6 +29,8 @@ pub enum Error {
     Shortened,
     #[error("it holds something other than Python literals, at character {at}")]
     NotLiteral { at: usize },
+    #[error("a backslash in it may stand for itself or for another character")]
+    Ambiguous,
     #[error("it is nested deeper than {MAX_DEPTH} levels")]
     TooDeep,
 }
@@ -45,7 +47,18 @@ pub const MAX_DEPTH: usize = 100;
 
 /// Reads a literal. The whole text has to be one.
 pub fn parse(text: &str) -> Result<Py, Error> {
-    let mut parser = Parser { text, at: 0 };
+    read(text, false)
+}
+
+/// Reads what Celery printed into a message or an event. Its `saferepr` puts strings between single quotes and escapes
+/// nothing but those (Celery 5.7.0, `utils/saferepr.py`, `_format_chars`): a backslash is itself there, and the beginning
+/// of an escape where Python's own `repr` printed. Such a string is not guessed at.
+pub fn parse_printed(text: &str) -> Result<Py, Error> {
+    read(text, true)
+}
+
+fn read(text: &str, printed: bool) -> Result<Py, Error> {
+    let mut parser = Parser { text, at: 0, printed };
     parser.space();
     let value = parser.value(0)?;
     parser.space();
@@ -149,6 +162,8 @@ fn json_string(text: &str, out: &mut String) {
 struct Parser<'a> {
     text: &'a str,
     at: usize,
+    /// The text is one that Celery printed.
+    printed: bool,
 }
 
 impl Parser<'_> {
@@ -396,6 +411,8 @@ impl Parser<'_> {
             let before = self.at;
             self.space();
             match self.string_prefix() {
+                // Nobody prints two strings in a row: the first did not end where it seems to.
+                Some(_) if self.printed => return Err(Error::Ambiguous),
                 Some(len) => prefix = len,
                 None => {
                     self.at = before;
@@ -434,6 +451,8 @@ impl Parser<'_> {
             if c != '\\' {
                 text.push(c);
                 data.push(c as u8);
+            } else if self.printed && quote == "'" && !self.rest().starts_with('\'') {
+                return Err(Error::Ambiguous);
             } else if raw {
                 text.push(c);
                 data.push(c as u8);
@@ -541,6 +560,21 @@ mod tests {
         ] {
             assert_eq!(json(text), want, "{text}");
         }
+    }
+
+    #[test]
+    fn what_celery_printed_is_not_guessed_at_where_a_backslash_may_be_one() {
+        assert_eq!(parse_printed(r"('it\'s', 'a\nb')").err(), Some(Error::Ambiguous));
+        assert!(
+            parse_printed(
+                r#"('it\'s', "two\nlines", 'two
+lines')"#
+            )
+            .is_ok()
+        );
+        // A string that ends in a backslash runs into the next one.
+        assert!(parse_printed(r"('a\', '', '')").is_err() && parse_printed(r"('a\', ', 5, ', '')").is_err());
+        assert_eq!(parse_printed("('a' 'b',)").err(), Some(Error::Ambiguous));
     }
 
     #[test]

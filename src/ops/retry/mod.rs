@@ -233,7 +233,7 @@ fn printed(task: &Task<'_>, which: usize) -> Result<Argument, Refusal> {
     if task.is_recalled() && text.is_some_and(|text| text.contains(HIDDEN)) {
         return Err(Refusal::Hidden { what });
     }
-    Ok(Argument { json: literal(text, what)?, printed: text.unwrap_or_default().to_owned() })
+    Ok(Argument { json: literal(text, what, repr::parse_printed)?, printed: text.unwrap_or_default().to_owned() })
 }
 
 /// What a person typed; what was left out is as the event printed it.
@@ -249,14 +249,18 @@ fn typed_or_known(typed: Option<&str>, task: Option<&Task<'_>>, which: usize) ->
 pub fn read_typed(text: &str, what: &'static str) -> Result<String, Refusal> {
     match crate::celery::message::is_json(text, what == "args") {
         true => Ok(text.trim().to_owned()),
-        false => literal(Some(text.trim()), what),
+        false => literal(Some(text.trim()), what, repr::parse),
     }
 }
 
 /// Reads `args` (a tuple) or `kwargs` (a dict) back, as JSON text.
-fn literal(text: Option<&str>, what: &'static str) -> Result<String, Refusal> {
+fn literal(
+    text: Option<&str>,
+    what: &'static str,
+    parse: fn(&str) -> Result<repr::Py, repr::Error>,
+) -> Result<String, Refusal> {
     let text = text.filter(|t| !t.is_empty()).ok_or(Refusal::Missing { what })?;
-    let value = repr::parse(text).map_err(|why| Refusal::NotLiteral { what, why })?;
+    let value = parse(text).map_err(|why| Refusal::NotLiteral { what, why })?;
     match (&value, what) {
         (repr::Py::Tuple(_) | repr::Py::List(_), "args") | (repr::Py::Dict(_), "kwargs") => {}
         (_, "args") => return Err(Refusal::WrongKind { what, wanted: "a tuple" }),
@@ -304,14 +308,17 @@ mod tests {
 
     #[test]
     fn only_whole_literals_of_the_right_kind_are_sent() {
-        assert_eq!(literal(Some("(1, 'a')"), "args"), Ok("[1, \"a\"]".into()));
-        assert_eq!(literal(Some("{'a': 1}"), "kwargs"), Ok("{\"a\": 1}".into()));
-        assert_eq!(literal(Some(""), "args"), Err(Refusal::Missing { what: "args" }));
+        assert_eq!(literal(Some("(1, 'a')"), "args", repr::parse), Ok("[1, \"a\"]".into()));
+        assert_eq!(literal(Some("{'a': 1}"), "kwargs", repr::parse), Ok("{\"a\": 1}".into()));
+        assert_eq!(literal(Some(""), "args", repr::parse), Err(Refusal::Missing { what: "args" }));
         assert_eq!(
-            literal(Some("(1, ...)"), "args"),
+            literal(Some("(1, ...)"), "args", repr::parse),
             Err(Refusal::NotLiteral { what: "args", why: repr::Error::Shortened })
         );
-        assert_eq!(literal(Some("5"), "args"), Err(Refusal::WrongKind { what: "args", wanted: "a tuple" }));
-        assert!(matches!(literal(Some("({1},)"), "args"), Err(Refusal::NotJson { .. })));
+        assert_eq!(
+            literal(Some("5"), "args", repr::parse),
+            Err(Refusal::WrongKind { what: "args", wanted: "a tuple" })
+        );
+        assert!(matches!(literal(Some("({1},)"), "args", repr::parse), Err(Refusal::NotJson { .. })));
     }
 }

@@ -89,7 +89,11 @@ async fn rabbitmq_over_tls_with_its_management_api() {
 /// When we and the other side are gone, so is everything that was not declared for good.
 fn nothing_is_left(One { rabbit, broker, peer }: One) {
     drop((broker, peer));
-    let left = || rabbit.queues();
+    let left = || {
+        let mut queues = rabbit.queues();
+        queues.sort();
+        queues
+    };
     let found = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
         wait_for("an orderly broker", || (left() == ["beside", "ours", "sifted", "waits"]).then_some(()));
     }));

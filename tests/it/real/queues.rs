@@ -172,7 +172,9 @@ fn by_keys_a_queue_is_held_and_released_and_a_purge_undone() {
     screen.yes("Put back what was taken out of celery?", "undo confirmed");
     assert_eq!(waiting(&cluster, "celery"), 3);
 
-    screen.keys("\x1bH");
+    screen.keys("\x1b");
+    screen.wait("READY");
+    screen.keys("H");
     screen.yes("Release celery?", "release confirmed");
     wait_for("all to run", || ids.iter().all(|id| cluster.log().contains(&format!("[{id}] succeeded"))).then_some(()));
     screen.keys("q");

@@ -55,7 +55,7 @@ fn a_pool_is_restarted_and_works_on() {
     let pids = || cluster.python("inspect.stats()")[WORKER]["pool"]["processes"].clone();
     let before = pids();
     let reply = confirmed(&cluster, &["restart-pool"]);
-    assert_eq!(reply, json!({"ok": "reload started"}));
+    assert_eq!(reply, json!({"ok": "reload started; a process that is idle is replaced after its next task"}));
     wait_for("new processes", || {
         let sum = cluster.python("app.add.delay(20, 22).get(timeout=20)");
         assert_eq!(sum, 42);
