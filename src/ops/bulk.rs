@@ -178,6 +178,17 @@ impl Ops {
     }
 }
 
+/// Whether it is worth waiting until the broker is itself again: it is away, or reads its files after a start.
+fn comes_back(error: &broker::Error) -> bool {
+    match error {
+        broker::Error::Unreachable { .. } | broker::Error::Timeout { .. } => true,
+        broker::Error::Command { why, .. } => {
+            ["LOADING", "BUSY", "MASTERDOWN", "READONLY"].iter().any(|word| why.starts_with(word))
+        }
+        _ => false,
+    }
+}
+
 /// Why it sends no more.
 enum End {
     Done,
@@ -192,8 +203,7 @@ impl Run<'_> {
             if self.is_stopped() {
                 return Ok(End::Stopped);
             }
-            self.piece(until).await?;
-            if let Some(why) = self.brake() {
+            if let Some(why) = self.piece(until).await?.or_else(|| self.brake()) {
                 return Ok(End::Paused(why));
             }
         }
@@ -209,8 +219,8 @@ impl Run<'_> {
         self.ops.going.stop.is_cancelled() || asked()
     }
 
-    /// Sends the next few, as many as are due in a tenth of a second.
-    async fn piece(&mut self, until: usize) -> Result<(), Error> {
+    /// Sends the next few, as many as are due in a tenth of a second; says why, if it can't.
+    async fn piece(&mut self, until: usize) -> Result<Option<String>, Error> {
         let most = ((self.rate / PIECES).ceil() as usize).clamp(1, 250).min(until - self.next);
         let wrong = |e: crate::history::audit::Error| Error::Audit(e.to_string());
         let begun = std::time::Instant::now();
@@ -221,12 +231,8 @@ impl Run<'_> {
             // Under one name for all of it: what the broker has of it already it takes no second time.
             match self.ops.broker.put(&messages, &format!("bulk:{}", self.name()), self.next).await {
                 Ok(_) => break,
-                Err(broker::Error::Unreachable { why, .. }) => self.wait(&why, &mut away).await?,
-                Err(error @ broker::Error::Timeout { .. }) => self.wait(&error.reason(), &mut away).await?,
-                Err(error @ broker::Error::Unsure { .. }) => {
-                    return Err(Error::Unsure(format!("stopped at {} of {}: {error}", self.next, self.all)));
-                }
-                Err(error) => return Err(Error::Broker(format!("stopped at {} of {}: {error}", self.next, self.all))),
+                Err(error) if comes_back(&error) => self.wait(&error.reason(), &mut away).await?,
+                Err(error) => return Ok(Some(format!("stopped at {} of {}: {error}", self.next, self.all))),
             }
         }
         self.audit.cross_off(self.id, self.next, items.len(), self.ops.clock.now()).map_err(wrong)?;
@@ -243,7 +249,7 @@ impl Run<'_> {
         self.ops.going.say(format!("bulk {}: {sent} of {all} sent …", self.id));
         let due = Duration::from_secs_f64(items.len() as f64 / self.rate);
         tokio::time::sleep(due.saturating_sub(begun.elapsed())).await;
-        Ok(())
+        Ok(None)
     }
 
     /// What the broker knows it by: audit logs of others have a first bulk too.
