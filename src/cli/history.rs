@@ -163,18 +163,31 @@ fn check(path: &Path, mend: bool) -> anyhow::Result<Exit> {
 }
 
 fn audit(env: &Env, path: &Path, limit: usize, format: Format) -> anyhow::Result<Exit> {
-    let rows = Reader::open(path)?.audit(limit, None)?;
-    let (zone, now) = (jiff::tz::TimeZone::system(), env.clock.now());
-    let headers = ["ASKED", "USER", "FROM", "COMMAND", "TARGET", "ARGUMENTS", "OUTCOME"];
+    let rows = match &env.settings.history.value {
+        Some(_) => Reader::open(path)?.audit(limit, None)?,
+        // Without a history the log has a file of its own.
+        None => env.audit().map_err(not_so)?.latest(limit)?,
+    };
+    let zone = jiff::tz::TimeZone::system();
+    let headers = ["ROW", "ASKED", "USER", "FROM", "COMMAND", "TARGET", "ARGUMENTS", "OUTCOME"];
     out::rows(format, &rows, &headers, |row| {
-        let asked = Stamp::from_secs(row.asked).map_or_else(String::new, |at| human::day(at, now, &zone));
+        let asked = Stamp::from_secs(row.asked).map_or_else(String::new, |at| human::date(at, &zone));
         let user = match row.sudo_user.as_str() {
             "" => row.user.clone(),
             sudo => format!("{} (sudo of {sudo})", row.user),
         };
         let outcome = row.outcome.clone().unwrap_or_else(|| "no answer".into());
         let from = if row.ssh.is_empty() { row.via.clone() } else { format!("{} {}", row.via, row.ssh) };
-        vec![asked, user, from, row.command.clone(), row.target.clone(), row.arguments.clone(), outcome]
+        vec![
+            row.row.to_string(),
+            asked,
+            user,
+            from,
+            row.command.clone(),
+            row.target.clone(),
+            row.arguments.clone(),
+            outcome,
+        ]
     })?;
     Ok(Exit::Done)
 }
