@@ -15,9 +15,6 @@ use crate::ops::{Bulk, Command};
 use crate::state::State;
 use crate::text::clean;
 
-/// Seconds to listen where nothing else tells of the tasks.
-const LISTEN: f64 = 2.0;
-
 pub async fn retry(env: &Env, args: RetryArgs) -> anyhow::Result<Exit> {
     let options = options(env, &args)?;
     let cluster = gather::begin(env).await?;
@@ -26,7 +23,7 @@ pub async fn retry(env: &Env, args: RetryArgs) -> anyhow::Result<Exit> {
         None => {
             let ids: Vec<TaskId> = args.ids.iter().map(|id| TaskId::new(id.trim())).collect();
             let known = tasks::recall(&cluster.store, env, &ids)?.len() == ids.len();
-            cluster.listen(env, args.listen.unwrap_or(if known { 0.0 } else { LISTEN })).await;
+            cluster.listen(env, args.listen.unwrap_or(if known { 0.0 } else { tasks::LISTEN })).await;
             ids
         }
     };

@@ -358,7 +358,8 @@ fn compare(reader: &mut Reader, now: &Query, before: &Query, over: &dyn Fn() -> 
     Ok(by_name.into_values().collect())
 }
 
-fn recall(reader: &mut Reader, ids: &[TaskId]) -> Result<Vec<Value>, Error> {
+/// Every stored event of these tasks, one task after the other; of those it knows nothing of there are none.
+pub fn recall(reader: &mut Reader, ids: &[TaskId]) -> Result<Vec<Value>, Error> {
     let mut events = Vec::new();
     for id in ids {
         if let Some((n, doc)) = reader.task(id)? {

@@ -27,6 +27,8 @@ pub mod writer;
 
 use std::path::Path;
 
+pub use words::hash;
+
 use crate::celery::envelope::Format;
 use crate::celery::event::Batch;
 use crate::clock::Stamp;

@@ -112,6 +112,8 @@ struct Run<'a> {
     ops: &'a Ops,
     audit: &'a Audit,
     id: i64,
+    /// What the broker knows it by: audit logs of others have a first bulk too.
+    name: String,
     rate: f64,
     /// The place of the next message, and how many there are.
     next: usize,
@@ -153,8 +155,10 @@ impl Ops {
         }
         let count = |n: u64| usize::try_from(n).unwrap_or(usize::MAX);
         let (next_n, all) = (count(known.sent), count(known.all));
+        let first = audit.items(id, 0, 1).map_err(wrong)?.into_iter().next();
+        let name = format!("bulk:{id}:{}", first.map(|item| item.new).unwrap_or_default());
         let mut run =
-            Run { ops: self, audit, id, rate: known.rate.max(0.1), next: next_n, all, watched: VecDeque::new() };
+            Run { ops: self, audit, id, name, rate: known.rate.max(0.1), next: next_n, all, watched: VecDeque::new() };
         audit.stands(id, Stand::Going, "").map_err(wrong)?;
         let ended = run.send(canary).await?;
         let said =
@@ -229,7 +233,7 @@ impl Run<'_> {
         let mut away = false;
         loop {
             // Under one name for all of it: what the broker has of it already it takes no second time.
-            match self.ops.broker.put(&messages, &format!("bulk:{}", self.name()), self.next).await {
+            match self.ops.broker.put(&messages, &self.name, self.next).await {
                 Ok(_) => break,
                 Err(error) if comes_back(&error) => self.wait(&error.reason(), &mut away).await?,
                 Err(error) => return Ok(Some(format!("stopped at {} of {}: {error}", self.next, self.all))),
@@ -250,12 +254,6 @@ impl Run<'_> {
         let due = Duration::from_secs_f64(items.len() as f64 / self.rate);
         tokio::time::sleep(due.saturating_sub(begun.elapsed())).await;
         Ok(None)
-    }
-
-    /// What the broker knows it by: audit logs of others have a first bulk too.
-    fn name(&self) -> String {
-        let first = self.audit.items(self.id, 0, 1).ok().and_then(|items| items.into_iter().next());
-        format!("{}:{}", self.id, first.map(|item| item.new).unwrap_or_default())
     }
 
     async fn wait(&self, why: &str, away: &mut bool) -> Result<(), Error> {

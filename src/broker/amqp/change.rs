@@ -9,7 +9,7 @@ use lapin::{BasicProperties, Channel};
 use serde_json::{Map, Value};
 
 use super::ANSWER;
-use super::post::{Post, Unsent, confirming, short};
+use super::post::{Post, confirming, short};
 use super::table::{from_table, to_table};
 use crate::broker::change::{Sift, Sifted};
 use crate::broker::{Error, Result};
@@ -157,21 +157,4 @@ fn properties(message: &Original) -> Result<BasicProperties> {
         properties = properties.with_reply_to(short(&reply_to, "the reply queue")?);
     }
     Ok(properties)
-}
-
-impl Unsent {
-    /// Why, where no queue took it the one it was for.
-    pub(super) fn error(self, url: &str, exchange: &str, routing_key: &str) -> Error {
-        match self {
-            Unsent::Failed(error) => error,
-            Unsent::Returned => {
-                let (exchange, key) = (crate::text::clean(exchange), crate::text::clean(routing_key));
-                let why = match exchange.as_str() {
-                    "" => format!("there is no queue {key}"),
-                    exchange => format!("no queue is bound to exchange {exchange} with routing key {key}"),
-                };
-                Error::NotTaken { url: url.to_owned(), why }
-            }
-        }
-    }
 }

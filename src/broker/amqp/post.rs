@@ -247,6 +247,23 @@ pub(super) enum Unsent {
     Failed(Error),
 }
 
+impl Unsent {
+    /// Why, where no queue took it the one it was for.
+    pub(super) fn error(self, url: &str, exchange: &str, routing_key: &str) -> Error {
+        match self {
+            Unsent::Failed(error) => error,
+            Unsent::Returned => {
+                let (exchange, key) = (crate::text::clean(exchange), crate::text::clean(routing_key));
+                let why = match exchange.as_str() {
+                    "" => format!("there is no queue {key}"),
+                    exchange => format!("no queue is bound to exchange {exchange} with routing key {key}"),
+                };
+                Error::NotTaken { url: url.to_owned(), why }
+            }
+        }
+    }
+}
+
 impl From<Error> for Unsent {
     fn from(error: Error) -> Self {
         Unsent::Failed(error)

@@ -37,6 +37,18 @@ async fn run<T: FromRedisValue>(broker: &RedisBroker, pipe: &Pipeline) -> Result
     Ok(answer)
 }
 
+/// The number, from one, of a list among the keys of a script; it is put there once. So many other keys stand before.
+fn number(keys: &mut Vec<String>, before: usize, list: String) -> usize {
+    let known = keys.iter().skip(before).position(|key| *key == list);
+    known.map_or_else(
+        || {
+            keys.push(list);
+            keys.len() - before
+        },
+        |place| place + 1,
+    )
+}
+
 /// See [`crate::broker::Broker::sift`].
 pub(super) async fn sift(broker: &RedisBroker, queue: &str, sift: &mut dyn Sift, to: Option<&str>) -> Result<Sifted> {
     let mut sifted = Sifted::default();
@@ -132,16 +144,8 @@ pub(super) async fn put(broker: &RedisBroker, messages: &[Original], name: &str,
         return Ok(0);
     }
     let mut keys = vec![broker.keys.own(&format!("flower-tui:put:{name}"))];
-    let lists: Vec<usize> = messages
-        .iter()
-        .map(|message| {
-            let list = broker.keys.list(&message.queue, message.priority);
-            keys.iter().skip(1).position(|key| *key == list).unwrap_or_else(|| {
-                keys.push(list);
-                keys.len() - 2
-            }) + 1
-        })
-        .collect();
+    let list = |message: &Original| broker.keys.list(&message.queue, message.priority);
+    let lists: Vec<usize> = messages.iter().map(|message| number(&mut keys, 1, list(message))).collect();
     let mut pipe = script(PUT, &keys);
     pipe.arg(REMEMBERED).arg(from);
     for (message, list) in messages.iter().zip(lists) {
@@ -197,12 +201,9 @@ pub(super) async fn requeue(broker: &RedisBroker, delivered: &[Delivered]) -> Re
                 serde_json::from_slice(&entry.raw).map_err(|_| unreadable())?;
             let priority = entry.message.as_ref().ok().and_then(|m| m.priority).unwrap_or(0);
             let list = broker.keys.list(&entry.queue, u8::try_from(priority).unwrap_or(0));
-            let number = keys.iter().skip(2).position(|key| *key == list).unwrap_or_else(|| {
-                keys.push(list);
-                keys.len() - 3
-            });
+            let list = number(&mut keys, 2, list);
             let again = redelivered(envelope.get().as_bytes()).map_err(|_| unreadable())?;
-            arguments.push((entry.raw.to_vec(), number + 1, again));
+            arguments.push((entry.raw.to_vec(), list, again));
         }
         let mut pipe = script(REQUEUE, &keys);
         for (entry, (raw, list, again)) in piece.iter().zip(arguments) {

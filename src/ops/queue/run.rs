@@ -317,13 +317,10 @@ fn read_file(path: &str, queue: &str) -> Result<Vec<Original>, String> {
     Ok(messages)
 }
 
-/// The same messages have the same name.
+/// The same messages have the same name, in another process too.
 fn name_of(messages: &[Original]) -> String {
-    use std::hash::{Hash, Hasher};
-    #[expect(deprecated, reason = "the name has to be the same in another process")]
-    let mut hasher = std::hash::SipHasher::new();
-    for message in messages {
-        (&message.queue, message.priority, &message.bytes).hash(&mut hasher);
-    }
-    format!("file:{:016x}:{}", hasher.finish(), messages.len())
+    let each = messages.iter().map(|message| crate::history::hash(&message.bytes).to_le_bytes());
+    let all: Vec<u8> = each.flatten().chain(messages.iter().map(|message| message.priority)).collect();
+    let queue = messages.first().map_or("", |message| message.queue.as_str());
+    format!("file:{queue}:{:016x}:{}", crate::history::hash(&all), messages.len())
 }

@@ -6,6 +6,8 @@ use super::{Known, Options, Refusal, Retry};
 use crate::celery::TaskId;
 use crate::celery::original::Original;
 use crate::celery::result::Stored;
+use crate::history::reader::Reader;
+use crate::history::{self, lookup};
 use crate::ops::run::Ops;
 use crate::state::peek::{Found, Look};
 use crate::state::{Model, Update};
@@ -42,20 +44,13 @@ impl Ops {
 
     /// What the history knows of tasks that the model doesn't becomes part of it.
     fn recall_tasks(&self, ids: &[TaskId]) {
-        let unknown: Vec<&TaskId> = self.store.read(|m| ids.iter().filter(|id| m.task(id).is_none()).collect());
+        let unknown = |m: &Model| ids.iter().filter(|id| m.task(id).is_none()).cloned().collect();
+        let unknown: Vec<TaskId> = self.store.read(unknown);
         let Some(path) = self.history.as_ref().filter(|_| !unknown.is_empty()) else { return };
-        let look = || -> Result<(), crate::history::Error> {
-            let mut reader = crate::history::reader::Reader::open(path)?;
-            for id in unknown {
-                if let Some((n, doc)) = reader.task(id)? {
-                    let batch = crate::history::batch_in_time(reader.events(n, &doc)?);
-                    self.store.apply(&[Update::Recalled(batch.into())]);
-                }
-            }
-            Ok(())
-        };
-        if let Err(why) = look() {
-            tracing::warn!("{why}");
+        let read = Reader::open(path).and_then(|mut reader| lookup::recall(&mut reader, &unknown));
+        match read {
+            Ok(events) => self.store.apply(&[Update::Recalled(history::batch_in_time(events).into())]),
+            Err(why) => tracing::warn!("{why}"),
         }
     }
 }
