@@ -109,7 +109,12 @@ pub enum Format {
 impl<'a> Envelope<'a> {
     /// Reads the envelope; headers and body stay as they are until asked for.
     pub fn parse(bytes: &'a [u8]) -> Result<Self> {
-        serde_json::from_slice(bytes).map_err(|e| Error::Json(e.to_string()))
+        // Checked as a whole, which costs less than each text by itself.
+        let read = match std::str::from_utf8(bytes) {
+            Ok(text) => serde_json::from_str(text),
+            Err(_) => serde_json::from_slice(bytes),
+        };
+        read.map_err(|e| Error::Json(e.to_string()))
     }
 
     /// What the sender calls the body's format.

@@ -239,9 +239,12 @@ impl Batch {
                 self.text.truncate(start);
                 self.events.truncate(events);
                 self.undecodable.truncate(undecodable);
-                let mut de = serde_json::Deserializer::from_slice(bytes);
-                BodySeed { batch: self, received }.deserialize(&mut de)?;
-                de.end()
+                let seed = BodySeed { batch: self, received };
+                // Checked as a whole, which costs less than each text by itself.
+                match std::str::from_utf8(bytes) {
+                    Ok(text) => read_all(seed, serde_json::Deserializer::from_str(text)),
+                    Err(_) => read_all(seed, serde_json::Deserializer::from_slice(bytes)),
+                }
             }),
             Format::Msgpack => BodySeed { batch: self, received }
                 .deserialize(document(format, body)?)
@@ -265,6 +268,14 @@ impl Batch {
             Err(why) => self.undecodable.push(Undecodable { size, why }),
         }
     }
+}
+
+fn read_all<'de, R: serde_json::de::Read<'de>>(
+    seed: BodySeed<'_>,
+    mut de: serde_json::Deserializer<R>,
+) -> serde_json::Result<()> {
+    seed.deserialize(&mut de)?;
+    de.end()
 }
 
 /// The fields of any event, before it is known which kind it is: `type` comes last on the wire.

@@ -1,12 +1,17 @@
 //! A queue bounded in bytes. Full, it drops what comes and counts it; or it makes a source wait that can.
 
 use std::collections::VecDeque;
+use std::iter::Peekable;
+use std::time::Duration;
 
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
 /// Bytes of messages that may wait for decoding.
 pub(super) const LIMIT: usize = 64 << 20;
+
+/// How long items that come one after the other gather: far less than a frame of the screen.
+pub(super) const GATHER: Duration = Duration::from_millis(10);
 
 /// See the module.
 pub(super) struct Backlog<T> {
@@ -20,6 +25,12 @@ struct Inner<T> {
     items: VecDeque<(usize, T)>,
     bytes: usize,
     dropped: u64,
+}
+
+impl<T> Inner<T> {
+    fn is_few(&self, n: usize) -> bool {
+        !self.items.is_empty() && self.items.len() < n && self.dropped == 0
+    }
 }
 
 impl<T> Backlog<T> {
@@ -43,26 +54,42 @@ impl<T> Backlog<T> {
         self.filled.notify_one();
     }
 
-    /// Waits for room, and adds an item of so many bytes. An empty queue has room for anything.
-    pub async fn push_when_room(&self, bytes: usize, item: T) {
-        loop {
-            {
-                let mut inner = self.inner.lock();
-                if inner.items.is_empty() || inner.bytes + bytes <= self.limit {
-                    inner.bytes += bytes;
-                    inner.items.push_back((bytes, item));
-                    break;
-                }
+    /// Adds items of so many bytes each, and waits for room where there is none. An empty queue has room for anything.
+    pub async fn push_when_room(&self, items: impl IntoIterator<Item = (usize, T)>) {
+        let mut items = items.into_iter().peekable();
+        while items.peek().is_some() {
+            if !self.push_what_fits(&mut items) {
+                // What was taken since the look above is remembered: this does not wait for ever.
+                self.taken.notified().await;
             }
-            // What was taken since the look above is remembered: this does not wait for ever.
-            self.taken.notified().await;
         }
-        self.filled.notify_one();
     }
 
-    /// Waits for items, and takes at most `n` with the number of those dropped meanwhile.
+    /// Says whether anything did.
+    fn push_what_fits(&self, items: &mut Peekable<impl Iterator<Item = (usize, T)>>) -> bool {
+        let mut inner = self.inner.lock();
+        let before = inner.items.len();
+        while let Some((bytes, item)) =
+            items.next_if(|(bytes, _)| inner.items.is_empty() || inner.bytes + bytes <= self.limit)
+        {
+            inner.bytes += bytes;
+            inner.items.push_back((bytes, item));
+        }
+        let pushed = inner.items.len() > before;
+        drop(inner);
+        if pushed {
+            self.filled.notify_one();
+        }
+        pushed
+    }
+
+    /// Waits for items, and takes at most `n` with the number of those dropped meanwhile. Where there are fewer it waits
+    /// a moment for more: each time costs the same, however many are taken.
     pub async fn take(&self, n: usize) -> (Vec<T>, u64) {
         loop {
+            if self.inner.lock().is_few(n) {
+                tokio::time::sleep(GATHER).await;
+            }
             let taken = self.try_take(n);
             if !taken.0.is_empty() || taken.1 > 0 {
                 self.taken.notify_one();
@@ -102,10 +129,8 @@ mod tests {
     async fn a_source_that_can_wait_loses_nothing() {
         let backlog = Backlog::new(100);
         let push = async {
-            for n in 0..100 {
-                backlog.push_when_room(30, n).await;
-            }
-            backlog.push_when_room(1_000, 100).await;
+            backlog.push_when_room((0..100).map(|n| (30, n))).await;
+            backlog.push_when_room([(1_000, 100)]).await;
         };
         let take = async {
             let mut all = Vec::new();

@@ -179,16 +179,19 @@ async fn subscribe(
                         messages = stream.next() => messages,
                     };
                     let Some(messages) = messages else { break };
+                    let few = messages.len() < ingest::BATCH;
                     let sized = messages.into_iter().map(|message| (message.data.len() + 96, message));
-                    if !waits {
-                        backlog.push(sized);
-                        continue;
-                    }
-                    for (bytes, message) in sized {
+                    if waits {
                         tokio::select! {
                             () = context.stop.cancelled() => return,
-                            () = backlog.push_when_room(bytes, message) => {}
+                            () = backlog.push_when_room(sized) => {}
                         }
+                    } else {
+                        backlog.push(sized);
+                    }
+                    if few {
+                        // More will have come then, at the cost of being woken once.
+                        tokio::time::sleep(backlog::GATHER / 2).await;
                     }
                 }
                 ("the connection ended".to_owned(), "")

@@ -136,6 +136,8 @@ pub struct Chart {
     /// The filter asks for more than that, and for times.
     pub wider: bool,
     pub runtimes: Runtimes,
+    /// Moments with a name, the latest of them.
+    pub marks: Vec<(Stamp, String)>,
 }
 
 /// What a task name did in two stretches of time.
@@ -342,6 +344,7 @@ fn chart(
         }
         chart.runtimes.add_all(&sum.runtimes);
     }
+    chart.marks = reader.marks(from, to)?;
     Ok(chart)
 }
 

@@ -15,11 +15,15 @@ pub fn set(path: &Path, at: Stamp, text: &str) -> Result<(), Error> {
     put.map(|_| ()).map_err(|e| Error::of(path, &e))
 }
 
+/// The latest marks of a stretch, in order.
+const LATEST: &str = "SELECT at, body FROM (SELECT at, body, id FROM mark WHERE at >= ? AND at <= ? \
+    ORDER BY at DESC, id DESC LIMIT 500) ORDER BY at, id";
+
 impl Reader {
-    /// Marks of a stretch of time, in order.
+    /// Marks of a stretch of time, in order; where there are more than a chart can name, the latest.
     pub fn marks(&self, from: Stamp, to: Stamp) -> Result<Vec<(Stamp, String)>, Error> {
         let read = || {
-            let mut find = self.db.prepare("SELECT at, body FROM mark WHERE at >= ? AND at <= ? ORDER BY at, id")?;
+            let mut find = self.db.prepare(LATEST)?;
             let rows = find.query_map([ticks::of(from), ticks::of(to)], |row| {
                 Ok((ticks::stamp(row.get(0)?), row.get::<_, String>(1)?))
             })?;

@@ -550,3 +550,11 @@ fn random_keys_and_hostile_texts_harm_nothing() {
         assert!(!stage.done.drain(..).any(|what| matches!(what, Do::Run(_))), "{step}: nothing is sent unasked");
     }
 }
+
+#[test]
+fn a_mark_that_was_written_down_stands_in_the_chart() {
+    let (_folder, path) = simulated();
+    flower_tui::history::marks::set(&path, ago(3_600), "v412").expect("set");
+    let text = opened(&path, 120, 36, "").text();
+    assert!(text.contains("▾v412"), "{text}");
+}

@@ -159,6 +159,18 @@ fn title(points: &Points, span: &Span, cx: &Cx<'_>) -> Line {
     title
 }
 
+/// What the file keeps, and what has not been written down yet.
+fn marks<'m>(points: &'m Points, cx: &Cx<'m>) -> Vec<(Stamp, &'m str)> {
+    let same = |at: Stamp, text: &str| {
+        points.marks.iter().any(|(kept, name)| name == text && kept.since(at).max(at.since(*kept)).as_millis() < 1)
+    };
+    let live = cx.model.marks().all().filter(|mark| !same(mark.at, &mark.text));
+    let mut marks: Vec<(Stamp, &str)> = live.map(|mark| (mark.at, mark.text.as_str())).collect();
+    marks.extend(points.marks.iter().map(|(at, text)| (*at, text.as_str())));
+    marks.sort_by_key(|(at, _)| *at);
+    marks
+}
+
 fn drawn(points: &Points, cx: &Cx<'_>) -> Chart {
     let of = |pick: fn(&(u64, u64)) -> u64| points.points.iter().map(|point| Some(pick(point) as f64)).collect();
     let (done, failed): (Vec<Option<f64>>, Vec<Option<f64>>) = (of(|p| p.0), of(|p| p.1));
@@ -167,7 +179,7 @@ fn drawn(points: &Points, cx: &Cx<'_>) -> Chart {
     let (begin, end) = (span::begins(points, 0), span::begins(points, points.points.len()));
     let whole = end.since(begin).as_secs_f64().max(1.0);
     let share = |at: Stamp| (at >= begin && at <= end).then(|| at.since(begin).as_secs_f64() / whole);
-    let marks = cx.model.marks().all().filter_map(|mark| Some((share(mark.at)?, clean(&mark.text))));
+    let marks = marks(points, cx).into_iter().filter_map(|(at, text)| Some((share(at)?, clean(text))));
     let until = if end >= cx.now { "now".to_owned() } else { moment(end, cx) };
     Chart {
         series: vec![Series { values: failed, role: Role::Series2 }, Series { values: done, role: Role::Series1 }],
