@@ -13,6 +13,11 @@ app.conf.task_send_sent_event = True
 app.conf.worker_prefetch_multiplier = 2
 app.conf.broker_connection_retry_on_startup = True
 app.conf.worker_pool_restarts = True
+if os.path.exists(os.path.join(os.path.dirname(os.path.abspath(__file__)), "quorum")):
+    # With quorum queues Celery leaves it to RabbitMQ to hold tasks back until their time.
+    app.conf.task_default_queue = "later"
+    app.conf.task_default_queue_type = "quorum"
+    app.conf.task_default_exchange_type = "topic"
 
 
 @app.task(name="demo.add")

@@ -145,4 +145,26 @@ fn on_rabbitmq_what_it_can_tell_is_told_and_looking_into_a_queue_says_what_that_
     // What a dead worker held is given back at once.
     cluster.kill_worker();
     wait_verdict(&cluster, &ids[0], "waiting");
+
+    std::fs::write(cluster.folder.path().join("quorum"), "").expect("written");
+    cluster.start_worker(&["-c", "1"]);
+    let later = cluster.call("add.apply_async((1, 2), countdown=3600)");
+    let sentence = wait_verdict(&cluster, &later, "delayed");
+    assert!(sentence.contains("the broker holds it back in celery_delayed_"), "{sentence}");
+}
+
+#[test]
+fn a_task_that_nobody_has_any_more_is_told_with_what_was_last_heard_of_it() {
+    let cluster = Cluster::start_with(&["-c", "1"]);
+    let mut screen = Screen::start(&cluster.flower(&[]), 140, 36);
+    screen.wait("1/1 workers");
+    cluster.call("add.apply_async((1, 2), queue='elsewhere')");
+    screen.wait("demo.add");
+    let deleted: i64 = redis::cmd("DEL").arg("elsewhere").query(&mut cluster.broker.connection()).expect("deleted");
+    assert_eq!(deleted, 1);
+    screen.keys("w");
+    let text = screen.wait("last seen as PENDING");
+    assert!(text.contains("and found nowhere now"), "{text}");
+    screen.signal("-TERM");
+    assert_eq!(screen.end(), (0, true));
 }
