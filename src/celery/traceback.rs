@@ -44,6 +44,21 @@ pub fn exception(text: &str) -> (&str, &str) {
     (kind, unquote(inner))
 }
 
+/// An exception's text that says what failed. Where a pool's process died, billiard wraps what it knows into an exception
+/// whose text is empty (4.2.4, `einfo.py`), and only the traceback's last line names it.
+pub fn telling<'t>(exception: &'t str, traceback: Option<&'t str>) -> &'t str {
+    if !exception.starts_with("ExceptionWithTraceback(") {
+        return exception;
+    }
+    let last = traceback
+        .and_then(|text| text.lines().rev().map(str::trim).find(|line| line.chars().any(char::is_alphanumeric)));
+    let named = last.map(|line| line.trim_matches('"').trim()).filter(|line| {
+        let (path, _) = line.split_once(':').unwrap_or((line, ""));
+        !path.is_empty() && path.chars().all(|c| c.is_alphanumeric() || matches!(c, '_' | '.'))
+    });
+    named.unwrap_or(exception)
+}
+
 /// One pair of quotes that encloses the whole.
 fn unquote(text: &str) -> &str {
     for quote in ['\'', '"'] {
@@ -132,6 +147,16 @@ fn push_word(out: &mut String, word: &str) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn who_died_with_its_process_is_named_by_the_traceback() {
+        let traceback = "Traceback (most recent call last):\n  File \"/x/pool.py\", line 1265, in mark_as_worker_lost\n    \
+            raise WorkerLostError(\nbilliard.exceptions.WorkerLostError: Worker exited prematurely: signal 9 (SIGKILL) Job: 3.\n";
+        let told = telling("ExceptionWithTraceback()", Some(traceback));
+        assert_eq!(exception(told), ("WorkerLostError", "Worker exited prematurely: signal 9 (SIGKILL) Job: 3."));
+        assert_eq!(telling("ExceptionWithTraceback()", None), "ExceptionWithTraceback()");
+        assert_eq!(telling("ValueError('x')", Some(traceback)), "ValueError('x')");
+    }
 
     #[test]
     fn what_differs_from_call_to_call_becomes_a_placeholder() {

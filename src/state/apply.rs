@@ -13,6 +13,7 @@ use crate::schedule::learn::Arrival;
 use super::Update;
 use super::intern::Sym;
 use super::lost::Before;
+use super::measure::Step;
 use super::model::Model;
 use super::queue::Queue;
 use super::task::{Attempt, LONG_RUNTIME, NO_RUNTIME, Rare, Route, RouteId, State, flag, pack};
@@ -283,6 +284,7 @@ impl Model {
         }
         let (new, custom) = self.new_state(batch, event);
         let old = self.tasks.hot[i].state;
+        let (nameless, placeless) = (self.tasks.hot[i].name.is_none(), self.tasks.hot[i].queue.is_none());
         let retry = new == State::Retry || old == State::Retry;
         let late = !retry && new.precedence() > old.precedence(); // T7
         self.set_stamp(event, i, new, late); // T5
@@ -304,7 +306,10 @@ impl Model {
         self.tasks.account(before, text_size(&self.tasks.cold[i]));
         self.tasks.classify(slot);
         if self.figures {
-            self.measure(event, i, old, new, late);
+            if nameless && self.tasks.hot[i].name.is_some() {
+                self.regroup(&event.id, i);
+            }
+            self.measure(event, i, Step { old, new, late, placeless });
         }
         self.hand_over(slot, holder, self.holder(i));
         self.journal.push(slot);
@@ -524,7 +529,8 @@ impl Model {
         }
         match batch.field(event.exception) {
             Field::Value(text) => {
-                self.tasks.hot[i].exception = Some(self.names.intern(traceback::exception(text).0));
+                let told = traceback::telling(text, batch.text(event.traceback));
+                self.tasks.hot[i].exception = Some(self.names.intern(traceback::exception(told).0));
                 self.rare(i).exception = Some(text.into());
             }
             Field::Null => {

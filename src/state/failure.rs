@@ -28,7 +28,7 @@ impl fmt::Display for GroupId {
 pub enum Trend {
     /// First seen within the last ten minutes, and not just because we have only now begun to watch.
     New,
-    /// More in the last five minutes than in the fifteen before.
+    /// More in the last five minutes than in the fifteen before, and still at it.
     Growing,
     /// It had been gone for half an hour.
     Back,
@@ -70,10 +70,15 @@ impl Group {
         let minutes: Vec<u32> = self.minutes.last_with_open(20, now).collect();
         let (before, lately) = minutes.split_at(15);
         let (before, lately): (u32, u32) = (before.iter().sum(), lately.iter().sum());
-        (lately >= 5 && lately > before).then_some(Trend::Growing)
+        let watched = now.since(watching) >= LOOKED_AT && now.since(self.last) < STILL;
+        (watched && lately >= 5 && lately > before).then_some(Trend::Growing)
     }
 }
 
+/// Without having seen so much nobody knows whether it grows.
+const LOOKED_AT: Duration = Duration::from_secs(1_200);
+/// A group without a failure for so long does not grow any more.
+const STILL: Duration = Duration::from_secs(120);
 /// How long a group is new, or newly back.
 const NEW: Duration = Duration::from_secs(600);
 /// After so long without a failure the next one brings a group back.
@@ -137,6 +142,21 @@ impl Failures {
         id
     }
 
+    /// One of the group belongs to another: it failed at this time by its worker's clock. Says when it was counted.
+    pub(super) fn take_back(&mut self, id: GroupId, at: Option<Stamp>) -> Option<Stamp> {
+        let group = self.groups.get_mut(&id)?;
+        group.count = group.count.saturating_sub(1);
+        group.open = group.open.saturating_sub(1);
+        let at = at.unwrap_or(group.last).clamp(group.first, group.last);
+        if let Some(minute) = group.minutes.at(at) {
+            *minute = minute.saturating_sub(1);
+        }
+        if group.count == 0 {
+            self.groups.remove(&id);
+        }
+        Some(at)
+    }
+
     /// A failed task of the group was sent again, or succeeded after all.
     pub(super) fn close(&mut self, id: GroupId) {
         if let Some(group) = self.groups.get_mut(&id) {
@@ -181,7 +201,8 @@ fn name(task: &str, exception: &str, frame: Option<Frame<'_>>) -> (GroupId, Stri
 pub fn group_of(doc: &TaskDoc) -> Option<GroupId> {
     let exception = doc.exception.as_deref().filter(|_| doc.state == "FAILURE")?;
     let frame = doc.traceback.as_deref().and_then(traceback::raised_at);
-    Some(name(doc.name.as_deref().unwrap_or_default(), exception, frame).0)
+    let told = traceback::telling(exception, doc.traceback.as_deref());
+    Some(name(doc.name.as_deref().unwrap_or_default(), told, frame).0)
 }
 
 /// FNV-1a: the same on every machine and in every version, which a hash map's own hash is not.

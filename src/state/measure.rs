@@ -3,6 +3,7 @@
 
 use crate::celery::TaskId;
 use crate::celery::event::{TaskEvent, TaskEventKind};
+use crate::celery::traceback::telling;
 use crate::clock::Stamp;
 
 use super::failure::Failure;
@@ -11,8 +12,20 @@ use super::queue::Queue;
 use super::stats::NameStats;
 use super::task::State;
 
+/// What an event did to its task.
+#[derive(Clone, Copy)]
+pub(super) struct Step {
+    pub old: State,
+    pub new: State,
+    /// It tells of what was before the state that is known.
+    pub late: bool,
+    /// Until then nothing had told which queue it went through.
+    pub placeless: bool,
+}
+
 impl Model {
-    pub(super) fn measure(&mut self, event: &TaskEvent, i: usize, old: State, new: State, late: bool) {
+    pub(super) fn measure(&mut self, event: &TaskEvent, i: usize, step: Step) {
+        let Step { old, new, late, placeless } = step;
         let at = event.received;
         if new == State::Custom || (new == old && new.is_ready() && !late) {
             return;
@@ -54,6 +67,8 @@ impl Model {
                     }
                     if let Some(flow) = queue.flow.at(at) {
                         *(if sent { &mut flow.into } else { &mut flow.out }) += 1;
+                        // Clients often announce what a worker has taken already: that it did could not be counted.
+                        flow.out += u32::from(sent && late && placeless);
                     }
                 }
             }
@@ -73,16 +88,26 @@ impl Model {
     fn failed(&mut self, id: &TaskId, i: usize, at: Stamp) {
         let (hot, cold) = (&self.tasks.hot[i], &self.tasks.cold[i]);
         let rare = cold.rare.as_deref();
+        let traceback = rare.and_then(|r| r.traceback.as_deref());
+        let told = telling(rare.and_then(|r| r.exception.as_deref()).unwrap_or_default(), traceback);
         let group = self.failures.count(&Failure {
             task: hot.name.map(|name| (name, self.names.name(name))),
             exception: hot.exception,
-            text: &self.redactor.text(rare.and_then(|r| r.exception.as_deref()).unwrap_or_default()),
-            traceback: rare.and_then(|r| r.traceback.as_deref()),
+            text: &self.redactor.text(told),
+            traceback,
             id,
             at,
         });
         let rare = self.tasks.cold[i].rare.get_or_insert_default();
         rare.group = Some(group);
+    }
+
+    /// Its name is known only now: it failed among the nameless.
+    pub(super) fn regroup(&mut self, id: &TaskId, i: usize) {
+        let group = self.tasks.cold[i].rare.as_deref().and_then(|rare| rare.group);
+        let Some(group) = group.filter(|_| self.tasks.hot[i].state == State::Failure) else { return };
+        let at = self.failures.take_back(group, self.tasks.cold[i].finished);
+        self.failed(id, i, at.unwrap_or(self.now));
     }
 
     fn close_failure(&mut self, i: usize) {

@@ -104,9 +104,19 @@ impl Queue {
 
     /// The same, and over how many seconds it was measured.
     pub fn change(&self, now: Stamp) -> Option<(f64, u64)> {
+        self.change_over(30, now)
+    }
+
+    /// Whether it became longer or shorter within the last minute; zero where that is not known.
+    fn turn(&self, now: Stamp) -> f64 {
+        self.change_over(7, now).map_or(0.0, |(slope, _)| slope)
+    }
+
+    /// Over so many steps of ten seconds.
+    fn change_over(&self, steps: usize, now: Stamp) -> Option<(f64, u64)> {
         let known: Vec<(usize, f64)> = self
             .history
-            .last(30, now)
+            .last(steps, now)
             .enumerate()
             .filter(|&(_, depth)| depth > 0)
             .map(|(i, depth)| (i, f64::from(depth - 1)))
@@ -116,19 +126,36 @@ impl Queue {
         (secs > 0).then(|| ((last.1 - first.1) / secs as f64, secs))
     }
 
-    /// Seconds until it is empty if all goes on as it does; `None` if it doesn't shrink.
+    /// Ten or more in five minutes, and none fewer by the last one.
+    pub fn grows(&self, now: Stamp) -> bool {
+        self.depth.ready > 0 && self.slope(now).is_some_and(|slope| slope * 300.0 > 10.0) && self.turn(now) >= 0.0
+    }
+
+    /// Seconds until it is empty if all goes on as it does; `None` if it doesn't shrink, or no longer.
     pub fn drains_in(&self, now: Stamp) -> Option<f64> {
         if self.depth.ready == 0 {
             return Some(0.0);
         }
         let slope = self.slope(now)?;
-        (slope < -0.001).then(|| self.depth.ready as f64 / -slope)
+        (slope < -0.001 && self.turn(now) <= 0.0).then(|| self.depth.ready as f64 / -slope)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_queue_that_has_turned_neither_grows_nor_says_when_it_is_empty() {
+        let mut queue = Queue::new();
+        let at = |s: i64| Stamp::from_micros(1_000_000_000_000 + s * 1_000_000);
+        for n in 0..30u64 {
+            let ready = if n < 22 { 100 + n * 20 } else { 540 - (n - 22) * 15 };
+            queue.set(Depth { ready, ..Depth::default() }, at(n as i64 * 10));
+        }
+        assert!(queue.slope(at(300)).is_some_and(|slope| slope > 0.0));
+        assert_eq!((queue.grows(at(300)), queue.drains_in(at(300))), (false, None));
+    }
 
     #[test]
     fn a_queue_that_shrinks_is_said_to_drain() {

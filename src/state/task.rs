@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use crate::celery::TaskId;
+use crate::celery::{TaskId, traceback};
 use crate::clock::Stamp;
 
 use super::failure::GroupId;
@@ -300,6 +300,10 @@ impl<'m> Task<'m> {
     /// The exception as its worker printed it, without secrets.
     pub fn exception(&self) -> Option<Cow<'m, str>> {
         Some(self.model.redactor.text(self.raw_exception()?))
+    }
+    /// What failed, in words: what its worker printed, or what the traceback says where that names nothing.
+    pub fn error(&self) -> Option<Cow<'m, str>> {
+        Some(self.model.redactor.text(traceback::telling(self.raw_exception()?, self.raw_traceback())))
     }
     /// Without secrets.
     pub fn traceback(&self) -> Option<Cow<'m, str>> {

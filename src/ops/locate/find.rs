@@ -59,9 +59,9 @@ impl Spot {
     }
 }
 
-/// `celery@app-7` is `app-7`.
+/// `celery@app-7` is `app-7`: everybody who chooses no name has that one.
 fn short(worker: &str) -> &str {
-    worker.split_once('@').map_or(worker, |(_, host)| host)
+    worker.strip_prefix("celery@").unwrap_or(worker)
 }
 
 fn past(state: &str) -> String {

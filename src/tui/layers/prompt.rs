@@ -36,7 +36,8 @@ pub struct Prompt {
 }
 
 impl Prompt {
-    /// A field in the first line of a list, that reports every change.
+    /// A field in the first line of a list, that reports every change. What stands in it is replaced by the first
+    /// character typed.
     pub fn line(label: &'static str, text: &str, check: Check, history: Vec<String>) -> Self {
         let place = history.len();
         let (label, help) = (Clean::own(label), Clean::default());
@@ -48,15 +49,16 @@ impl Prompt {
             help,
             history,
             place,
-            fresh: false,
+            fresh: true,
             complete: None,
             completion: Completion::default(),
             candidate: None,
         }
     }
 
-    /// Offers completions while it is typed into.
+    /// Offers completions while it is typed into. More words are added to those that stand in it.
     pub fn completing(mut self, complete: Complete) -> Self {
+        self.fresh = false;
         self.complete = Some(complete);
         self.offer();
         self

@@ -108,7 +108,7 @@ impl BrokerView {
         let mut queues: Vec<(&str, &Queue)> =
             cx.model.queues().into_iter().filter(|(name, _)| pattern.matches(name)).collect();
         let Some((title, down)) = self.sort else {
-            table::usual(&mut queues, &self.names);
+            table::usual(&mut queues, &self.names, |name, queue| table::is_stuck(name, queue, cx));
             return queues;
         };
         // By name they are sorted already; the sort is stable, and names break ties.

@@ -79,9 +79,14 @@ pub fn consumers(name: &str, queue: &Queue, cx: &Cx<'_>) -> Option<u64> {
     queue.depth.consumers.or(cx.model.consumers(name, cx.now).map(|n| n as u64))
 }
 
-/// Ten or more in five minutes: growing.
-fn growing(queue: &Queue, cx: &Cx<'_>) -> bool {
-    queue.depth.ready > 0 && queue.slope(cx.now).is_some_and(|slope| slope * 300.0 > 10.0)
+/// Messages wait in it, and nobody takes them: also where a person said so.
+pub fn is_stuck(name: &str, queue: &Queue, cx: &Cx<'_>) -> bool {
+    queue.depth.ready > 0 && (consumers(name, queue, cx) == Some(0) || is_held(name, queue, cx))
+}
+
+/// A person holds it, and nobody consumes it who did not hear of that.
+fn is_held(name: &str, queue: &Queue, cx: &Cx<'_>) -> bool {
+    !cx.model.held(name).is_empty() && matches!(consumers(name, queue, cx), None | Some(0))
 }
 
 /// How long the next message has waited; with a sign in front where it may be longer.
@@ -94,9 +99,10 @@ pub fn oldest(queue: &Queue, cx: &Cx<'_>) -> Option<String> {
 pub fn drains(name: &str, queue: &Queue, cx: &Cx<'_>) -> Option<(String, bool)> {
     match (queue.depth.ready, queue.drains_in(cx.now)) {
         (0, _) => None,
-        (_, Some(secs)) => Some((human::about(secs as u64), false)),
+        _ if is_held(name, queue, cx) => None,
         // Without anybody to take them they wait for ever, however few they are.
-        (_, None) if growing(queue, cx) || consumers(name, queue, cx) == Some(0) => Some(("never ▲".into(), true)),
+        _ if is_stuck(name, queue, cx) || queue.grows(cx.now) => Some(("never ▲".into(), true)),
+        (_, Some(secs)) => Some((human::about(secs as u64), false)),
         _ => None,
     }
 }
@@ -113,7 +119,7 @@ pub fn cell(column: &Column, name: &str, queue: &Queue, cx: &Cx<'_>) -> Cell {
         // What nobody takes, and what comes faster than it is taken.
         "" if consumers == Some(0) && queue.depth.ready > 0 => Cell::new(Clean::own("○"), Role::Fail),
         "" if consumers == Some(0) => Cell::new(Clean::own("○"), Role::Faint),
-        "" if growing(queue, cx) => Cell::new(Clean::own("●"), Role::Warn),
+        "" if queue.grows(cx.now) => Cell::new(Clean::own("●"), Role::Warn),
         "" => Cell::new(Clean::own("●"), Role::Ok),
         "QUEUE" => Cell::plain(clean(name)),
         "READY" => Cell::plain(clean(&human::count(queue.depth.ready))),
@@ -166,9 +172,9 @@ pub fn by_priority(counts: &[(u8, u64)], width: usize) -> String {
     (0..=counts.len()).rev().map(text).find(|text| text.len() <= width).unwrap_or_default()
 }
 
-/// Where each queue stands when nobody chose an order: the longest first. Two that are about as long stay as they were,
-/// so that a screen of short queues keeps still.
-pub fn usual(queues: &mut Vec<(&str, &Queue)>, before: &[String]) {
+/// Where each queue stands when nobody chose an order: those that are stuck, then the longest first. Two that are about
+/// as long stay as they were, so that a screen of short queues keeps still.
+pub fn usual(queues: &mut [(&str, &Queue)], before: &[String], stuck: impl Fn(&str, &Queue) -> bool) {
     let longer = |a: &Queue, b: &Queue| a.depth.ready > b.depth.ready + (b.depth.ready / 4).max(10);
     queues.sort_by_key(|(_, queue)| std::cmp::Reverse(queue.depth.ready));
     let place = |name: &str| before.iter().position(|known| known == name).unwrap_or(usize::MAX);
@@ -180,6 +186,7 @@ pub fn usual(queues: &mut Vec<(&str, &Queue)>, before: &[String]) {
             at -= 1;
         }
     }
+    queues.sort_by_key(|(name, queue)| !stuck(name, queue));
 }
 
 /// What a column sorts by, the greatest first; `None` for the name, which sorts as text.
@@ -193,7 +200,7 @@ pub fn measure(title: &str, name: &str, queue: &Queue, cx: &Cx<'_>) -> Option<f6
         "IN/s" => rates.map(|(into, _)| into),
         "OUT/s" => rates.map(|(_, out)| out),
         "OLDEST" => cx.model.oldest(queue, cx.now).filter(|_| queue.depth.ready > 0).map(|(secs, _)| secs),
-        "DRAINS IN" if growing(queue, cx) => Some(f64::MAX),
+        "DRAINS IN" if queue.grows(cx.now) || is_stuck(name, queue, cx) => Some(f64::MAX),
         "DRAINS IN" => queue.drains_in(cx.now),
         _ => return None,
     };
@@ -220,9 +227,22 @@ mod tests {
         store.apply(&[Update::Queues(Stamp::from_micros(1), depths.iter().map(depth).collect())]);
         store.read(|m| {
             let mut queues = m.queues();
-            usual(&mut queues, before);
+            usual(&mut queues, before, |_, queue| queue.depth.consumers == Some(0));
             queues.into_iter().map(|(name, _)| name.to_owned()).collect()
         })
+    }
+
+    #[test]
+    fn a_queue_that_nobody_takes_from_stands_above_longer_ones() {
+        let store = Store::new(Limits::default());
+        order(&store, &[("a", 900), ("b", 0)], &[]);
+        let depth = Depth { name: "b".into(), ready: 3, consumers: Some(0), ..Depth::default() };
+        store.apply(&[Update::Queues(Stamp::from_micros(2), vec![depth])]);
+        store.read(|m| {
+            let mut queues = m.queues();
+            usual(&mut queues, &["a".into(), "b".into()], |_, queue| queue.depth.consumers == Some(0));
+            assert_eq!(queues.iter().map(|(name, _)| *name).collect::<Vec<_>>(), ["b", "a"]);
+        });
     }
 
     #[test]

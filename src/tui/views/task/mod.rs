@@ -221,7 +221,7 @@ fn whole(task: &Task<'_>, recorded: &[serde_json::Value], cx: &Cx<'_>, width: us
     }
     facts(task, cx, &mut items);
     // Why it failed is what one came for: it stands before all that only describes the task.
-    if let Some(exception) = task.exception() {
+    if let Some(exception) = task.error() {
         let lines = clean_lines(&exception).into_iter().flat_map(|line| literal::wrap(&line, width));
         section("exception", "", lines.map(|l| Item::line(1, vec![(l, Role::Fail)])).collect(), &mut items);
     }
@@ -415,7 +415,7 @@ pub fn brief(task: &Task<'_>, cx: &Cx<'_>, width: usize) -> Vec<Line> {
     pair(("args", task.args().as_deref(), Role::Text), ("worker", worker));
     pair(("kwargs", task.kwargs().as_deref(), Role::Text), ("queue", task.queue().map(str::to_owned)));
     let root = task.root().filter(|r| r != task.id()).map(|r| format!("{r}"));
-    match task.exception() {
+    match task.error() {
         Some(exception) => pair(("error", Some(&exception), Role::Fail), ("root", root)),
         None => pair(("result", task.result().as_deref(), Role::Text), ("root", root)),
     }

@@ -196,7 +196,7 @@ fn cell(task: &Task<'_>, column: Column, cx: &Cx<'_>) -> Cell {
         "ARGS" => text(task.args().as_deref(), Role::Muted),
         "KWARGS" => text(task.kwargs().as_deref(), Role::Muted),
         "RESULT" => text(task.result().as_deref(), Role::Muted),
-        "ERROR" => text(task.exception().as_deref(), Role::Fail),
+        "ERROR" => text(task.error().as_deref(), Role::Fail),
         "ETA" => {
             let due = task.due(cx.now).map(|secs| if secs > 0.0 { human::span(secs as u64) } else { "now".into() });
             Cell::new(clean(&due.unwrap_or_default()), Role::Muted)

@@ -9,7 +9,9 @@ use crate::tui::view::Cx;
 /// A field with a filter in it, that completes what is typed; `before` are the filters that were typed earlier.
 pub fn prompt(filter: &str, before: Vec<String>, cx: &Cx<'_>) -> Prompt {
     let check = |text: &str| filter::parse(text).map(|_| ()).map_err(|e| e.to_string());
-    Prompt::line("filter", filter, check, before).completing(known(cx))
+    // Words narrow a filter down: the next one begins behind a space.
+    let gap = if filter.is_empty() || filter.ends_with(' ') { "" } else { " " };
+    Prompt::line("filter", &format!("{filter}{gap}"), check, before).completing(known(cx))
 }
 
 /// The values a filter can be completed with, as they are known when the field opens.
