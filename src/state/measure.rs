@@ -133,3 +133,55 @@ impl Model {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::celery::envelope::Format;
+    use crate::celery::event::Batch;
+    use crate::state::{Limits, Store, Update};
+
+    fn tell(store: &Store, events: &str) {
+        let mut batch = Batch::default();
+        assert!(batch.push_body(Format::Json, events.as_bytes(), Stamp::from_micros(1_000_000_005_000_000)).is_ok());
+        store.apply(&[Update::Events(Arc::new(batch))]);
+    }
+
+    #[test]
+    fn what_is_announced_when_a_worker_has_taken_it_counts_as_taken() {
+        let store = Store::new(Limits::default());
+        tell(
+            &store,
+            r#"[{"type":"task-received","uuid":"1","hostname":"w@h","timestamp":4.5,"name":"t"},
+                {"type":"task-sent","uuid":"1","hostname":"gen@h","timestamp":4.4,"name":"t","queue":"q"},
+                {"type":"task-sent","uuid":"2","hostname":"gen@h","timestamp":4.6,"name":"t","queue":"q"}]"#,
+        );
+        store.read(|m| {
+            let queue = m.queues.values().next().expect("a queue");
+            let flow: Vec<_> = queue.flow.last_with_open(1, Stamp::from_micros(1_000_000_005_000_000)).collect();
+            assert_eq!(flow.iter().map(|f| (f.into, f.out)).collect::<Vec<_>>(), [(2, 1)]);
+        });
+    }
+
+    #[test]
+    fn a_failure_whose_name_comes_late_joins_its_group() {
+        let store = Store::new(Limits::default());
+        for id in [1, 2] {
+            let sent = format!(
+                r#"{{"type":"task-sent","uuid":"{id}","hostname":"g","timestamp":4.4,"name":"t","queue":"q"}}"#
+            );
+            let failed = format!(
+                r#"{{"type":"task-failed","uuid":"{id}","hostname":"w@h","timestamp":4.6,"exception":"E('x')"}}"#
+            );
+            let (first, second) = if id == 1 { (sent, failed) } else { (failed, sent) };
+            tell(&store, &format!("[{first},{second}]"));
+        }
+        store.read(|m| {
+            let groups = m.failures().groups();
+            let told: Vec<_> = groups.iter().map(|g| (m.name(g.task), g.count, g.open)).collect();
+            assert_eq!(told, [(Some("t"), 2, 2)]);
+        });
+    }
+}
