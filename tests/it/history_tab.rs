@@ -234,7 +234,7 @@ fn who_writes_and_what_was_missed_stand_in_the_line() {
     assert!(says(&mut stage, Writing::Writer, 0).contains("· recording"));
     assert!(says(&mut stage, Writing::Reader, 0).contains("recorded by another process"));
     let text = says(&mut stage, Writing::Failing("history file h.db: the disk is full".into()), 1_234);
-    assert!(text.contains("NOT RECORDING: history file h.db: the disk is full · 1,234 events missed"), "{text}");
+    assert!(text.contains("NOT RECORDING: history file h.db: the disk is full · 1,234 events not written"), "{text}");
 }
 
 #[test]
@@ -549,4 +549,14 @@ fn random_keys_and_hostile_texts_harm_nothing() {
         }
         assert!(!stage.done.drain(..).any(|what| matches!(what, Do::Run(_))), "{step}: nothing is sent unasked");
     }
+}
+
+#[test]
+fn ages_are_counted_to_now_and_what_ran_then_is_shown_as_it_was_then() {
+    let (_folder, path) = plain(3);
+    let mut stage = opened(&path, 80, 24, "");
+    assert!(row(&mut stage).contains("1m"), "the last came a minute ago: {}", stage.text());
+    stage.wait(600);
+    let text = stage.text();
+    assert!(row(&mut stage).contains("11m") && text.contains("as of 14:03:27"), "{text}");
 }
