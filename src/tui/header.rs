@@ -21,6 +21,7 @@ pub struct Profile {
 }
 
 /// A part of the first line, and how soon it goes when there is no room: the highest number first.
+#[derive(Clone)]
 struct Part {
     text: Clean,
     role: Role,
@@ -50,6 +51,8 @@ const FRESH: std::time::Duration = std::time::Duration::from_secs(60);
 pub struct Header {
     parts: Vec<Part>,
     clock: Clean,
+    /// What is said of a link that is down, since when it is, and in which second that was said.
+    down: Option<(Stamp, i64, Part)>,
 }
 
 impl Header {
@@ -79,7 +82,7 @@ impl Header {
         }
         parts.push(match &cx.options.replay {
             Some(controls) => past(&controls.status(), cx),
-            None => link(cx),
+            None => self.link(cx),
         });
         if let Some(slow) = round_trip.filter(|rtt| rtt.as_millis() >= 150) {
             parts.push(Part::new(crate::clean!("link {} ms", slow.as_millis()), Role::Muted, 4));
@@ -87,6 +90,21 @@ impl Header {
         self.numbers(&mut parts, cx);
         self.parts = parts;
         self.clock = clean(&human::clock(cx.now, cx.shown_zone()));
+    }
+
+    fn link(&mut self, cx: &Cx<'_>) -> Part {
+        match cx.link {
+            LinkState::Connecting => Part::new(Clean::own("○ connecting"), Role::Muted, 0),
+            LinkState::Live { .. } => Part::new(Clean::own("● live"), Role::Ok, 0),
+            LinkState::Down { since, retry, .. } => {
+                // Said anew with each second of the clock, and not in between: tries may come faster.
+                let second = cx.now.micros() / 1_000_000;
+                let said = self.down.take().filter(|(at, when, _)| (*at, *when) == (*since, second));
+                let (.., part) =
+                    self.down.insert(said.unwrap_or_else(|| (*since, second, down(*since, *retry, cx.now))));
+                part.clone()
+            }
+        }
     }
 
     fn numbers(&self, parts: &mut Vec<Part>, cx: &Cx<'_>) {
@@ -188,17 +206,10 @@ pub fn next_try(retry: Stamp, now: Stamp) -> String {
     }
 }
 
-fn link(cx: &Cx<'_>) -> Part {
-    match cx.link {
-        LinkState::Connecting => Part::new(Clean::own("○ connecting"), Role::Muted, 0),
-        LinkState::Live { .. } => Part::new(Clean::own("● live"), Role::Ok, 0),
-        LinkState::Down { since, retry, .. } => {
-            let down = human::span(cx.now.since(*since).as_secs());
-            let next = next_try(*retry, cx.now);
-            let short = Some(crate::clean!("○ down {down}, next {next}"));
-            Part { short, ..Part::new(crate::clean!("○ down {down}, trying again {next}"), Role::Fail, 0) }
-        }
-    }
+fn down(since: Stamp, retry: Stamp, now: Stamp) -> Part {
+    let (down, next) = (human::span(now.since(since).as_secs()), next_try(retry, now));
+    let short = Some(crate::clean!("○ down {down}, next {next}"));
+    Part { short, ..Part::new(crate::clean!("○ down {down}, trying again {next}"), Role::Fail, 0) }
 }
 
 /// Paints the second line: the tabs, and what holds for the whole screen.

@@ -115,6 +115,6 @@ impl View for Welcome {
     }
 
     fn pause_between(&self) -> u64 {
-        500
+        1_000
     }
 }
