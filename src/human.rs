@@ -62,6 +62,17 @@ pub fn round_seconds(secs: f64) -> String {
     }
 }
 
+/// A duration that somebody set, to the last second: `200ms`, `2.5s`, `1m 1s`, `30m`, `1h 1m 40s`, `1d`.
+pub fn exact(secs: f64) -> String {
+    if secs < 60.0 {
+        return round_seconds(secs);
+    }
+    let secs = secs.round() as u64;
+    let units = [(secs / 86_400, 'd'), (secs % 86_400 / 3_600, 'h'), (secs % 3_600 / 60, 'm'), (secs % 60, 's')];
+    let parts: Vec<String> = units.iter().filter(|(n, _)| *n > 0).map(|(n, unit)| format!("{n}{unit}")).collect();
+    parts.join(" ")
+}
+
 /// A duration in whole seconds: `42s`, `2m 03s`, `3h 05m`, `3d 4h`.
 pub fn span(secs: u64) -> String {
     match secs {
@@ -90,14 +101,25 @@ pub fn age(secs: u64) -> String {
     }
 }
 
-/// `1 task`, `3 tasks`, `2 processes`.
-pub fn plural(n: usize, word: &str) -> String {
+/// `1 task`, `3 tasks`, `2 processes`: the count to the last digit.
+pub fn plural(n: impl TryInto<u64>, word: &str) -> String {
+    let n = n.try_into().unwrap_or(u64::MAX);
+    format!("{} {}", thousands(n), noun(n, word))
+}
+
+/// The same with a count in at most five columns.
+pub fn count_of(n: u64, word: &str) -> String {
+    format!("{} {}", count(n), noun(n, word))
+}
+
+/// What so many of something are called.
+pub fn noun(n: u64, word: &str) -> String {
     let ending = match (n, word.ends_with('s')) {
         (1, _) => "",
         (_, true) => "es",
         _ => "s",
     };
-    format!("{} {word}{ending}", thousands(n as u64))
+    format!("{word}{ending}")
 }
 
 /// A rate per second: `0`, `0.4`, `41`, `1,284`.
@@ -253,6 +275,27 @@ mod tests {
             (f64::INFINITY, "-"),
         ] {
             assert_eq!(seconds(s), want);
+        }
+    }
+
+    #[test]
+    fn one_is_singular_however_it_is_counted() {
+        assert_eq!((plural(1, "task"), plural(1_200_u64, "process")), ("1 task".into(), "1,200 processes".into()));
+        assert_eq!((count_of(1, "event"), count_of(12_345, "event")), ("1 event".into(), "12.3k events".into()));
+    }
+
+    #[test]
+    fn what_somebody_set_is_not_rounded_to_something_else() {
+        for (s, want) in [
+            (0.2, "200ms"),
+            (2.5, "2.5s"),
+            (61.0, "1m 1s"),
+            (100.0, "1m 40s"),
+            (1_800.0, "30m"),
+            (3_700.0, "1h 1m 40s"),
+            (86_400.0, "1d"),
+        ] {
+            assert_eq!(exact(s), want);
         }
     }
 

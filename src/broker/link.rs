@@ -27,6 +27,14 @@ impl LinkState {
     pub fn is_live(&self) -> bool {
         matches!(self, LinkState::Live { .. })
     }
+
+    /// Whether it tells a person something new: another try that failed like the last does not.
+    pub fn is_news(&self, before: &Self) -> bool {
+        match (self, before) {
+            (LinkState::Down { why, .. }, LinkState::Down { why: known, .. }) => why != known,
+            _ => self != before,
+        }
+    }
 }
 
 /// Pauses that grow by half, from a twentieth of a second to a whole one: a broker that is back is found at once, and one
@@ -53,6 +61,16 @@ impl Backoff {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_try_that_failed_like_the_last_is_no_news() {
+        let at = |secs: i64| Stamp::from_micros(secs * 1_000_000);
+        let down = |why: &str, retry| LinkState::Down { since: at(1), why: why.into(), hint: "", retry: at(retry) };
+        assert!(!down("connection refused", 3).is_news(&down("connection refused", 2)));
+        assert!(down("it refused us", 3).is_news(&down("connection refused", 2)));
+        let live = LinkState::Live { since: at(4) };
+        assert!(live.is_news(&down("connection refused", 2)) && down("the connection ended", 5).is_news(&live));
+    }
 
     #[test]
     fn pauses_grow_up_to_a_second_and_start_over() {

@@ -94,6 +94,8 @@ impl Error {
                 "A broker URL looks like redis://:password@host:6379/0 or amqp://user:password@host:5672/vhost"
             }
             Error::Setting { .. } => "Look at the broker URL, broker_use_ssl and the transport options",
+            // A reason that names a setting says what to do with it.
+            Error::Tls { why, .. } if why.contains("ssl_") => "",
             Error::Tls { .. } => {
                 "The URL or broker_use_ssl sets ssl_ca_certs, ssl_certfile, ssl_keyfile, ssl_cert_reqs"
             }
@@ -244,7 +246,7 @@ pub trait Broker: Send + Sync {
     /// that is not known, until the time is up.
     async fn control(&self, request: &Request, expected: &[String], wait: Duration) -> Result<Vec<Reply>>;
 
-    /// Puts a task into its queue. On Redis it can be tried again: the same id is not put twice within a day.
+    /// Puts a task into its queue. On Redis it can be tried again: the same id is not put twice within minutes.
     async fn publish(&self, message: &Outgoing) -> Result<()>;
 
     /// Depths of the queues named and of all others the broker knows.

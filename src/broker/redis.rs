@@ -232,7 +232,8 @@ impl Broker for RedisBroker {
     }
 
     async fn control(&self, request: &Request, expected: &[String], wait: Duration) -> Result<Vec<Reply>> {
-        if !request.method.replies() {
+        // Who does not wait for replies gets none.
+        if !request.method.replies() || wait.is_zero() {
             let expires = Clock::system().now() + wait;
             let mut connection = self.connection().await?;
             let mut publish = redis::cmd("PUBLISH");
@@ -250,6 +251,14 @@ impl Broker for RedisBroker {
             Some(error) => self.rights.note::<()>(Right::Replies, &Err(self.error("BRPOP", error))),
             None if !asked.replies.is_empty() => self.rights.note(Right::Replies, &Ok(())),
             None => {}
+        }
+        if asked.owed {
+            // Who may not give it an end has done what they can.
+            let list = self.keys.own(&mailbox.name);
+            let ended: Result<redis::Value> = self.run("EXPIRE", &mailbox::end(&list)).await;
+            if let Err(error) = ended {
+                tracing::debug!("{list} was given no end: {error}");
+            }
         }
         if asked.reusable {
             self.mailboxes.give_back(mailbox);

@@ -223,19 +223,23 @@ fn private_key(file: &Path) -> Result<PrivateKeyDer<'static>> {
 #[derive(Clone)]
 pub struct Tls {
     connector: TlsConnector,
+    /// The file that says whose signature counts, where one was named.
+    authorities: Option<PathBuf>,
 }
 
 impl Tls {
     /// Reads the files that the options name.
     pub fn new(options: &SslOptions) -> Result<Self> {
-        Ok(Self { connector: TlsConnector::from(Arc::new(options.config()?)) })
+        let connector = TlsConnector::from(Arc::new(options.config()?));
+        Ok(Self { connector, authorities: options.ssl_ca_certs.clone() })
     }
 
     /// Shakes hands with a host on a connection that stands.
     pub async fn connect(&self, host: &str, stream: TcpStream) -> std::io::Result<TlsStream<TcpStream>> {
         let name = ServerName::try_from(host.to_owned())
             .map_err(|_| std::io::Error::other("its name can't stand in a certificate"))?;
-        self.connector.connect(name, stream).await
+        let shaken = self.connector.connect(name, stream).await;
+        shaken.map_err(|error| words::naming(error, self.authorities.as_deref()))
     }
 }
 

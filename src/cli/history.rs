@@ -68,7 +68,7 @@ fn export(env: &Env, path: &Path, file: &Path, words: &[String]) -> anyhow::Resu
     let result = write_out(&mut reader, &mut query, BufWriter::new(made), export::Format::of(file));
     match result {
         Ok(written) => {
-            out::line(&format!("{} tasks written to {}", human::thousands(written), file.display()))?;
+            out::line(&format!("{} written to {}", human::plural(written, "task"), file.display()))?;
             Ok(Exit::Done)
         }
         Err(error) => {
@@ -88,7 +88,12 @@ fn write_out(reader: &mut Reader, query: &mut Query, out: impl Write, format: ex
             passed = before + progress.looked;
             if shown {
                 let share = passed.saturating_mul(100).checked_div(progress.of).unwrap_or(100);
-                let _ = write!(std::io::stderr(), "\r{} tasks, {}% passed ", written + progress.found, share.min(100));
+                let _ = write!(
+                    std::io::stderr(),
+                    "\r{}, {}% passed ",
+                    human::plural(written + progress.found, "task"),
+                    share.min(100)
+                );
             }
             true
         })?;
@@ -128,7 +133,8 @@ fn stats(env: &Env, path: &Path, as_json: bool) -> anyhow::Result<Exit> {
         let (zone, now) = (jiff::tz::TimeZone::system(), env.clock.now());
         let (first, last) = (human::day(first, now, &zone), human::day(last, now, &zone));
         let each = each.unwrap_or(0);
-        out::line(&format!("{} tasks from {first} to {last}, {each} bytes each", human::thousands(totals.count())))?;
+        let tasks = human::plural(totals.count(), "task");
+        out::line(&format!("{tasks} from {first} to {last}, {} each", human::plural(each, "byte")))?;
     }
     let states: Vec<Vec<String>> =
         totals.states.iter().map(|(state, n)| vec![state.clone(), human::thousands(*n)]).collect();
@@ -143,7 +149,7 @@ fn prune(env: &Env, path: &Path) -> anyhow::Result<Exit> {
     let before = Reader::open(path)?.tasks()?;
     upkeep::prune(path, &keep, env.clock.now())?;
     let after = Reader::open(path)?.tasks()?;
-    out::line(&format!("{} tasks taken away, {} left", human::thousands(before - after), human::thousands(after)))?;
+    out::line(&format!("{} taken away, {} left", human::plural(before - after, "task"), human::thousands(after)))?;
     Ok(Exit::Done)
 }
 
@@ -195,8 +201,8 @@ fn audit(env: &Env, path: &Path, limit: usize, format: Format) -> anyhow::Result
 fn merge(env: &Env, path: &Path, files: &[PathBuf]) -> anyhow::Result<Exit> {
     for file in files {
         let merged = upkeep::merge(path, file, env.redactor(), env.clock.now())?;
-        let (tasks, events) = (human::thousands(merged.tasks), human::thousands(merged.events));
-        out::line(&format!("{}: {tasks} tasks, {events} events were new", file.display()))?;
+        let (tasks, events) = (human::plural(merged.tasks, "task"), human::plural(merged.events, "event"));
+        out::line(&format!("{}: new {tasks}, {events}", file.display()))?;
     }
     Ok(Exit::Done)
 }

@@ -12,6 +12,7 @@ use crate::broker::LinkState;
 use crate::feed::{Context, Feed, record, warm};
 use crate::history::reader::Reader;
 use crate::history::writer::{self, Recorder, Role};
+use crate::human;
 use crate::results::Backend;
 use crate::state::{Limits, Store};
 
@@ -69,7 +70,13 @@ pub async fn run(env: &Env) -> anyhow::Result<Exit> {
     // Waiting for a disk is no work for this thread; there is nothing else left to do, though.
     tokio::task::block_in_place(|| running.finish());
     let status = recorder.status();
-    out::error(&format!("flower-tui: recorded {} events, {} missed", status.events, status.missed));
+    let missed = context.store.read(|m| m.counters().missed);
+    out::error(&format!(
+        "flower-tui: recorded {}, {} not written, {} missed before they came to us",
+        human::plural(status.events, "event"),
+        human::thousands(status.missed),
+        human::thousands(missed)
+    ));
     match status.role {
         Role::Failing(why) => Err(not_so(why)),
         _ => Ok(Exit::Done),

@@ -88,7 +88,7 @@ fn block(text: &str) -> Vec<String> {
     let cut = lines.len().saturating_sub(TRACEBACK);
     let mut out = vec![fence.clone()];
     if cut > 0 {
-        out.push(format!("… {cut} lines before"));
+        out.push(format!("… {} before", human::plural(cut, "line")));
     }
     // The end of a traceback says most.
     out.extend(lines.iter().skip(cut).map(ToString::to_string));
@@ -176,7 +176,7 @@ impl Incident {
             lines.extend(self.group(*id, group));
         }
         if groups.len() > GROUPS {
-            lines.push(format!("And {} more kinds.", groups.len() - GROUPS));
+            lines.push(format!("And {} more.", human::plural(groups.len() - GROUPS, "kind")));
         }
         Ok(lines)
     }

@@ -77,9 +77,11 @@ pub async fn run(env: &Env, format: Format) -> anyhow::Result<Exit> {
     if let Some(why) = &health.blind {
         out::line(&format!("blind    {why}"))?;
     }
-    let online = workers.iter().filter(|w| w.online).count();
+    let (online, there) = cluster.store.read(|m| m.online(env.clock.now()));
+    // Who said goodbye is not missing.
+    let stopped = if workers.len() > there { format!(", {} stopped", workers.len() - there) } else { String::new() };
     let active: u64 = workers.iter().filter_map(|w| w.active).sum();
-    out::line(&format!("workers  {online} of {} online, {active} tasks running", workers.len()))?;
+    out::line(&format!("workers  {online} of {there} online{stopped}, {} running", human::plural(active, "task")))?;
     let waiting: u64 = queues.iter().map(|q| q.ready).sum();
     let delayed = health.delayed.filter(|n| *n > 0);
     let delayed = delayed.map_or(String::new(), |n| format!(", {} delayed by the broker", human::thousands(n)));

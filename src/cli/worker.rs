@@ -52,6 +52,10 @@ pub async fn run(env: &Env, args: WorkerArgs) -> anyhow::Result<Exit> {
     let Some(what) = asked.action else { return show(&cluster, env, &names, args.json) };
     let stepwise = what.is_stepwise();
     let command = Command::Control { workers: names, what };
+    let health = cluster.health();
+    for caveat in cluster.store.read(|m| command.caveats(m, health.as_ref())) {
+        out::error(crate::text::clean(&caveat).as_str());
+    }
     let mut ops = env.ops(cluster.broker.clone(), cluster.store.clone(), env.clock.clone(), "cli", true);
     ops.wait = Duration::from_secs_f64(args.wait.min(1e6));
     let tell = |step: String| out::error(crate::text::clean(&step).as_str());

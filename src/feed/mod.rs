@@ -199,7 +199,9 @@ async fn subscribe(
             Err(error) => (error.reason(), error.hint()),
         };
         let now = context.clock.now();
-        let _ = updates.send(Update::Link(now, false)).await;
+        if down_since.is_none() {
+            let _ = updates.send(Update::Link(now, false)).await;
+        }
         let since = *down_since.get_or_insert(now);
         let pause = backoff.pause();
         link.send_replace(LinkState::Down { since, why, hint, retry: now + pause });

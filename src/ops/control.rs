@@ -183,8 +183,10 @@ impl Control {
 
     /// What a worker that says it did it leaves unsaid. It reads a task's limits when it makes its strategies, and makes
     /// them when it connects and when its pool restarts (Celery 5.7.0, `worker/request.py`, `create_request_cls`).
-    pub(super) fn unsaid(&self) -> Option<&'static str> {
+    pub(super) fn unsaid(&self, said: &str) -> Option<&'static str> {
         match self {
+            // It looks for a group that one started with -E does not have (`worker/control.py`, `disable_events`).
+            Control::Events(false) if said.contains("already") => Some("one started with -E goes on sending them"),
             Control::TimeLimit { .. } => Some("takes effect after restart-pool"),
             Control::RestartPool => Some("a process that is idle is replaced after its next task"),
             _ => None,
@@ -238,8 +240,8 @@ impl Control {
 
     fn question(&self, whose: &str) -> String {
         match self {
-            Control::Grow(n) => format!("Add {} to {whose}?", plural(*n as usize, "process")),
-            Control::Shrink(n) => format!("Take {} from {whose}?", plural(*n as usize, "process")),
+            Control::Grow(n) => format!("Add {} to {whose}?", plural(*n, "process")),
+            Control::Shrink(n) => format!("Take {} from {whose}?", plural(*n, "process")),
             Control::RestartPool => format!("Restart the pool of {whose}?"),
             Control::Autoscale { max, min } => format!("Let {whose} scale between {min} and {max} processes?"),
             Control::AddQueue(queue) => format!("Let {whose} consume {queue}?"),
@@ -250,7 +252,7 @@ impl Control {
             Control::Shutdown => format!("Shut down {whose}?"),
             Control::Drain => format!("Drain {whose}, then shut down?"),
             Control::RollingRestart => format!("Restart {whose}, one after the other?"),
-            Control::Total(n) => format!("Let {whose} have {} together?", plural(*n as usize, "process")),
+            Control::Total(n) => format!("Let {whose} have {} together?", plural(*n, "process")),
             Control::Ping => format!("Ping {whose}?"),
             Control::Events(on) => format!("Turn {} task events of {whose}?", if *on { "on" } else { "off" }),
         }
@@ -262,7 +264,7 @@ impl Control {
         let pool = worker.inspected.stats.as_ref().map(|s| &s.pool);
         let fact = match self {
             Control::Grow(_) | Control::Shrink(_) | Control::Total(_) => match worker.pool_size() {
-                Some(size) => format!("{} now", plural(size as usize, "process")),
+                Some(size) => format!("{} now", plural(size, "process")),
                 None => "number of processes not known".into(),
             },
             Control::Autoscale { .. } => match pool.map(|p| p.autoscale) {
@@ -290,7 +292,7 @@ impl Control {
                 let running: u64 =
                     workers.iter().filter_map(|name| model.worker(name)?.running_lately(model.now())).sum();
                 let first = (workers.len() > NAMED && running > 0)
-                    .then(|| format!("They finish {} first.", plural(running as usize, "running task")));
+                    .then(|| format!("They finish {} first.", plural(running, "running task")));
                 first.into_iter().chain(["Nothing here can start them again.".to_owned()]).collect()
             }
             Control::Drain => {
@@ -322,10 +324,7 @@ impl Control {
                 let waiting = model.queue(queue).map_or(0, |q| q.depth.ready);
                 let mut notes = vec![match (left, waiting) {
                     (0, 0) => "No other online worker consumes it.".into(),
-                    (0, n) => format!(
-                        "No other online worker consumes it: {} would stay there.",
-                        plural(n as usize, "message")
-                    ),
+                    (0, n) => format!("No other online worker consumes it: {} would stay there.", plural(n, "message")),
                     (n, _) => format!(
                         "{} {} it further.",
                         plural(n, "other worker"),
@@ -349,8 +348,9 @@ impl Control {
                     until_restart,
                 ]
             }
-            Control::Events(false) => vec!["Has no effect on workers that were started with -E.".into()],
             Control::Grow(_) | Control::Autoscale { .. } | Control::Events(true) => vec![until_restart],
+            // What has to be known of it stands in `caveats`.
+            Control::Events(false) => Vec::new(),
             Control::Ping => Vec::new(),
         }
     }
@@ -375,7 +375,7 @@ impl Control {
 const DRAINS: &str = "Each consumes no more, finishes what it took, and is shut down.";
 
 fn gives_up() -> String {
-    let limit = crate::human::round_seconds(super::course::LIMIT.as_secs_f64());
+    let limit = crate::human::exact(super::course::LIMIT.as_secs_f64());
     format!("One that is not idle within {limit} consumes its queues again, and it halts there.")
 }
 
@@ -401,7 +401,7 @@ fn work_of(worker: &Worker, now: Stamp) -> String {
         }
         None => "what it runs is not known".into(),
         Some(0) => "runs nothing".into(),
-        Some(n) => format!("finishes {} first", plural(n as usize, "running task")),
+        Some(n) => format!("finishes {} first", plural(n, "running task")),
     }
 }
 

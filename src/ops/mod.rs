@@ -4,6 +4,7 @@
 mod adding;
 pub mod beat;
 pub mod bulk;
+mod caveats;
 pub mod command;
 pub mod control;
 mod course;

@@ -184,7 +184,7 @@ impl Walk<'_> {
                 });
                 told = Some(held);
             }
-            let limit = human::round_seconds(self.course.limit.as_secs_f64());
+            let limit = human::exact(self.course.limit.as_secs_f64());
             let late = || match held {
                 Some((active, reserved)) => format!("not idle after {limit}: {}", plural(active + reserved, "task")),
                 None => format!("gave no answer for {limit}"),
@@ -224,7 +224,7 @@ impl Walk<'_> {
                 let text = format!("replaced by {name}{pid} after {took}");
                 return Ok(text);
             }
-            let limit = human::round_seconds(self.course.limit.as_secs_f64());
+            let limit = human::exact(self.course.limit.as_secs_f64());
             let late = || format!("gone, and no replacement came within {limit}");
             self.course.pause(begun, late).await.map_err(|halt| match halt {
                 Halt::Stopped => Halt::Failed("stopped; gone, and its replacement was not waited for".into()),

@@ -189,8 +189,13 @@ impl Ops {
                 let everybody = workers.is_empty() && replies.is_empty();
                 let request = Request { method, to: (!everybody).then(|| asked.clone()) };
                 let mut answers = self.control(&request, &asked).await?;
+                if let Control::AddQueue(queue) = what {
+                    self.see_added(queue, &mut answers).await;
+                }
                 for answer in &mut answers {
-                    if let (Some(said), Some(more)) = (answer.ok(), what.unsaid()) {
+                    if let Some(said) = answer.ok()
+                        && let Some(more) = what.unsaid(said)
+                    {
                         answer.value = json!({"ok": format!("{said}; {more}")});
                     }
                 }

@@ -49,7 +49,7 @@ fn gone(before: &Before, worker: Option<&Worker>, watched: bool, now: Stamp) -> 
         return Some(match worker.running() {
             None | Some(0) => "said goodbye".into(),
             Some(n) => {
-                let tasks = super::command::plural(usize::try_from(n).unwrap_or(usize::MAX), "task");
+                let tasks = super::command::plural(n, "task");
                 format!("said goodbye; finishes {tasks} first")
             }
         });

@@ -73,10 +73,9 @@ impl Ops {
             course.say(format!("{name}: {size} → {target}"));
         }
         Ok(match judge(replies) {
-            Outcome::Confirmed if missing > 0 => Outcome::Failed(format!(
-                "{} more than asked for are busy and stay",
-                plural(missing as usize, "process")
-            )),
+            Outcome::Confirmed if missing > 0 => {
+                Outcome::Failed(format!("{} more than asked for are busy and stay", plural(missing, "process")))
+            }
             outcome => outcome,
         })
     }
@@ -94,7 +93,7 @@ impl Ops {
             return Ok(size - target - self.shrink(worker, size - target, replies).await?);
         }
         if target == size {
-            replies.push((name.clone(), json!({"ok": format!("keeps its {}", plural(size as usize, "process"))})));
+            replies.push((name.clone(), json!({"ok": format!("keeps its {}", plural(size, "process"))})));
             return Ok(0);
         }
         let request = Request { method: Method::PoolGrow { n: target - size }, to: Some(worker.to_vec()) };

@@ -78,5 +78,5 @@ fn after(at: Stamp, secs: f64) -> Stamp {
 
 /// A period in words.
 pub fn every(secs: f64) -> String {
-    format!("every {}", crate::human::round_seconds(secs))
+    format!("every {}", crate::human::exact(secs))
 }

@@ -136,7 +136,10 @@ fn crontab(schedule: &Value) -> String {
     match (number(minute), number(hour), day, month, weekday) {
         (None, None, "*", "*", "*") if hour == "*" && minute == "*" => "every minute".into(),
         (None, None, "*", "*", "*") if hour == "*" && minute.strip_prefix("*/").and_then(number).is_some() => {
-            format!("every {} minutes", &minute[2..])
+            match &minute[2..] {
+                "1" => "every minute".into(),
+                n => format!("every {n} minutes"),
+            }
         }
         (Some(minute), None, "*", "*", "*") if hour == "*" => format!("every hour at :{minute:02}"),
         (Some(minute), Some(hour), "*", "*", "*") => format!("every day at {hour:02}:{minute:02}"),

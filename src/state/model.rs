@@ -236,9 +236,15 @@ impl Model {
         workers
     }
 
-    /// How many workers are online at `now`, and how many are known.
+    /// How many workers are online at `now`, and how many said no goodbye.
     pub fn online(&self, now: Stamp) -> (usize, usize) {
-        (self.workers.values().filter(|w| w.is_online(now)).count(), self.workers.len())
+        let there = self.workers.values().filter(|w| !w.said_offline);
+        (there.clone().filter(|w| w.is_online(now)).count(), there.count())
+    }
+
+    /// How many workers said goodbye, and are still remembered.
+    pub fn stopped(&self) -> usize {
+        self.workers.values().filter(|w| w.said_offline).count()
     }
 
     /// How many online workers run tasks and send no events of them.

@@ -333,6 +333,7 @@ impl App {
         let mut cx = Cx {
             model,
             now: world.now,
+            as_of: None,
             zone: &options.zone,
             options: &options,
             size: content(world.size),
@@ -358,6 +359,12 @@ impl App {
     fn perform(&mut self, action: Action, model: &Model, world: &World<'_>) -> Vec<Do> {
         if action == Action::Export && self.writing {
             return vec![Do::StopExport];
+        }
+        let row = action.row();
+        if view::unsent(row, &self.options, world.health).is_some() {
+            let verb = if row.hint.is_empty() { action.name().replace('_', " ") } else { row.hint.into() };
+            self.not_sent(&verb, world);
+            return Vec::new();
         }
         let refused = self.with_cx(model, world, |view, cx| view.refuse(action, cx));
         if let Some(why) = refused {
@@ -423,9 +430,9 @@ impl App {
 
     fn effect(&mut self, effect: Effect, model: &Model, world: &World<'_>) -> Vec<Do> {
         match effect {
-            Effect::Ask(command) if self.options.read_only => self.refuse_read_only(command.verb(), world.now),
+            Effect::Ask(command) if self.options.read_only => self.not_sent(command.verb(), world),
             Effect::Run(command) if self.options.read_only && command.risk() > Risk::Looks => {
-                self.refuse_read_only(command.verb(), world.now);
+                self.not_sent(command.verb(), world);
             }
             Effect::Ask(command) => self.layers.push(Box::new(Confirm::new(command))),
             Effect::Run(command) => {
@@ -437,7 +444,7 @@ impl App {
                 return vec![Do::Run(command)];
             }
             Effect::Retry { .. } if self.options.read_only => {
-                self.refuse_read_only("retry", world.now);
+                self.not_sent("retry", world);
             }
             Effect::Retry { ids, refused, options } => {
                 return self.prepare(Wanted { ids, refused, options }, world.now);
@@ -506,10 +513,10 @@ impl App {
         Vec::new()
     }
 
-    fn refuse_read_only(&mut self, verb: &str, now: Stamp) {
-        let why =
-            if self.options.replay.is_some() { "this is a recording, the past takes no commands" } else { "read-only" };
-        self.say(&format!("{why}: {verb} is not sent"), Role::Warn, now);
+    /// Says that nothing was sent, and why nothing can be.
+    fn not_sent(&mut self, verb: &str, world: &World<'_>) {
+        let why = view::barred(&self.options, world.health).unwrap_or_default();
+        self.say(&format!("{why}: {verb} is not sent"), Role::Warn, world.now);
     }
 
     fn global(&mut self, action: Action, model: &Model, world: &World<'_>) -> Vec<Do> {
@@ -593,7 +600,8 @@ impl App {
     pub fn sync(&mut self, model: &Model, world: &World<'_>) {
         self.unsynced = false;
         self.heed_rights(world.health);
-        if self.welcome.as_ref().is_some_and(Welcome::is_over) {
+        // The frame that says we are connected takes the keys of the tabs.
+        if world.link.is_live() {
             self.welcome = None;
         }
         self.offer(world.link);
@@ -608,6 +616,7 @@ impl App {
         let cx = Cx {
             model,
             now,
+            as_of: None,
             zone: &options.zone,
             options: &options,
             size: content(world.size),
@@ -642,8 +651,8 @@ impl App {
         if let Some((since, seen)) = self.paused {
             let held = model.counters().seen.saturating_sub(seen);
             let time = crate::human::clock(since, &self.options.zone);
-            let held = crate::human::count(held);
-            self.notes.push((crate::clean!("paused at {time}, {held} events since"), Role::Warn));
+            let held = crate::human::count_of(held, "event");
+            self.notes.push((crate::clean!("paused at {time}, {held} since"), Role::Warn));
         }
         let lacks = |right| world.health.is_some_and(|health| health.lack(right).is_some());
         if lacks(Right::Events) {

@@ -6,6 +6,7 @@ use super::page::{Page, Target};
 use super::theme::Role;
 use super::view::Cx;
 use crate::broker::LinkState;
+use crate::clock::Stamp;
 use crate::feed::replay::Status;
 use crate::human;
 use crate::text::{Clean, clean};
@@ -20,6 +21,7 @@ pub struct Profile {
 }
 
 /// A part of the first line, and how soon it goes when there is no room: the highest number first.
+#[derive(Clone)]
 struct Part {
     text: Clean,
     role: Role,
@@ -49,6 +51,8 @@ const FRESH: std::time::Duration = std::time::Duration::from_secs(60);
 pub struct Header {
     parts: Vec<Part>,
     clock: Clean,
+    /// What is said of a link that is down, since when it is, and in which second that was said.
+    down: Option<(Stamp, i64, Part)>,
 }
 
 impl Header {
@@ -78,7 +82,7 @@ impl Header {
         }
         parts.push(match &cx.options.replay {
             Some(controls) => past(&controls.status(), cx),
-            None => link(cx),
+            None => self.link(cx),
         });
         if let Some(slow) = round_trip.filter(|rtt| rtt.as_millis() >= 150) {
             parts.push(Part::new(crate::clean!("link {} ms", slow.as_millis()), Role::Muted, 4));
@@ -86,6 +90,21 @@ impl Header {
         self.numbers(&mut parts, cx);
         self.parts = parts;
         self.clock = clean(&human::clock(cx.now, cx.shown_zone()));
+    }
+
+    fn link(&mut self, cx: &Cx<'_>) -> Part {
+        match cx.link {
+            LinkState::Connecting => Part::new(Clean::own("○ connecting"), Role::Muted, 0),
+            LinkState::Live { .. } => Part::new(Clean::own("● live"), Role::Ok, 0),
+            LinkState::Down { since, retry, .. } => {
+                // Said anew with each second of the clock, and not in between: tries may come faster.
+                let second = cx.now.micros() / 1_000_000;
+                let said = self.down.take().filter(|(at, when, _)| (*at, *when) == (*since, second));
+                let (.., part) =
+                    self.down.insert(said.unwrap_or_else(|| (*since, second, down(*since, *retry, cx.now))));
+                part.clone()
+            }
+        }
     }
 
     fn numbers(&self, parts: &mut Vec<Part>, cx: &Cx<'_>) {
@@ -100,9 +119,12 @@ impl Header {
         let (least, about) = if short { ("≥", "~") } else { ("", "") };
         parts.push(Part::new(crate::clean!("{least}{} ev/s", human::rate(events.unwrap_or(0.0))), Role::Muted, 6));
         let (online, known) = cx.model.online(heard);
-        let gone = cx.model.workers().iter().filter(|(_, w)| !w.is_online(heard) && !w.said_offline).count();
         let text = crate::clean!("{online}/{known} workers");
-        parts.push(Part::new(text, if gone > 0 { Role::Warn } else { Role::Text }, 2));
+        parts.push(Part::new(text, if online < known { Role::Warn } else { Role::Text }, 2));
+        // Who said goodbye is not missing.
+        if cx.model.stopped() > 0 {
+            parts.push(Part::new(crate::clean!("{} stopped", cx.model.stopped()), Role::Muted, 5));
+        }
         let queued: u64 = cx.model.queues().iter().map(|(_, q)| q.depth.ready).sum();
         let grows = cx.model.queues().iter().filter_map(|(_, q)| q.slope(cx.now)).sum::<f64>() * 300.0 > 10.0;
         let text = crate::clean!("{} queued{}", human::count(queued), if grows && queued > 0 { " ▲" } else { "" });
@@ -121,7 +143,7 @@ impl Header {
         }
         let (missed, counted) = (cx.model.counters().missed, cx.model.missed_by_count());
         if missed == 0 && counted > 0 {
-            parts.push(Part::new(crate::clean!("~{} missed", human::count(counted)), Role::Warn, 3));
+            parts.push(Part::new(crate::clean!("~{} unseen", human::count(counted)), Role::Warn, 3));
         }
         if missed > 0 {
             parts.push(Part::new(crate::clean!("{} missed", human::count(missed)), Role::Warn, 3));
@@ -176,18 +198,18 @@ fn past(status: &Status, cx: &Cx<'_>) -> Part {
     Part { short, ..Part::new(text, Role::Warn, 0) }
 }
 
-fn link(cx: &Cx<'_>) -> Part {
-    match cx.link {
-        LinkState::Connecting => Part::new(Clean::own("○ connecting"), Role::Muted, 0),
-        LinkState::Live { .. } => Part::new(Clean::own("● live"), Role::Ok, 0),
-        LinkState::Down { since, retry, .. } => {
-            let down = human::span(cx.now.since(*since).as_secs());
-            let next = retry.since(cx.now).as_secs();
-            let next = if next == 0 { "now".into() } else { format!("in {next}s") };
-            let short = Some(crate::clean!("○ down {down}"));
-            Part { short, ..Part::new(crate::clean!("○ down {down}, trying again {next}"), Role::Fail, 0) }
-        }
+/// When the next try comes. Rounded up, so that what is still to come is not said to be under way.
+pub fn next_try(retry: Stamp, now: Stamp) -> String {
+    match retry.since(now).as_secs_f64().ceil() as u64 {
+        0 => "now".into(),
+        secs => format!("in {}", human::span(secs)),
     }
+}
+
+fn down(since: Stamp, retry: Stamp, now: Stamp) -> Part {
+    let (down, next) = (human::span(now.since(since).as_secs()), next_try(retry, now));
+    let short = Some(crate::clean!("○ down {down}, next {next}"));
+    Part { short, ..Part::new(crate::clean!("○ down {down}, trying again {next}"), Role::Fail, 0) }
 }
 
 /// Paints the second line: the tabs, and what holds for the whole screen.
@@ -232,6 +254,13 @@ pub fn tabs(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_next_try_is_counted_down_to_the_moment_it_comes() {
+        let at = |millis: i64| Stamp::from_micros(millis * 1_000);
+        assert_eq!([200, 1_000, 75_000].map(|retry| next_try(at(retry), at(0))), ["in 1s", "in 1s", "in 1m 15s"]);
+        assert_eq!(next_try(at(200), at(300)), "now");
+    }
 
     #[test]
     fn a_broker_is_told_from_another_by_host_port_and_database() {

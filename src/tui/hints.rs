@@ -7,7 +7,6 @@ use super::keymap;
 use super::page::{Page, Target};
 use super::theme::Role;
 use super::view::{self, Cx, View};
-use crate::ops::Risk;
 use crate::text::{Clean, clean};
 
 /// Below this width there is room for the way to all other keys only.
@@ -34,10 +33,7 @@ impl Hints {
             let key = clean(&keymap::shown(cx.options.keys.first(action)?));
             Some(Hint { action, key, word })
         };
-        let can = |row: &&'static Row| {
-            let forbidden = cx.options.read_only && row.risk > Risk::Looks;
-            !row.hint.is_empty() && !forbidden && view.refuse(row.action, cx).is_none()
-        };
+        let can = |row: &&'static Row| !row.hint.is_empty() && view::refusal(view, row, cx).is_none();
         let mut last: Vec<(Action, &'static str)> = Vec::new();
         if view.scopes().contains(&Scope::Global) {
             let back = (leads_back, Action::Back, "back");

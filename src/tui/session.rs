@@ -160,6 +160,7 @@ impl<W: Write> Session<W> {
         let store = self.wiring.ops.store.clone();
         let stop = self.wiring.stop.clone();
         let (mut link, mut health) = (self.wiring.feed.link.clone(), self.wiring.feed.health.clone());
+        let mut known = link.borrow_and_update().clone();
         let mut resized = self.wiring.resized.clone();
         let mut clock = tokio::time::interval(SECOND);
         self.draw(false)?;
@@ -236,8 +237,10 @@ impl<W: Write> Session<W> {
                     None
                 }
                 Ok(()) = link.changed() => {
-                    link.borrow_and_update();
-                    self.key_dirty = true;
+                    let now = link.borrow_and_update().clone();
+                    // When the next try comes is counted down by the clock.
+                    self.key_dirty |= now.is_news(&known);
+                    known = now;
                     None
                 }
                 Ok(()) = health.changed() => {
@@ -448,16 +451,16 @@ impl<W: Write> Session<W> {
             let written = export::run(&store, &export, |going| {
                 if said.elapsed() >= PROGRESS {
                     said = Instant::now();
-                    let (rows, percent) = (human::thousands(going.rows), (going.share * 100.0) as u64);
+                    let (rows, percent) = (human::plural(going.rows, "row"), (going.share * 100.0) as u64);
                     // Where the screen is slow, this progress is not worth waiting for.
-                    let _ = sender.try_send((Told::Going(format!("{percent} % done, {rows} rows …")), true));
+                    let _ = sender.try_send((Told::Going(format!("{percent} % done, {rows} …")), true));
                 }
                 !stop.load(Ordering::Relaxed)
             });
             let told = match written {
                 Ok(written) => Told::Done(format!(
-                    "wrote {} rows ({}) to {}",
-                    human::thousands(written.rows),
+                    "wrote {} ({}) to {}",
+                    human::plural(written.rows, "row"),
                     human::bytes(written.bytes),
                     written.path.display()
                 )),

@@ -4,10 +4,10 @@ use jiff::tz::TimeZone;
 use ratatui::layout::{Rect, Size};
 
 use super::Key;
-use super::action::{Action, Scope};
+use super::action::{Action, Row, Scope};
 use super::options::{Options, Times};
 use super::page::{Page, Target};
-use crate::broker::{Health, LinkState};
+use crate::broker::{Health, LinkState, Right};
 use crate::celery::TaskId;
 use crate::clock::Stamp;
 use crate::export::Export;
@@ -16,14 +16,17 @@ use crate::history::audit::Logged;
 use crate::history::lookup::{Found, Request, Ticket};
 use crate::history::writer;
 use crate::ops::locate::{Answer as Answered, Search};
-use crate::ops::{Command, Receipt, retry};
+use crate::ops::{Command, Receipt, Risk, retry};
 use crate::state::common::{Chosen, Common};
 use crate::state::{Model, Scan, ScanRequest};
+use crate::text::{Clean, clean};
 
 /// What a view may look at while it copies or acts.
 pub struct Cx<'a> {
     pub model: &'a Model,
     pub now: Stamp,
+    /// When what is listed was true, where that is not now: what ran then is not known to run still.
+    pub as_of: Option<Stamp>,
     pub zone: &'a TimeZone,
     pub options: &'a Options,
     /// Room the view has.
@@ -46,6 +49,11 @@ static UTC: TimeZone = TimeZone::UTC;
 const DAY: std::time::Duration = std::time::Duration::from_secs(86_400);
 
 impl Cx<'_> {
+    /// When what is listed was true.
+    pub fn then(&self) -> Stamp {
+        self.as_of.unwrap_or(self.now)
+    }
+
     /// As it was when the link broke, if it is broken: who is silent then, is silent because we hear nothing.
     pub fn last_heard(&self) -> Self {
         match self.link {
@@ -167,6 +175,34 @@ pub fn live(view: &dyn View, options: &Options) -> Vec<Scope> {
     let own = view.scopes();
     let replay = (options.replay.is_some() && own.contains(&Scope::Global)).then_some(Scope::Replay);
     own.iter().copied().chain(replay).collect()
+}
+
+/// Why nothing that changes the cluster can be sent from here, if nothing can.
+pub fn barred(options: &Options, health: Option<&Health>) -> Option<String> {
+    if options.replay.is_some() {
+        return Some("this is a recording, the past takes no commands".into());
+    }
+    match health.and_then(|health| health.lack(Right::Control)) {
+        Some(lack) => Some(format!("no permission to {}", lack.what)),
+        None => options.read_only.then(|| "read-only".into()),
+    }
+}
+
+/// Why an action sends nothing, if that is what it would do and nothing can be sent.
+pub fn unsent(row: &Row, options: &Options, health: Option<&Health>) -> Option<String> {
+    // A look that leaves marks says so itself where it is refused; a ping changes nothing, and is sent all the same.
+    let sends = match row.action {
+        Action::LookInside => false,
+        Action::WorkerPing => health.is_some_and(|health| health.lack(Right::Control).is_some()),
+        _ => row.risk > Risk::Looks,
+    };
+    if sends { barred(options, health) } else { None }
+}
+
+/// Why an action can't be taken on a view now, if it can't.
+pub fn refusal(view: &dyn View, row: &Row, cx: &Cx<'_>) -> Option<Clean> {
+    let why = unsent(row, cx.options, cx.health).or_else(|| view.refuse(row.action, cx));
+    why.map(|why| clean(&why))
 }
 
 /// A tab, a full screen, or something that lies on top.

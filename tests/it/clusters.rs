@@ -68,6 +68,21 @@ fn a_broker_that_lets_us_send_nothing_makes_the_screen_read_only_until_it_does()
     let text = stage.text();
     assert!(text.contains("NO EVENTS: no permission  READ-ONLY: no permission"), "{text}");
     assert!(!text.contains("Shut down 1 worker?") && stage.done.is_empty(), "{text}");
+    // What can't be done is said with its reason on every tab, and stands so in every menu.
+    let why = "no permission to PUBLISH to /0.celery.pidbox";
+    for (keys, verb) in [("1r", "retry"), ("2Q", "shut down"), ("2i", "ping"), ("4H", "hold"), ("5r", "retry")] {
+        stage.keys(keys);
+        let said = format!("{why}: {verb} is not sent");
+        assert!(stage.text().contains(&said), "{keys}: {}", stage.text());
+    }
+    for (keys, what) in [("1.", "send it again with the same"), ("2.", "shut the worker down"), ("2:shut", "shut down")]
+    {
+        stage.keys(keys);
+        let text = stage.text();
+        let line = text.lines().find(|line| line.contains(what)).unwrap_or_else(|| panic!("no {what} in {text}"));
+        assert!(line.contains("no permission to PUBLISH to /0.celery.pid"), "{keys}: {line}");
+        stage.keys("<Esc>");
+    }
     stage.keys("4");
     let said = "no permission to PSUBSCRIBE /0.celeryev/*, PUBLISH to /0.celery.pidbox: this user may not";
     assert!(stage.text().contains(said), "{}", stage.text());

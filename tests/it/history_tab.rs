@@ -234,7 +234,7 @@ fn who_writes_and_what_was_missed_stand_in_the_line() {
     assert!(says(&mut stage, Writing::Writer, 0).contains("· recording"));
     assert!(says(&mut stage, Writing::Reader, 0).contains("recorded by another process"));
     let text = says(&mut stage, Writing::Failing("history file h.db: the disk is full".into()), 1_234);
-    assert!(text.contains("NOT RECORDING: history file h.db: the disk is full · 1,234 events missed"), "{text}");
+    assert!(text.contains("NOT RECORDING: history file h.db: the disk is full · 1,234 events not written"), "{text}");
 }
 
 #[test]
@@ -557,4 +557,14 @@ fn a_mark_that_was_written_down_stands_in_the_chart() {
     flower_tui::history::marks::set(&path, ago(3_600), "v412").expect("set");
     let text = opened(&path, 120, 36, "").text();
     assert!(text.contains("▾v412"), "{text}");
+}
+
+#[test]
+fn ages_are_counted_to_now_and_what_ran_then_is_shown_as_it_was_then() {
+    let (_folder, path) = plain(3);
+    let mut stage = opened(&path, 80, 24, "");
+    assert!(row(&mut stage).contains("1m"), "the last came a minute ago: {}", stage.text());
+    stage.wait(600);
+    let text = stage.text();
+    assert!(row(&mut stage).contains("11m") && text.contains("as of 14:03:27"), "{text}");
 }

@@ -289,6 +289,8 @@ fn behind_a_broken_link_everything_stays_as_it_was_and_the_cluster_keeps_its_nam
         stage.wait(70);
         let text = stage.text();
         assert!(text.contains("production") && text.contains("○ down 1m 10s"), "{text}");
+        // Also where there is room for a few words only.
+        assert!(text.contains("in 5s"), "{text}");
         if width == 120 {
             assert!(text.contains("5/5 workers") && text.contains("trying again in 5s"), "{text}");
             let row = line(&text, " ● default").expect("a queue");

@@ -81,7 +81,7 @@ fn what_a_worker_counts_and_nobody_heard_of_is_said_and_figures_are_marked() {
     }
     let text = stage.text();
     // One of those that were seen ran already when counting began.
-    assert!(text.contains("~3 missed") && text.contains("≥") && text.contains("% ok"), "{text}");
+    assert!(text.contains("~3 unseen") && text.contains("≥") && text.contains("% ok"), "{text}");
     stage.keys("2/gpu<Enter>");
     let text = stage.text();
     assert!(text.contains("~0.0%"), "{text}");

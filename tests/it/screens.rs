@@ -299,6 +299,16 @@ fn the_broker_is_gone() {
     let text = stage.text();
     assert!(text.contains("○ down 12s, trying again in 3s"), "{text}");
     assert!(text.contains("celery@app"), "data stays");
+    // Tries that come and fail in between are not shown before the clock's next second.
+    stage.link = LinkState::Down {
+        since: now,
+        why: "connection refused".into(),
+        hint: "",
+        retry: now + Duration::from_secs(40),
+    };
+    assert!(stage.text().contains("○ down 12s, trying again in 3s"), "{}", stage.text());
+    stage.pass(1);
+    assert!(stage.text().contains("○ down 13s, trying again in 27s"), "{}", stage.text());
 }
 
 #[test]

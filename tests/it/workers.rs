@@ -203,7 +203,8 @@ fn who_ended_is_folded_into_one_line_and_forgotten_after_an_hour() {
     tell(&stage, Some("celery@app-2"), Method::Shutdown);
     stage.pass(2);
     let text = stage.text();
-    assert!(text.contains("▸ 1 ended in the last hour") && text.contains("4 of 5 online"), "{text}");
+    assert!(text.contains("▸ 1 ended in the last hour") && text.contains("4 of 4 online"), "{text}");
+    assert!(text.contains("4/4 workers   1 stopped"), "who said goodbye is not missing: {text}");
     stage.keys("G<Enter>j");
     let text = stage.text();
     assert!(text.contains("celery@app-2") && text.contains("ended 1s"), "{text}");

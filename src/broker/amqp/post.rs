@@ -89,7 +89,7 @@ impl Post {
         let deadline = Instant::now() + wait;
         let reply_to = ReplyTo { ticket: TaskId::random().to_string(), queue: self.replies.clone() };
         let (sender, mut replies) = mpsc::unbounded_channel();
-        let wants = request.method.replies();
+        let wants = request.method.replies() && !wait.is_zero();
         let _ticket = wants.then(|| Ticket::new(&self.waiting, &reply_to.ticket, sender));
         let body = request.body(wants.then_some(&reply_to)).to_string();
         let expires = (Clock::system().now() + wait).secs();

@@ -21,8 +21,10 @@ const PUBLISH: &str = include_str!("lua/publish.lua");
 const PIECE: usize = 250;
 /// While workers take messages, others slide past what is being looked at: so often a list is gone through again.
 const PASSES: usize = 3;
-/// Seconds for which is remembered what was put already.
+/// Seconds for which is remembered what was put already: what takes long may be gone on with the day after.
 const REMEMBERED: u32 = 86_400;
+/// Seconds for which is remembered that a task was sent: as long as somebody may try again who got no answer.
+const SENT: u32 = 300;
 /// Messages put back by one script.
 const PUT_BACK: u64 = 1_000;
 
@@ -159,7 +161,7 @@ pub(super) async fn publish(broker: &RedisBroker, message: &Outgoing) -> Result<
     let marker = broker.keys.own(&format!("flower-tui:sent:{}", message.id));
     let list = broker.keys.list(&message.queue, message.priority);
     let mut pipe = script(PUBLISH, &[marker, list]);
-    pipe.arg(REMEMBERED).arg(message.encode_redis());
+    pipe.arg(SENT).arg(message.encode_redis());
     let _: i64 = run(broker, &pipe).await?;
     Ok(())
 }

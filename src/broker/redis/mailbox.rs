@@ -33,7 +33,9 @@ pub(super) struct Mailboxes {
 pub(super) struct Mailbox {
     connection: MultiplexedConnection,
     /// Without the global prefix: workers add their own.
-    name: String,
+    pub name: String,
+    /// Somebody has not answered yet, and may still.
+    owed: bool,
     sent: Arc<AtomicU64>,
     /// How long the server may take for what does not wait.
     answer: Duration,
@@ -44,6 +46,8 @@ pub(super) struct Asked {
     pub replies: Vec<Reply>,
     /// Nothing is under way on the connection any more.
     pub reusable: bool,
+    /// Late replies may come, into a list that has to be given an end.
+    pub owed: bool,
     /// The request went out, and what was answered we may not read.
     pub unreadable: Option<redis::RedisError>,
 }
@@ -67,7 +71,7 @@ impl Mailboxes {
         // Waiting for replies has its own limit.
         let connection = self.dialer.commands(None).await?;
         let name = format!("flower-tui:reply:{}", TaskId::random());
-        Ok(Mailbox { connection, name, sent: self.sent.clone(), answer: self.dialer.answer })
+        Ok(Mailbox { connection, name, owed: false, sent: self.sent.clone(), answer: self.dialer.answer })
     }
 
     /// Forgets all connections: they lead to a server that is not the right one any more.
@@ -122,7 +126,7 @@ impl Mailbox {
             let popped: Option<(String, Vec<u8>)> = match timeout(left, pop.query_async(&mut self.connection)).await {
                 // The request went out all the same.
                 Ok(Err(error)) if fault::no_permission(&error).is_some() => {
-                    return Ok(Asked { replies, reusable: true, unreadable: Some(error) });
+                    return Ok(Asked { replies, reusable: true, owed: true, unreadable: Some(error) });
                 }
                 Ok(popped) => popped?,
                 Err(_) => {
@@ -136,24 +140,23 @@ impl Mailbox {
                 replies.push(reply);
             }
         }
-        if reusable && listeners > 0 {
-            self.let_late_replies_vanish(keys).await?;
-        }
-        Ok(Asked { replies, reusable, unreadable: None })
+        self.owed |= !is_answered(request, listeners, &replies);
+        Ok(Asked { replies, reusable, owed: self.owed, unreadable: None })
     }
+}
 
-    /// A late reply joins a list that has an end, instead of making one that has none.
-    async fn let_late_replies_vanish(&mut self, keys: &Keys) -> RedisResult<()> {
-        let list = keys.own(&self.name);
-        self.count(4);
-        let mut end = redis::pipe();
-        end.atomic().rpush(&list, "").expire(&list, LINGER);
-        let ended: RedisResult<redis::Value> = self.run(end.query_async(&mut self.connection.clone())).await;
-        match ended {
-            Err(error) if fault::no_permission(&error).is_none() => Err(error),
-            _ => Ok(()),
-        }
-    }
+/// A late reply joins a list that has an end, instead of making one that has none. One of both may be taken by a question
+/// that was given up and still waits on its own connection.
+pub(super) fn end(list: &str) -> redis::Pipeline {
+    let mut end = redis::pipe();
+    end.atomic().rpush(list, &["", ""]).expire(list, LINGER).to_owned()
+}
+
+/// Whether nobody is left who may answer: everybody who was told has, or everybody who was named. An emptied list is
+/// gone by itself.
+fn is_answered(request: &Request, listeners: i64, replies: &[Reply]) -> bool {
+    let all = i64::try_from(replies.len()).is_ok_and(|n| n >= listeners);
+    all || request.to.as_ref().is_some_and(|names| everybody_answered(names, replies))
 }
 
 fn everybody_answered(expected: &[String], replies: &[Reply]) -> bool {

@@ -1,13 +1,37 @@
 //! What went wrong with TLS, in a person's words.
 
 use std::io;
+use std::path::{Path, PathBuf};
 
 use rustls::pki_types::{UnixTime, pem};
 use rustls::{AlertDescription, CertificateError, Error};
 
+/// A certificate that nobody has signed whose certificate lies in the file that was named for that.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "{} (ssl_ca_certs) does not hold the certificate of the CA that signed the server's; is it another cluster's?",
+    crate::text::clean(&.0.display().to_string())
+)]
+struct NotInFile(PathBuf);
+
+/// The error with the file in it that does not hold who signed the server's certificate, if that is what is wrong.
+pub(super) fn naming(error: io::Error, file: Option<&Path>) -> io::Error {
+    match (error.get_ref().and_then(|inner| inner.downcast_ref::<Error>()), file) {
+        (
+            Some(Error::InvalidCertificate(CertificateError::UnknownIssuer | CertificateError::BadSignature)),
+            Some(file),
+        ) => io::Error::new(error.kind(), NotInFile(file.to_owned())),
+        _ => error,
+    }
+}
+
 /// The reason that an error of a TLS connection holds, if it is one of TLS.
 pub fn explain(error: &io::Error) -> Option<String> {
-    let error = error.get_ref()?.downcast_ref::<Error>()?;
+    let error = error.get_ref()?;
+    if let Some(error) = error.downcast_ref::<NotInFile>() {
+        return Some(error.to_string());
+    }
+    let error = error.downcast_ref::<Error>()?;
     Some(match error {
         Error::InvalidCertificate(why) => certificate(why),
         Error::AlertReceived(alert) => refusal(*alert),

@@ -224,8 +224,7 @@ impl Locator {
             for task in found.take(MOST + 1) {
                 finding.add(remembered(&task, m));
             }
-            let all = human::thousands(m.task_count() as u64);
-            finding.looked.push(format!("memory ({all} tasks)"));
+            finding.looked.push(format!("memory ({})", human::plural(m.task_count(), "task")));
         });
     }
 

@@ -73,7 +73,7 @@ pub async fn through(
         for part in chunks(most, order) {
             if looked.messages >= MOST || Instant::now() >= until {
                 let why = if looked.messages >= MOST { "stopped" } else { "out of time" };
-                looked.left.push(format!("{why} after {} messages", human::thousands(looked.messages as u64)));
+                looked.left.push(format!("{why} after {}", human::plural(looked.messages, "message")));
                 return looked;
             }
             let answer = tokio::time::timeout_at(until, broker.peek(&queue.name, part)).await;

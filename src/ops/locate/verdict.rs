@@ -291,8 +291,9 @@ fn flow(queue: &str, flow: &Flow) -> Option<String> {
     }
     parts.extend(flow.consumers.map(|n| human::plural(n, "consumer")));
     parts.extend(flow.busy.map(|(busy, places)| match busy >= places {
+        true if places == 1 => "its one process is busy".into(),
         true => format!("all {places} processes busy"),
-        false => format!("{busy} of {places} processes busy"),
+        false => format!("{busy} of {} busy", human::plural(places, "process")),
     }));
     (!parts.is_empty()).then(|| parts.join("; "))
 }

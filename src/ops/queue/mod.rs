@@ -85,7 +85,7 @@ impl QueueAction {
         let ready = model.queue(queue).map(|q| q.depth.ready);
         let all = match ready {
             Some(n) => {
-                format!("the {} waiting in {queue}", plural(usize::try_from(n).unwrap_or(usize::MAX), "message"))
+                format!("the {} waiting in {queue}", plural(n, "message"))
             }
             None => format!("all that waits in {queue}"),
         };

@@ -280,7 +280,7 @@ impl Ops {
 }
 
 fn plural_of(n: u64) -> String {
-    plural(usize::try_from(n).unwrap_or(usize::MAX), "message")
+    plural(n, "message")
 }
 
 fn wait_not(n: usize) -> String {

@@ -71,7 +71,7 @@ impl Sift for Taker<'_> {
             self.chooser.done(id);
         }
         self.done += taken.iter().filter(|taken| **taken).count() as u64;
-        self.ops.going.say(format!("{}: {} messages …", self.what, crate::human::thousands(self.done)));
+        self.ops.going.say(format!("{}: {} …", self.what, crate::human::plural(self.done, "message")));
         !self.ops.going.stop.is_cancelled() && !self.chooser.is_done()
     }
 }

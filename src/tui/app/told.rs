@@ -120,8 +120,9 @@ impl App {
                     0 | 1 => String::new(),
                     n => {
                         let what = if receipt.verb == "retry" { "task" } else { "worker" };
-                        let more = crate::human::thousands(n as u64 - 1);
-                        format!(" and {more} more {what}{}", if n == 2 { "" } else { "s" })
+                        let more = n as u64 - 1;
+                        let (count, what) = (crate::human::thousands(more), crate::human::noun(more, what));
+                        format!(" and {count} more {what}")
                     }
                 };
                 format!("{} confirmed{}{more}", receipt.verb, first.unwrap_or_default())

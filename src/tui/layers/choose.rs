@@ -10,7 +10,7 @@ use crate::tui::keymap;
 use crate::tui::options::{Cluster, Options};
 use crate::tui::page::{Page, Target, centered};
 use crate::tui::theme::Role;
-use crate::tui::view::{Answer, Cx, Effect, Leave, Outcome, View};
+use crate::tui::view::{self, Answer, Cx, Effect, Leave, Outcome, View};
 
 /// A line to choose.
 pub struct Item {
@@ -77,7 +77,7 @@ impl Choose {
         rows.sort_by_key(|row| std::cmp::Reverse(row.risk > Risk::Looks));
         let item = |row: &&Row| Item {
             key: cx.options.keys.first(row.action).map(str::to_owned),
-            refused: view.refuse(row.action, cx).map(|why| clean(&why)),
+            refused: view::refusal(view, row, cx),
             role: if row.risk == Risk::Destroys { Role::Fail } else { Role::Text },
             ..Item::new(Clean::own(row.help), Does::Take(row.action))
         };

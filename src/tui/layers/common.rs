@@ -56,9 +56,9 @@ impl InCommon {
         let Some(found) = &self.found else { return vec![(Clean::own("looking …"), Role::Muted)] };
         let chosen = human::thousands(found.chosen as u64);
         let cut = if found.cut { " (the newest of more)" } else { "" };
-        let others = human::thousands(found.others as u64);
+        let others = human::plural(found.others, "other");
         let sample = if found.sampled { "a sample of " } else { "" };
-        let text = format!("{chosen} chosen{cut}, compared with {sample}{others} others of the same name and time");
+        let text = format!("{chosen} chosen{cut}, compared with {sample}{others} of the same name and time");
         vec![(clean(&text), Role::Muted)]
     }
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 use ratatui::layout::Rect;
 
 use crate::clock::Stamp;
+use crate::human::noun;
 use crate::ops::{Command, Risk};
 use crate::text::{Clean, clean};
 use crate::tui::action::{Action, Scope};
@@ -95,7 +96,12 @@ impl View for Confirm {
         } else {
             self.shown.get_or_insert(cx.now);
         }
-        let preview = self.command.preview(cx.model);
+        let mut preview = self.command.preview(cx.model);
+        let caveats = self.command.caveats(cx.model, cx.health);
+        if !preview.lines.is_empty() && !caveats.is_empty() {
+            preview.lines.push(String::new());
+        }
+        preview.lines.extend(caveats);
         self.title = clean(&preview.title);
         let width = usize::from(cx.size.width.min(WIDEST).saturating_sub(6));
         self.lines = preview.lines.iter().flat_map(|line| literal::wrap(&clean(line), width)).collect();
@@ -126,7 +132,11 @@ impl View for Confirm {
         }
         if self.lines.len() > room {
             let below = self.lines.len().saturating_sub(self.top + room);
-            let text = if below > 0 { crate::clean!(" ↓ {below} more lines ") } else { Clean::own(" ↑ ") };
+            let text = if below > 0 {
+                crate::clean!(" ↓ {below} more {} ", noun(below as u64, "line"))
+            } else {
+                Clean::own(" ↑ ")
+            };
             page.put_right(x, box_area.y + box_area.height.saturating_sub(1), width, &text, Role::Muted);
         }
         let bottom = (box_area.y + box_area.height).saturating_sub(2);

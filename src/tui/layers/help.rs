@@ -75,7 +75,7 @@ impl Help {
                     continue;
                 }
                 let keys: Vec<String> = keys.iter().map(|k| keymap::shown(k)).collect();
-                let refused = view.refuse(row.action, cx).map(|why| clean(&why));
+                let refused = view::refusal(view, row, cx);
                 lines.push(Line {
                     refused,
                     ..Line::key(clean(&keys.join("  ")), Clean::own(row.help), Does::Act(row.action))

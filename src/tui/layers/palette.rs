@@ -149,7 +149,7 @@ fn actions(view: &dyn View, cx: &Cx<'_>) -> Vec<Line> {
         text: title(row),
         key: clean(&cx.options.keys.first(row.action).map(keymap::shown).unwrap_or_default()),
         risk: row.risk,
-        refused: view.refuse(row.action, cx).map(|why| clean(&why)),
+        refused: view::refusal(view, row, cx),
         does: Does::Act(row.action),
     };
     rows.into_iter().map(line).collect()

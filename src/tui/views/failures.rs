@@ -144,8 +144,8 @@ fn details(group: &Group, cx: &Cx<'_>) -> (Line, Vec<Line>) {
         title.push((crate::clean!("  {word}"), role));
     }
     let facts = format!(
-        "{} failures, {} open   first {}   last {}   {}",
-        human::thousands(group.count),
+        "{}, {} open   first {}   last {}   {}",
+        human::plural(group.count, "failure"),
         human::thousands(group.open),
         human::date(group.first, cx.shown_zone()),
         human::clock(group.last, cx.shown_zone()),
@@ -223,10 +223,10 @@ impl Failures {
         let since = cx.model.watching_since().map_or(String::new(), |at| format!(" since {}", cx.time(at)));
         self.status = vec![(
             crate::clean!(
-                "{} of {} · {} failures",
+                "{} of {} · {}",
                 self.ids.len(),
-                crate::ops::command::plural(total, "group"),
-                human::thousands(failures)
+                human::plural(total, "group"),
+                human::plural(failures, "failure")
             ),
             Role::Text,
         )];

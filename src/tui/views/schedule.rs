@@ -95,7 +95,7 @@ fn details(entry: &Entry, cx: &Cx<'_>) -> (Line, Vec<Line>) {
     let redactor = cx.model.redactor();
     let title = vec![(clean(&entry.name), Role::Text), (crate::clean!("  {}", beat::source(entry)), Role::Muted)];
     let at = |at: Option<crate::clock::Stamp>| at.map_or_else(|| "-".into(), |at| cx.time(at));
-    let runs = entry.runs.map_or_else(String::new, |n| format!("   {} in all", human::plural(n as usize, "run")));
+    let runs = entry.runs.map_or_else(String::new, |n| format!("   {} in all", human::plural(n, "run")));
     let next = if entry.enabled { at(entry.next) } else { "switched off".into() };
     let mut rows = vec![
         ("task", entry.task.clone()),
@@ -110,7 +110,7 @@ fn details(entry: &Entry, cx: &Cx<'_>) -> (Line, Vec<Line>) {
         rows.insert(4, ("late", late));
     }
     if let Source::Learnt { missed: n @ 1.., .. } = entry.source {
-        rows.insert(4, ("missed", format!("{} between the arrivals seen", human::plural(n as usize, "run"))));
+        rows.insert(4, ("missed", format!("{} between the arrivals seen", human::plural(n, "run"))));
     }
     let width = usize::from(cx.size.width.saturating_sub(16));
     let lines = rows.into_iter().flat_map(|(name, text)| {

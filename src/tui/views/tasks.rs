@@ -78,7 +78,7 @@ impl Tasks {
             line.push((crate::clean!("{} marked · ", human::thousands(self.list.marks.len() as u64)), Role::Accent));
         }
         let counts = match self.list.query.filter().is_empty() {
-            true => crate::clean!("{} tasks", human::thousands(total as u64)),
+            true => crate::text::clean(&human::plural(total, "task")),
             false => crate::clean!("{} of {}", human::thousands(shown as u64), human::thousands(total as u64)),
         };
         line.push((counts, Role::Text));
@@ -155,8 +155,8 @@ fn horizon(cx: &Cx<'_>) -> Option<(String, Role)> {
     if let Some(gap) = cx.model.last_gap().filter(|gap| *gap > complete) {
         let missed = match (cx.model.counters().missed, cx.model.missed_by_count()) {
             (0, 0) => "the link was down before".to_owned(),
-            (0, n) => format!("~{} tasks unseen before", human::count(n)),
-            (n, _) => format!("{} events missed before", human::count(n)),
+            (0, n) => format!("~{} unseen before", human::count_of(n, "task")),
+            (n, _) => format!("{} missed before", human::count_of(n, "event")),
         };
         return Some((format!("complete since {} ({missed})", cx.time(gap)), Role::Warn));
     }

@@ -3,9 +3,9 @@
 use ratatui::layout::Rect;
 
 use crate::broker::{BrokerUrl, LinkState};
-use crate::human;
 use crate::text::{Clean, clean};
 use crate::tui::action::{Action, Scope};
+use crate::tui::header::next_try;
 use crate::tui::layers::Prompt;
 use crate::tui::page::{Page, Target};
 use crate::tui::theme::Role;
@@ -22,17 +22,11 @@ const LABEL: usize = 8;
 pub struct Welcome {
     broker: String,
     lines: Vec<Line>,
-    connected: bool,
 }
 
 impl Welcome {
     pub fn new(broker: String) -> Self {
         Self { broker, ..Self::default() }
-    }
-
-    /// The broker was reached after all.
-    pub fn is_over(&self) -> bool {
-        self.connected
     }
 }
 
@@ -74,7 +68,6 @@ impl View for Welcome {
     }
 
     fn sync(&mut self, cx: &Cx<'_>) {
-        self.connected = cx.link.is_live();
         let text = |t: &'static str, role| (Clean::own(t), role);
         let mut lines = vec![vec![text("No broker could be reached.", Role::Text)], Vec::new()];
         let room = usize::from(cx.size.width).saturating_sub(LABEL + 2).max(20);
@@ -91,9 +84,7 @@ impl View for Welcome {
             if !hint.is_empty() {
                 told("", &Clean::own(hint), Role::Text);
             }
-            let next = retry.since(cx.now).as_secs();
-            let next = if next == 0 { "now".to_owned() } else { format!("in {}", human::span(next)) };
-            told("again", &clean(&next), Role::Muted);
+            told("again", &clean(&next_try(*retry, cx.now)), Role::Muted);
         }
         lines.push(Vec::new());
         let other = cx.options.keys.first(Action::Clusters).filter(|_| !cx.options.clusters.is_empty());
@@ -124,6 +115,6 @@ impl View for Welcome {
     }
 
     fn pause_between(&self) -> u64 {
-        500
+        1_000
     }
 }

@@ -174,11 +174,14 @@ impl Workers {
         let workers = cx.model.workers();
         let running: u64 = workers.iter().filter(|(_, w)| w.is_online(cx.now)).filter_map(|(_, w)| w.running()).sum();
         self.status = vec![(crate::clean!("{online} of {known} online · {running} running"), Role::Text)];
+        if cx.model.stopped() > 0 {
+            self.status.push((crate::clean!(" · {} stopped", cx.model.stopped()), Role::Muted));
+        }
         if !self.cursor.marks.is_empty() {
             self.status.insert(0, (crate::clean!("{} marked · ", self.cursor.marks.len()), Role::Accent));
         }
         let say = |text: &'static str| vec![(Clean::own(text), Role::Muted)];
-        self.empty = match known {
+        self.empty = match workers.len() {
             0 => vec![
                 say("No worker has been heard of yet. Workers appear with their first heartbeat, or when they answer."),
                 say("ctrl-r asks them again."),

@@ -83,6 +83,18 @@ async fn rabbitmq_over_tls_with_its_management_api() {
     tokio::time::timeout(LIMIT, told).await.expect("figures");
     let can = one.broker.capabilities();
     assert!(can.peek && can.peek_marks && can.unacked && !can.delivered);
+
+    // A file that holds another CA than the API's is named.
+    let other = folder.path().join("other");
+    std::fs::create_dir(&other).expect("made");
+    let other = Pki::make(&other);
+    let options = TransportOptions {
+        broker_api: Some(ApiUrl::parse(&format!("{api}?ssl_ca_certs={}", other.ca)).expect("url")),
+        ..TransportOptions::default()
+    };
+    let blind = broker::open(&url, options).expect("opened").health().await.expect("it answers").blind;
+    let said = format!("{} (ssl_ca_certs) does not hold the certificate of the CA", other.ca);
+    assert!(blind.as_ref().is_some_and(|why| why.contains(&said)), "{blind:?}");
     nothing_is_left(one);
 }
 

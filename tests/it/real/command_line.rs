@@ -95,3 +95,38 @@ fn the_result_backend_is_asked_about_tasks_no_event_tells_of() {
     assert!(text.contains("result backend not asked: can't reach redis://127.0.0.1:1/0"), "{text}");
     assert_eq!(output.status.code(), Some(1), "no trace of it");
 }
+
+#[test]
+fn what_a_command_needed_in_redis_goes_away_with_it() {
+    let cluster = Cluster::start();
+    let mut connection = cluster.broker.connection();
+    let mut ours = || -> Vec<(String, i64)> {
+        let keys: Vec<String> = redis::Commands::keys(&mut connection, "*flower-tui:*").expect("keys");
+        let mut ttl = |key: &String| redis::Commands::ttl(&mut connection, key).expect("a time");
+        keys.iter().map(|key| (key.clone(), ttl(key))).collect()
+    };
+    for words in [&["workers"][..], &["worker", WORKER, "ping"], &["worker", "--all", "rate-limit", "demo.add", "9/m"]]
+    {
+        assert!(cluster.flower(words).output().expect("runs").status.success(), "{words:?}");
+        assert_eq!(ours(), [], "{words:?}");
+    }
+    // A message that was sent is remembered for as long as somebody may try again.
+    assert!(cluster.flower(&["send", "demo.add", "--args", "[1, 2]"]).output().expect("runs").status.success());
+    let left = ours();
+    assert!(left.len() == 1 && left[0].0.contains("flower-tui:sent:") && (1..=300).contains(&left[0].1), "{left:?}");
+    // Who was asked and did not answer still may: the list it answers into has an end.
+    let ghost = cluster.flower(&["worker", "ghost@test", "ping"]).output().expect("runs");
+    assert_eq!(ghost.status.code(), Some(4));
+    let lists: Vec<_> = ours().into_iter().filter(|(key, _)| key.contains(":reply:")).collect();
+    assert!(lists.len() == 1 && (1..=3_600).contains(&lists[0].1), "{lists:?}");
+}
+
+#[test]
+fn who_is_told_to_send_no_events_says_what_is_not_seen_then() {
+    let cluster = Cluster::start();
+    let off = cluster.flower(&["worker", WORKER, "disable-events"]).output().expect("runs");
+    let (told, said) = (String::from_utf8_lossy(&off.stderr), String::from_utf8_lossy(&off.stdout));
+    assert!(off.status.success(), "{told}{said}");
+    assert!(told.contains("is not seen here any more") && told.contains("started with -E"), "{told}");
+    assert!(said.contains("one started with -E goes on sending them"), "{said}");
+}

@@ -64,7 +64,11 @@ fn a_certificate_that_does_not_verify_is_told_in_words() {
     let server = good.redis(&["--tls-auth-clients", "no"]);
     let url = |port: u16, query: &str| format!("rediss://:hunter2@localhost:{port}/0?{query}");
     let wrong = url(server.port, &format!("ssl_ca_certs={}", other.ca));
-    assert_refused("", &wrong, &["signed by nobody we know", "ssl_ca_certs"]);
+    let not_in = format!("{} (ssl_ca_certs) does not hold the certificate of the CA", other.ca);
+    assert_refused("", &wrong, &[&not_in]);
+    let (_, said) = status("", &["-b", &wrong]);
+    assert!(!said.contains("broker_use_ssl sets"), "the file is named already: {said}");
+    assert_refused("", &url(server.port, ""), &["signed by nobody we know", "ssl_ca_certs"]);
     let missing = url(server.port, "ssl_ca_certs=/nowhere/ca.pem");
     assert_refused("", &missing, &["can't read /nowhere/ca.pem (ssl_ca_certs): No such file"]);
     let plain = format!("redis://localhost:{}/0", server.port);

@@ -76,14 +76,14 @@ fn by_keys_a_failed_task_is_retried_a_long_one_ended_and_a_worker_ruled() {
     screen.keys("Q");
     screen.yes("Shut down 1 worker?", "shutdown confirmed");
     wait_for("the worker's end", || cluster.worker_ended().then_some(()));
-    screen.wait("0/1 workers");
+    screen.wait("0/0 workers   1 stopped");
 
     screen.keys("L");
     let log = screen.wait("commands and replies");
     assert!(log.contains("flower-tui worker w1@test shutdown"), "{log}");
     // Esc and q in one go would be alt-q.
     screen.keys("\x1b");
-    screen.wait("0 of 1 online");
+    screen.wait("0 of 0 online · 0 running · 1 stopped");
     screen.keys("q");
     assert_eq!(screen.end(), (0, true));
     assert_audited(&cluster, &["retry", "terminate", "revoke", "grow", "shrink", "ping", "disable-events", "shutdown"]);

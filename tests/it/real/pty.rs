@@ -87,7 +87,10 @@ impl Screen {
     pub fn yes(&mut self, question: &str, then: &str) {
         self.wait(question);
         wait_for(then, || {
-            self.keys("y");
+            // Behind the question a `y` means something else.
+            if self.text().contains(question) {
+                self.keys("y");
+            }
             std::thread::sleep(std::time::Duration::from_millis(150));
             self.text().contains(then).then_some(())
         });

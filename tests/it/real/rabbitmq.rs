@@ -133,3 +133,39 @@ fn without_its_management_api_rabbitmq_tells_less_and_each_refusal_is_one_senten
         said.contains("it is short of memory or disk").then_some(())
     });
 }
+
+#[test]
+fn a_worker_that_a_queue_of_other_arguments_ends_is_not_said_to_consume_it() {
+    let mut cluster = Cluster::on(Rabbit::start(false), &["-c", "1"]);
+    cluster.python(
+        "app.app.connection().default_channel.queue_declare('odd', durable=True, auto_delete=False, \
+         arguments={'x-max-priority': 5}).queue",
+    );
+    let said = |output: &std::process::Output| {
+        String::from_utf8_lossy(&[output.stdout.clone(), output.stderr.clone()].concat()).into_owned()
+    };
+    let add = |cluster: &Cluster<Rabbit>, queue: &str| {
+        cluster.flower(&["worker", WORKER, "add-queue", queue]).output().expect("runs")
+    };
+    let plain = add(&cluster, "plain");
+    assert!(plain.status.success(), "{}", said(&plain));
+    assert!(said(&plain).contains("nobody tells how plain was declared"), "{}", said(&plain));
+    assert!(add(&cluster, "celery").status.success(), "it consumes that already");
+
+    // On the screen the question says it, and what came of it is told.
+    let mut screen = Screen::start(&cluster.flower(&[]), 140, 36);
+    screen.wait("● live");
+    screen.wait("1/1 workers");
+    screen.keys("2");
+    screen.wait(WORKER);
+    screen.keys("a");
+    screen.wait("Let 1 worker consume");
+    screen.keys("odd\r");
+    screen.yes("nobody tells how odd was declared", "add-queue failed: w1@test: ended when it began to consume odd");
+    wait_for("the worker's end", || cluster.worker_ended().then_some(()));
+    screen.keys("q");
+
+    cluster.start_worker(&["-c", "1"]);
+    let odd = add(&cluster, "odd");
+    assert!(!odd.status.success() && said(&odd).contains("ended when it began to consume odd"), "{}", said(&odd));
+}

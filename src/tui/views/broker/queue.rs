@@ -139,7 +139,7 @@ fn facts(name: &str, queue: &Queue, cx: &Cx<'_>) -> Line {
         Some(_) if !cx.model.held(name).is_empty() => {
             fact(format!("still consumed by {} ▲", who(name, cx)), Role::Warn);
         }
-        Some(n) => fact(format!("{n} consumer{}", if n == 1 { "" } else { "s" }), Role::Muted),
+        Some(n) => fact(human::plural(n, "consumer"), Role::Muted),
         None => {}
     }
     match table::drains(name, queue, cx) {

@@ -24,14 +24,14 @@ impl History {
             let marked = human::thousands(self.list.marks.len() as u64);
             line.push((crate::clean!("{marked} marked · "), Role::Accent));
         }
-        let all = human::thousands(self.sums.progress.of.max(self.rows.progress.of));
+        let all = self.sums.progress.of.max(self.rows.progress.of);
         let found = match &self.sums.totals {
             Some(totals) => totals.count(),
             None => self.sums.progress.found.max(self.rows.len() as u64),
         };
         let counts = match self.selected.is_empty() {
-            true => crate::clean!("{all} tasks"),
-            false => crate::clean!("{} of {all}", human::thousands(found)),
+            true => clean(&human::plural(all, "task")),
+            false => crate::clean!("{} of {}", human::thousands(found), human::thousands(all)),
         };
         line.push((counts, Role::Text));
         if let Some(share) = self.looked_at() {
@@ -117,7 +117,8 @@ fn writing(cx: &Cx<'_>) -> (Line, Option<(Clean, Role)>) {
         }
     };
     if status.missed > 0 {
-        troubles.push((crate::clean!(" · {} events missed", human::count(status.missed)), Role::Warn));
+        let text = crate::clean!(" · {} not written", human::count_of(status.missed, "event"));
+        troubles.push((text, Role::Warn));
     }
     (troubles, who)
 }

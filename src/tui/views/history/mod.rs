@@ -352,11 +352,11 @@ impl View for History {
         self.ask(cx);
         self.above.sync(&self.sums, &self.span, cx);
         // What ran then is shown as it was then: nobody has looked since.
-        let now = self.rows.query().map_or(cx.now, |query| query.now);
+        let as_of = self.rows.query().map(|query| query.now);
         let (list, above) = (&mut self.list, self.above.rows);
         self.rows.read(|model| {
             list.query.follow(model);
-            list.sync(&Cx { model, now, ..*cx }, above);
+            list.sync(&Cx { model, as_of, ..*cx }, above);
         });
         self.empty = if self.list.is_blank() { self.instead(cx) } else { Vec::new() };
         self.status = self.line(cx);

@@ -268,7 +268,7 @@ impl Cutter<'_, '_> {
         });
         let shown = match self.window.cursor {
             Some(_) => self.read(&values, human::percent),
-            None => format!("{running} of {places} processes"),
+            None => format!("{running} of {}", human::plural(places, "process")),
         };
         let title = vec![(Clean::own("pools busy  "), Role::Heading), (clean(&shown), Role::Series1)];
         self.frame(title, vec![(values, Role::Series1)], 1.0, |v| format!("{:.0}%", v * 100.0))

@@ -37,7 +37,7 @@ pub fn timeline(task: &Task<'_>, cx: &Cx<'_>, all: bool) -> Line {
     if let Some(finished) = task.finished() {
         let word = task.state_name().to_lowercase();
         step(&word, Some(finished), theme::role(task.state()), task.started().is_some());
-    } else if let Some(secs) = task.running(cx.now) {
+    } else if let Some(secs) = task.running(cx.then()) {
         line.push((crate::clean!(" ━━ {} …", human::seconds(secs)), Role::Running));
         if let Some(usual) = usual(task, cx) {
             line.push((crate::clean!("  ({usual})"), Role::Faint));
@@ -99,9 +99,9 @@ pub fn bars(task: &Task<'_>, cx: &Cx<'_>, width: usize) -> Vec<Line> {
     let begin = |run: &Run| run.sent.or(run.received).or(run.started);
     let end = |run: &Run| {
         run.ended.map(|(at, _)| at).unwrap_or(if run.started.is_some() {
-            cx.now
+            cx.then()
         } else {
-            run.received.or(run.sent).unwrap_or(cx.now)
+            run.received.or(run.sent).unwrap_or(cx.then())
         })
     };
     let (Some(from), Some(to)) = (runs.iter().filter_map(begin).min(), runs.iter().map(end).max()) else {

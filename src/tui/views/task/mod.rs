@@ -266,7 +266,7 @@ fn facts(task: &Task<'_>, cx: &Cx<'_>, items: &mut Vec<Item>) {
         Some(usual) => format!("{r}  ({usual})"),
         None => r,
     });
-    let eta = task.eta().map(|eta| match task.due(cx.now) {
+    let eta = task.eta().map(|eta| match task.due(cx.then()) {
         Some(secs) if secs > 0.0 => format!("{eta}  (in {})", human::span(secs as u64)),
         _ => eta.to_owned(),
     });
@@ -326,7 +326,7 @@ fn section(title: &'static str, note: &'static str, lines: Vec<Item>, items: &mu
     }
     items.push(Item::default());
     let heading = (Clean::own(title), Role::Heading);
-    let folded = crate::clean!("   {} lines", lines.len());
+    let folded = crate::clean!("   {}", human::plural(lines.len(), "line"));
     items.push(Item {
         depth: 0,
         pieces: vec![heading.clone(), (Clean::own(note), Role::Faint)],

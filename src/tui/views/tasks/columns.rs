@@ -198,7 +198,7 @@ fn cell(task: &Task<'_>, column: Column, cx: &Cx<'_>) -> Cell {
         "RESULT" => text(task.result().as_deref(), Role::Muted),
         "ERROR" => text(task.error().as_deref(), Role::Fail),
         "ETA" => {
-            let due = task.due(cx.now).map(|secs| if secs > 0.0 { human::span(secs as u64) } else { "now".into() });
+            let due = task.due(cx.then()).map(|secs| if secs > 0.0 { human::span(secs as u64) } else { "now".into() });
             Cell::new(clean(&due.unwrap_or_default()), Role::Muted)
         }
         "ROOT" => {
@@ -224,7 +224,7 @@ fn age(at: crate::clock::Stamp, cx: &Cx<'_>) -> String {
 
 /// What it took; or how long it runs already, in whole seconds so that a long list of running tasks stays calm.
 fn runtime(task: &Task<'_>, cx: &Cx<'_>) -> Cell {
-    if let Some(secs) = task.running(cx.now) {
+    if let Some(secs) = task.running(cx.then()) {
         return Cell::new(clean(&human::span(secs as u64)), Role::Running);
     }
     let ran = task.runtime().or_else(|| match (task.started(), task.finished()) {

@@ -191,7 +191,7 @@ fn facts(worker: &Worker, width: usize) -> Vec<Line> {
     }
     facts.extend(worker.loadavg.map(|l| format!("load {}", l.map(|v| format!("{v:.1}")).join(" "))));
     let missed = worker.missed().filter(|n| *n > 0);
-    facts.extend(missed.map(|n| format!("~{} tasks unseen: events missed", human::thousands(n))));
+    facts.extend(missed.map(|n| format!("~{} unseen: events missed", human::plural(n, "task"))));
     facts.extend((worker.lost > 0).then(|| format!("{} lost", human::thousands(u64::from(worker.lost)))));
     facts.push(format!("clock {}", human::thousands(worker.clock.max(0) as u64)));
     facts.extend(stats.map(|s| format!("broker {}", s.broker)));

@@ -150,7 +150,7 @@ pub(super) fn producers(queue: &str, cx: &Cx<'_>) -> Rows {
     let items: Vec<Item> = items.collect();
     let mut note = vec![(crate::clean!("{} seen", items.len()), Role::Muted)];
     if seen > 0 {
-        note.push((crate::clean!("WAITING among {} messages looked at", human::thousands(seen)), Role::Faint));
+        note.push((crate::clean!("WAITING among {} looked at", human::plural(seen, "message")), Role::Faint));
     }
     let empty = vec![
         vec![(Clean::own("Nobody was seen to send here."), Role::Muted)],
