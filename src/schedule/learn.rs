@@ -1,8 +1,10 @@
 //! Periods learnt from when tasks arrive: those of one name with the same arguments, that nobody's task sent. Kept small:
 //! so many names, of each a few arguments, of those the last arrivals.
 
-use std::collections::{HashMap, VecDeque};
-use std::hash::{DefaultHasher, Hash, Hasher};
+use std::collections::VecDeque;
+use std::hash::BuildHasher;
+
+use hashbrown::{DefaultHashBuilder, HashMap};
 
 use super::{Entry, Source, after};
 use crate::celery::TaskId;
@@ -98,8 +100,8 @@ pub struct Arrival<'a> {
 
 struct Kind {
     hash: u64,
-    args: Box<str>,
-    kwargs: Box<str>,
+    /// Arguments and keyword arguments, once it has come again: what comes once is no schedule.
+    texts: Option<(Box<str>, Box<str>)>,
     queue: Option<Box<str>>,
     last: TaskId,
     at: VecDeque<Stamp>,
@@ -109,6 +111,7 @@ struct Kind {
 #[derive(Default)]
 pub struct Learner {
     names: HashMap<Box<str>, Vec<Kind>>,
+    hasher: DefaultHashBuilder,
 }
 
 impl Learner {
@@ -124,30 +127,24 @@ impl Learner {
             self.names.insert(arrival.name.into(), Vec::new());
         }
         let Some(kinds) = self.names.get_mut(arrival.name) else { return };
-        let mut hasher = DefaultHasher::new();
-        (arrival.args, arrival.kwargs).hash(&mut hasher);
-        let hash = hasher.finish();
+        let hash = self.hasher.hash_one((arrival.args, arrival.kwargs));
         if let Some(kind) = kinds.iter_mut().find(|kind| kind.hash == hash) {
             kind.arrived(arrival);
             return;
         }
-        if kinds.len() >= KINDS {
+        if kinds.len() < KINDS {
+            kinds.push(Kind { hash, texts: None, queue: None, last: arrival.id.clone(), at: VecDeque::new() });
+        } else if let Some(oldest) =
             // One that came again and again is kept longer than one that came once.
-            let oldest = |kind: &(usize, &Kind)| (kind.1.at.len() >= LEAST, kind.1.at.back().copied());
-            if let Some((place, _)) = kinds.iter().enumerate().min_by_key(oldest) {
-                kinds.swap_remove(place);
-            }
+            kinds.iter_mut().min_by_key(|kind| (kind.at.len() >= LEAST, kind.at.back().copied()))
+        {
+            // Its room is used again: nearly every task of a busy name comes by here.
+            (oldest.hash, oldest.texts, oldest.queue) = (hash, None, None);
+            oldest.at.clear();
         }
-        let mut kind = Kind {
-            hash,
-            args: arrival.args.into(),
-            kwargs: arrival.kwargs.into(),
-            queue: None,
-            last: arrival.id.clone(),
-            at: VecDeque::new(),
-        };
-        kind.arrived(arrival);
-        kinds.push(kind);
+        if let Some(kind) = kinds.iter_mut().find(|kind| kind.hash == hash) {
+            kind.arrived(arrival);
+        }
     }
 
     /// What runs by the clock, as far as that was learnt; by name.
@@ -169,14 +166,18 @@ impl Kind {
         }
         self.at.push_back(arrival.at);
         self.last = arrival.id.clone();
-        if let Some(queue) = arrival.queue {
-            self.queue = Some(queue.into());
+        if self.at.len() > 1 {
+            self.texts.get_or_insert_with(|| (arrival.args.into(), arrival.kwargs.into()));
+            if let Some(queue) = arrival.queue.filter(|queue| self.queue.as_deref() != Some(queue)) {
+                self.queue = Some(queue.into());
+            }
         }
     }
 
     fn entry(&self, name: &str, now: Stamp) -> Option<Entry> {
         let at: Vec<Stamp> = self.at.iter().copied().collect();
         let period = period(&at)?;
+        let (args, kwargs) = self.texts.as_ref()?;
         let last = *at.last()?;
         if now.since(last).as_secs_f64() > period.every * OVER {
             return None;
@@ -184,8 +185,8 @@ impl Kind {
         Some(Entry {
             name: name.to_owned(),
             task: name.to_owned(),
-            args: self.args.to_string(),
-            kwargs: self.kwargs.to_string(),
+            args: args.to_string(),
+            kwargs: kwargs.to_string(),
             queue: self.queue.as_deref().map(str::to_owned),
             when: super::every(period.every),
             every: Some(period.every),

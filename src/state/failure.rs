@@ -1,9 +1,10 @@
 //! Failures grouped by what went wrong where: task, type of exception, message without what differs from call to call,
 //! and the function that raised it. Line numbers don't count: they move with every deploy.
 
-use std::collections::HashMap;
 use std::fmt;
 use std::time::Duration;
+
+use hashbrown::HashMap;
 
 use crate::celery::TaskId;
 use crate::celery::traceback::{self, Frame};

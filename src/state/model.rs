@@ -1,8 +1,9 @@
 //! Everything known of the cluster.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::time::Duration;
 
+use hashbrown::HashMap;
 use jiff::tz::TimeZone;
 
 use crate::celery::TaskId;
