@@ -4,9 +4,11 @@
 mod adding;
 pub mod beat;
 pub mod bulk;
+pub mod check;
 pub mod command;
 pub mod control;
 mod course;
+pub mod doctor;
 pub mod locate;
 pub mod overrides;
 pub mod queue;
