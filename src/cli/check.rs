@@ -1,6 +1,7 @@
 //! `check`: the monitoring checklist, as monitoring plugins tell it: a line that says how it is, then one for each check.
 
 use std::io::IsTerminal;
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -12,8 +13,11 @@ use super::exit::{Exit, Failure};
 use super::gather::{self, Gathered};
 use super::out;
 use crate::broker;
+use crate::clock::Stamp;
 use crate::feed::warm;
-use crate::history::lock;
+use crate::history::reader::Reader;
+use crate::history::seen::Seen;
+use crate::history::{self, lock};
 use crate::ops::check::{self, Evidence, Figure, Finding, Recorder, Status};
 use crate::text::clean;
 
@@ -22,6 +26,8 @@ const LISTEN: f64 = 5.0;
 const LISTEN_WITH_HISTORY: f64 = 2.0;
 /// Checks that need nobody to be listened to.
 const AT_ONCE: [&str; 4] = ["broker", "broker-memory", "recorder", "own-memory"];
+/// How far back it is looked for workers that are gone.
+const SEEN: Duration = Duration::from_secs(3_600);
 /// How long the broker has to say how it is.
 const ANSWER: Duration = Duration::from_secs(5);
 
@@ -61,9 +67,9 @@ fn unreachable(error: anyhow::Error) -> anyhow::Result<String> {
 
 async fn look(env: &Env, cluster: &Gathered, args: &CheckArgs) -> (Vec<Finding>, f64) {
     let now = env.clock.now();
-    let history = env.settings.history.value.clone();
-    let past = match history.clone() {
-        Some(path) => Some(warm::fill(cluster.store.clone(), path, now, env.stop.clone()).await),
+    let file = env.settings.history.value.clone();
+    let past = match file.clone() {
+        Some(path) => Some(recall(env, cluster, path, now).await),
         None => None,
     };
     let usual = if past.is_some() { LISTEN_WITH_HISTORY } else { LISTEN };
@@ -81,7 +87,7 @@ async fn look(env: &Env, cluster: &Gathered, args: &CheckArgs) -> (Vec<Finding>,
         Ok(health) => health.map_err(|error| error.to_string()),
         Err(_) => Err(format!("{} gave no answer", cluster.broker.url())),
     };
-    let recorder = match (&past, history.as_deref().map(lock::holder)) {
+    let recorder = match (&past, file.as_deref().map(lock::holder)) {
         (Some(Err(why)), _) => Recorder::Unreadable(why.to_string()),
         (_, None) => Recorder::None,
         (_, Some(None)) => Recorder::Stopped,
@@ -91,10 +97,17 @@ async fn look(env: &Env, cluster: &Gathered, args: &CheckArgs) -> (Vec<Finding>,
     let live = cluster.feed.link.borrow().is_live();
     let findings = cluster.store.read(|model| {
         let health = health.as_ref().map_err(Clone::clone);
-        let evidence = Evidence { model, health, live, now, recorder, own_memory: memory_of("self") };
+        let past = past.as_ref().and_then(|past| past.as_deref().ok()).unwrap_or_default();
+        let evidence = Evidence { model, health, live, now, past, recorder, own_memory: memory_of("self") };
         check::judge(&evidence, &env.settings.alerts)
     });
     (findings, if at_once { 0.0 } else { args.listen.unwrap_or(usual) })
+}
+
+/// Fills the model with what the history has of the last hour, and says which workers said no goodbye in it.
+async fn recall(env: &Env, cluster: &Gathered, path: PathBuf, now: Stamp) -> Result<Vec<Seen>, history::Error> {
+    warm::fill(cluster.store.clone(), path.clone(), now, env.stop.clone()).await?;
+    tokio::task::block_in_place(|| Reader::open(&path)?.workers_since(now - SEEN))
 }
 
 /// Bytes of memory that a process of ours takes.

@@ -83,7 +83,7 @@ pub async fn run(env: &Env, format: Format) -> anyhow::Result<Exit> {
         human::rate(rate(counts.succeeded)),
         human::rate(rate(counts.failed)),
     ))?;
-    if counters.task_events == 0 && cluster.store.read(Model::ran_unannounced) {
+    if cluster.store.read(Model::ran_unannounced) {
         out::line(
             "events   none of tasks came while tasks ran: turn them on with `flower-tui worker --all enable-events`",
         )?;

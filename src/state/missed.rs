@@ -82,15 +82,16 @@ impl Model {
         missed.max().is_some_and(|last| last >= since)
     }
 
-    /// Whether some worker ran a task since we listen of which an event would have come, had it been told: by what it runs,
-    /// or by its own count.
+    /// Whether workers ran tasks since we listen, by what they run or by their own count, and none of them told of a start:
+    /// their task events are off.
     pub fn ran_unannounced(&self) -> bool {
         let Some(begun) = self.outages.begun() else { return false };
         let began = |worker: &Worker| {
             let mut running = worker.inspected.active.iter().flatten();
             running.any(|task| task.started.is_some_and(|at| at > begun))
         };
-        self.workers.values().any(|worker| worker.untold > 0 || began(worker))
+        let mut workers = self.workers.values();
+        workers.clone().any(|worker| worker.untold > 0 || began(worker)) && !workers.any(|w| w.tally.seen > 0)
     }
 }
 

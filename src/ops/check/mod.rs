@@ -14,6 +14,7 @@ use serde::Serialize;
 
 use crate::broker::{Health, Lack, Right};
 use crate::clock::Stamp;
+use crate::history::seen::Seen;
 use crate::state::Model;
 use crate::text::clean;
 
@@ -137,6 +138,8 @@ pub struct Evidence<'a> {
     /// The subscription stands.
     pub live: bool,
     pub now: Stamp,
+    /// Workers that the history heard of in the last hour and that said no goodbye.
+    pub past: &'a [Seen],
     pub recorder: Recorder,
     /// Bytes of memory that this process takes.
     pub own_memory: Option<u64>,
@@ -161,7 +164,7 @@ impl Evidence<'_> {
         if !self.live {
             return Some("there is no subscription to events".into());
         }
-        let off = self.model.counters().task_events == 0 && self.model.ran_unannounced();
+        let off = self.model.ran_unannounced();
         off.then(|| "tasks ran and no event told of them: `flower-tui worker --all enable-events`".into())
     }
 

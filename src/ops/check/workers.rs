@@ -33,22 +33,24 @@ fn presence(evidence: &Evidence<'_>, thresholds: &Thresholds, workers: &[Named<'
     if let Some(why) = unheard(evidence) {
         return Finding::unknown(CHECK, why);
     }
-    let now = evidence.now;
     let there = human::plural(online.len(), "worker") + " online";
-    let finding = match (short(thresholds, online), gone(thresholds, workers, now)) {
-        (Some(missing), _) => {
-            Finding::new(CHECK, Status::Critical, format!("{missing} ({there})")).advise("Start what is missing")
-        }
-        (None, gone) if !gone.is_empty() => {
-            let told = |(name, worker): &Named<'_>| {
-                format!("{name} since {}", human::about(now.since(worker.last_seen).as_secs()))
-            };
-            let text = format!("gone without a goodbye: {} ({there})", listed(&gone, told));
-            Finding::new(CHECK, Status::Critical, text).advise("Look for it on its machine; its tasks may be lost")
-        }
-        _ if online.is_empty() => Finding::new(CHECK, Status::Critical, "no worker is online")
-            .advise("Start workers, or name the right broker"),
-        _ => Finding::ok(CHECK, there),
+    let silent = silent(evidence, thresholds, workers);
+    let held: Vec<&Silent<'_>> = silent.iter().filter(|silent| silent.busy).collect();
+    let told = |silent: &&Silent<'_>| {
+        format!("{} since {}", silent.name, human::about(evidence.now.since(silent.last).as_secs()))
+    };
+    let finding = if let Some(missing) = short(thresholds, online) {
+        Finding::new(CHECK, Status::Critical, format!("{missing} ({there})")).advise("Start what is missing")
+    } else if !held.is_empty() {
+        let text = format!("gone with work in hand: {} ({there})", listed(&held, told));
+        Finding::new(CHECK, Status::Critical, text).advise("Look for it on its machine; its tasks may be lost")
+    } else if online.is_empty() {
+        Finding::new(CHECK, Status::Critical, "no worker is online").advise("Start workers, or name the right broker")
+    } else if !silent.is_empty() {
+        let text = format!("silent without a goodbye: {} ({there})", listed(&silent.iter().collect::<Vec<_>>(), told));
+        Finding::new(CHECK, Status::Warning, text).advise("Say under [alerts.workers] who has to be there")
+    } else {
+        Finding::ok(CHECK, there)
     };
     finding.with("workers", online.len() as f64, "", Limit::default())
 }
@@ -66,10 +68,27 @@ fn short(thresholds: &Thresholds, online: &[Named<'_>]) -> Option<String> {
     (!missing.is_empty()).then(|| listed(&missing, Clone::clone))
 }
 
-/// Who fell silent with work in hand. Of a group it is said how many there have to be: one of them may come and go.
-fn gone<'a>(thresholds: &Thresholds, workers: &[Named<'a>], now: Stamp) -> Vec<Named<'a>> {
+/// A worker that is not there and said no goodbye.
+struct Silent<'a> {
+    name: &'a str,
+    last: Stamp,
+    /// It had work in hand, as far as is known.
+    busy: bool,
+}
+
+/// Who fell silent, as heard or as the history knows. Of a group it is said how many have to be there: one of them may come
+/// and go.
+fn silent<'a>(evidence: &Evidence<'a>, thresholds: &Thresholds, workers: &[Named<'a>]) -> Vec<Silent<'a>> {
     let counted = |name: &str| thresholds.workers.keys().any(|glob| fits(glob, name));
-    workers.iter().filter(|(name, w)| w.presence(now) == Presence::Gone && !counted(name)).copied().collect()
+    let now = evidence.now;
+    let heard = workers.iter().filter(|(_, w)| !w.is_online(now) && !w.said_offline).map(|(name, w)| Silent {
+        name,
+        last: w.last_seen,
+        busy: w.presence(now) == Presence::Gone,
+    });
+    let unknown = evidence.past.iter().filter(|seen| workers.iter().all(|(name, _)| *name != seen.name));
+    let past = unknown.map(|seen| Silent { name: &seen.name, last: seen.last, busy: seen.busy });
+    heard.chain(past).filter(|silent| !counted(silent.name)).collect()
 }
 
 /// The highest of something that each worker tells, judged.

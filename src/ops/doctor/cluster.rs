@@ -89,7 +89,7 @@ fn events(answers: &Answers, model: &Model) -> Finding {
     let workers = model.online(answers.now).0;
     match (heard, mute) {
         (_, 0) if workers == 0 => unknown(CHECK, "no worker is online that could send any"),
-        (0, _) if model.ran_unannounced() => warning(CHECK, "tasks ran, and no event told of them", ADVICE),
+        _ if model.ran_unannounced() => warning(CHECK, "tasks ran, and no event told of them", ADVICE),
         (_, mute) if mute > 0 => {
             let text =
                 format!("{} of {workers} workers run tasks and send no events of them", human::thousands(mute as u64));
