@@ -17,6 +17,7 @@ mod gather;
 mod history;
 mod listing;
 mod locate;
+mod log;
 mod look;
 mod mark;
 mod notify;
