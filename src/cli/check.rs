@@ -68,17 +68,18 @@ fn unreachable(error: anyhow::Error) -> anyhow::Result<String> {
 async fn look(env: &Env, cluster: &Gathered, args: &CheckArgs) -> (Vec<Finding>, f64) {
     let now = env.clock.now();
     let file = env.settings.history.value.clone();
-    let past = match file.clone() {
+    let at_once = !args.only.is_empty() && args.only.iter().all(|check| AT_ONCE.contains(&check.as_str()));
+    let past = match file.clone().filter(|_| !at_once) {
         Some(path) => Some(recall(env, cluster, path, now).await),
         None => None,
     };
     let usual = if past.is_some() { LISTEN_WITH_HISTORY } else { LISTEN };
-    let at_once = !args.only.is_empty() && args.only.iter().all(|check| AT_ONCE.contains(&check.as_str()));
     if !at_once {
         cluster.listen(env, args.listen.unwrap_or(usual)).await;
         // Where there is nobody there is nothing to wait for.
         if cluster.store.read(|m| !m.workers().is_empty()) {
             cluster.hear_heartbeats(env).await;
+            cluster.ask_running(env).await;
         }
         cluster.ask_depths(env).await;
     }

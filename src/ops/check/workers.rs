@@ -35,6 +35,7 @@ fn presence(evidence: &Evidence<'_>, thresholds: &Thresholds, workers: &[Named<'
     }
     let there = human::plural(online.len(), "worker") + " online";
     let silent = silent(evidence, thresholds, workers);
+    let all: Vec<&Silent<'_>> = silent.iter().collect();
     let held: Vec<&Silent<'_>> = silent.iter().filter(|silent| silent.busy).collect();
     let told = |silent: &&Silent<'_>| {
         format!("{} since {}", silent.name, human::about(evidence.now.since(silent.last).as_secs()))
@@ -45,9 +46,11 @@ fn presence(evidence: &Evidence<'_>, thresholds: &Thresholds, workers: &[Named<'
         let text = format!("gone with work in hand: {} ({there})", listed(&held, told));
         Finding::new(CHECK, Status::Critical, text).advise("Look for it on its machine; its tasks may be lost")
     } else if online.is_empty() {
-        Finding::new(CHECK, Status::Critical, "no worker is online").advise("Start workers, or name the right broker")
-    } else if !silent.is_empty() {
-        let text = format!("silent without a goodbye: {} ({there})", listed(&silent.iter().collect::<Vec<_>>(), told));
+        let last = if all.is_empty() { String::new() } else { format!("; silent: {}", listed(&all, told)) };
+        Finding::new(CHECK, Status::Critical, format!("no worker is online{last}"))
+            .advise("Start workers, or name the right broker")
+    } else if !all.is_empty() {
+        let text = format!("silent without a goodbye: {} ({there})", listed(&all, told));
         Finding::new(CHECK, Status::Warning, text).advise("Say under [alerts.workers] who has to be there")
     } else {
         Finding::ok(CHECK, there)

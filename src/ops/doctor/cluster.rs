@@ -224,11 +224,11 @@ fn visibility(answers: &Answers, model: &Model) -> Finding {
     match (answered, beyond) {
         (false, _) => unknown(CHECK, format!("{name} is {limit}; no worker told what it holds until its time")),
         (true, 0) => {
-            ok(CHECK, format!("{name} is {limit}, and none of {} waits longer", human::plural(held, "scheduled task")))
+            ok(CHECK, format!("{name} is {limit}, and none of {} is due later", human::plural(held, "scheduled task")))
         }
         (true, beyond) => {
             let text = format!(
-                "{} wait longer than the {name} of {limit}, up to {}",
+                "{} due later than the {name} of {limit}, up to {}",
                 human::plural(beyond, "scheduled task"),
                 human::about(furthest)
             );
@@ -251,5 +251,76 @@ fn results(answers: &Answers) -> Finding {
         Some(Err(why)) => {
             warning(CHECK, why, "Without it what was cut short in events stays so; name it with --result-backend")
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::time::Duration;
+
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::broker::setup::Buffer;
+    use crate::celery::envelope::Format;
+    use crate::celery::event::Batch;
+    use crate::celery::pidbox::Reply;
+    use crate::ops::check::Status;
+    use crate::state::{Limits, Store, Update};
+
+    fn assert(finding: &Finding, status: Status, words: &str) {
+        assert!(finding.status == status && finding.text.contains(words), "{finding:?}");
+    }
+
+    fn answered(store: &Store, at: Stamp, method: &'static str, value: Value) {
+        store.apply(&[Update::Inspected(at, method, vec![Reply { worker: "w@h".into(), value }])]);
+    }
+
+    #[test]
+    fn an_eta_beyond_the_lowest_visibility_timeout_is_told() {
+        let (answers, store) = (Answers::of("redis://h"), Store::new(Limits::default()));
+        let judge = |store: &Store| store.read(|m| visibility(&answers, m));
+        assert(&judge(&store), Status::Unknown, "no worker told what it holds");
+        let hold = |secs: u64| {
+            let eta = (answers.now + Duration::from_secs(secs)).iso();
+            answered(&store, answers.now, "scheduled", json!([{"eta": eta, "request": {"id": "x", "name": "t"}}]));
+        };
+        hold(3_000);
+        assert(&judge(&store), Status::Ok, "none of 1 scheduled task is due later");
+        hold(7_200);
+        assert(&judge(&store), Status::Warning, "1 scheduled task due later than the visibility_timeout of 1h 00m");
+        let options = json!({"broker_transport_options": {"visibility_timeout": 43_200}});
+        answered(&store, answers.now, "conf", options);
+        assert(&judge(&store), Status::Ok, "visibility_timeout is 12h 00m");
+    }
+
+    #[test]
+    fn a_clock_that_is_off_is_named() {
+        let (mut answers, store) = (Answers::of("redis://h"), Store::new(Limits::default()));
+        let judge = |answers: &Answers| store.read(|m| clocks(answers, m));
+        assert(&judge(&answers), Status::Unknown, "nobody told a time");
+        answers.setup.clocks = Some((answers.now + Duration::from_secs(2), answers.now));
+        assert(&judge(&answers), Status::Ok, "1 clock within 2.00s");
+        let late = answers.now - Duration::from_secs(90);
+        let body = format!(r#"{{"type":"worker-heartbeat","hostname":"w@h","freq":2.0,"timestamp":{}}}"#, late.secs());
+        let mut batch = Batch::default();
+        batch.push_body(Format::Json, body.as_bytes(), answers.now).expect("readable");
+        store.apply(&[Update::Events(Arc::new(batch))]);
+        assert(&judge(&answers), Status::Warning, "w@h is 1m 30s behind this machine");
+    }
+
+    #[test]
+    fn what_would_lose_events_or_messages_is_told() {
+        let mut answers = Answers::of("redis://h");
+        assert(&buffer(&answers).expect("Redis"), Status::Unknown, "does not tell");
+        answers.setup.subscriber = Some(Buffer { hard: 32 << 20, soft: 8 << 20, secs: 60 });
+        assert(&buffer(&answers).expect("Redis"), Status::Ok, "cut off at 32M, or above 8.0M for 60 s");
+        answers.setup.subscriber = Some(Buffer { hard: 1 << 20, soft: 0, secs: 0 });
+        assert(&buffer(&answers).expect("Redis"), Status::Warning, "cut off at 1.0M");
+        answers.setup.eviction = Some("allkeys-lru".into());
+        assert(&eviction(&answers).expect("told"), Status::Ok, "of no effect");
+        answers.health.as_mut().expect("there").memory_max = Some(1 << 30);
+        assert(&eviction(&answers).expect("told"), Status::Critical, "may throw queues away");
     }
 }

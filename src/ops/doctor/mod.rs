@@ -111,13 +111,13 @@ impl Patient {
         }
     }
 
-    /// What workers hold until its time, and how they are set up.
+    /// What workers run, hold until its time, and how they are set up.
     async fn ask_workers(&self) {
         let now = self.clock.now();
         let names: Vec<String> = self.store.read(|m| {
             m.workers().into_iter().filter(|(_, w)| w.is_online(now)).map(|(name, _)| name.to_owned()).collect()
         });
-        for method in [Method::Conf, Method::Scheduled] {
+        for method in [Method::Conf, Method::Scheduled, Method::Active] {
             let name = method.name();
             // Who does not answer is not known.
             if let Ok(replies) = self.broker.control(&Request::to_all(method), &names, WORKERS).await {
@@ -177,4 +177,22 @@ fn warning(check: &'static str, text: impl AsRef<str>, advice: impl AsRef<str>) 
 
 fn critical(check: &'static str, text: impl AsRef<str>, advice: impl AsRef<str>) -> Finding {
     Finding::new(check, Status::Critical, text).advise(advice)
+}
+
+#[cfg(test)]
+impl Answers {
+    /// Of a broker that says nothing but that it is there.
+    fn of(url: &str) -> Self {
+        Self {
+            now: Stamp::from_micros(1_795_529_007_000_000),
+            url: BrokerUrl::parse(url).expect("valid"),
+            tls: false,
+            health: Ok(Health { kind: "redis".into(), visibility_timeout: Some(3_600), ..Health::default() }),
+            setup: Setup::default(),
+            open: Some(false),
+            results: None,
+            exposed: None,
+            history: None,
+        }
+    }
 }

@@ -154,7 +154,56 @@ fn history(answers: &Answers) -> Vec<Finding> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::History;
     use super::*;
+    use crate::ops::check::Status;
+
+    fn assert(finding: &Finding, status: Status, words: &str) {
+        assert!(finding.status == status && finding.text.contains(words), "{finding:?}");
+    }
+
+    #[test]
+    fn a_door_that_is_open_is_the_worse_the_more_can_reach_it() {
+        let mut answers = Answers::of("redis://localhost");
+        answers.open = Some(true);
+        assert(&door(&answers), Status::Warning, "everybody on this machine gets in without a password");
+        (answers.setup.protected, answers.setup.bind) = (Some(false), Some("*".into()));
+        assert(&door(&answers), Status::Critical, "everybody who reaches it gets in");
+        answers.setup.protected = Some(true);
+        assert(&door(&answers), Status::Warning, "on this machine");
+        assert(&door(&Answers { open: Some(true), ..Answers::of("redis://10.0.0.1") }), Status::Critical, "without");
+        assert(&door(&Answers::of("amqp://u:pw@rabbit")), Status::Ok, "as guest with the password guest");
+    }
+
+    #[test]
+    fn passwords_and_tls_are_judged_by_the_way_to_the_broker() {
+        for (url, password_is, tls_is) in [
+            ("redis://localhost", Status::Ok, Status::Ok),
+            ("redis://:redis@localhost", Status::Warning, Status::Ok),
+            ("redis://:k3Jh-77fNq2x@10.0.0.1", Status::Ok, Status::Warning),
+            ("redis://cache-1", Status::Critical, Status::Warning),
+            ("amqp://guest:guest@203.0.113.8", Status::Critical, Status::Critical),
+        ] {
+            let answers = Answers::of(url);
+            assert_eq!((password(&answers).status, tls(&answers).status), (password_is, tls_is), "{url}");
+        }
+        let safe = Answers { tls: true, ..Answers::of("redis://203.0.113.8") };
+        assert(&tls(&safe), Status::Ok, "in use");
+    }
+
+    #[test]
+    fn a_history_that_was_not_copied_for_long_is_told() {
+        let copied = |ago: Option<u64>| {
+            let mut answers = Answers::of("redis://h");
+            let at = ago.map(|secs| answers.now - Duration::from_secs(secs));
+            answers.history = Some(History { path: "/h.db".into(), open: true, copied: Ok(at) });
+            history(&answers)
+        };
+        assert(&copied(None)[0], Status::Warning, "/h.db can be read by others");
+        assert(&copied(None)[1], Status::Warning, "was never copied");
+        assert(&copied(Some(3_600))[1], Status::Ok, "copied 1h 00m ago");
+        assert(&copied(Some(260_000))[1], Status::Warning, "copied 3d");
+    }
 
     #[test]
     fn how_far_away_a_broker_is_goes_by_its_farthest_address() {
@@ -166,8 +215,8 @@ mod tests {
             ("unix:///run/redis.sock", Reach::Local),
             ("redis://10.2.3.4", Reach::Private),
             ("redis://cache-1", Reach::Private),
-            ("redis://8.8.8.8", Reach::Public),
-            ("amqp://a:b@127.0.0.1/;amqp://a:b@9.9.9.9/", Reach::Public),
+            ("redis://203.0.113.8", Reach::Public),
+            ("amqp://a:b@127.0.0.1/;amqp://a:b@198.51.100.9/", Reach::Public),
         ] {
             assert_eq!(reach(text), want, "{text}");
         }
