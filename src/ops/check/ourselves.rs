@@ -19,6 +19,7 @@ fn events(evidence: &Evidence<'_>, thresholds: &Thresholds) -> Finding {
     let status = thresholds.events_missed.above(missed as f64);
     let seen = human::thousands(counters.seen);
     let text = match (missed, mute) {
+        (0, 0) if counters.seen == 0 => "none came, and none was missed".into(),
         (0, 0) => format!("none of {seen} missed"),
         (0, mute) => format!("{} no event of tasks", human::plural(mute, "worker") + " run tasks and send"),
         (missed, _) => format!("{} missed beside {seen} seen", human::thousands(missed)),
