@@ -7,6 +7,7 @@ pub mod link;
 pub mod options;
 pub mod redis;
 mod rights;
+pub mod setup;
 pub mod tls;
 pub mod url;
 pub mod wire;
@@ -26,6 +27,7 @@ use crate::celery::queue::{Delivered, Depth, Waiting};
 use crate::clock::Stamp;
 use crate::schedule::redbeat::Documents;
 use change::{Sift, Sifted};
+use setup::Setup;
 
 pub use link::LinkState;
 pub use options::{FanoutPrefix, TransportOptions};
@@ -305,6 +307,11 @@ pub trait Broker: Send + Sync {
 
     /// How the broker is.
     async fn health(&self) -> Result<Health>;
+
+    /// How the broker is set up, as far as it lets us ask.
+    async fn setup(&self) -> Setup {
+        Setup::default()
+    }
 }
 
 const NO_REDBEAT: &str = "RedBeat keeps its entries on Redis, and not on this broker";

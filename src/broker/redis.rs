@@ -13,6 +13,7 @@ mod peek;
 mod queues;
 mod reader;
 mod sentinel;
+mod setup;
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -28,6 +29,7 @@ use tokio::time::{interval_at, timeout};
 
 use super::change::{Sift, Sifted};
 use super::rights::Rights;
+use super::setup::Setup;
 use super::url::RedisUrl;
 use super::{Broker, Capabilities, Error, EventStream, Health, RawMessage, Result, Right, TransportOptions};
 use crate::celery::envelope::Coding;
@@ -320,6 +322,10 @@ impl Broker for RedisBroker {
 
     async fn replace_redbeat(&self, key: &str, old: &str, new: &str) -> Result<bool> {
         beat::replace(self, key, old, new).await
+    }
+
+    async fn setup(&self) -> Setup {
+        setup::ask(self).await
     }
 
     async fn health(&self) -> Result<Health> {

@@ -7,7 +7,7 @@ use clap::{Args, Parser, Subcommand};
 use crate::sim;
 
 const EXITS: &str = "Exit status: 0 done, 1 the thing asked for is not so, 2 bad usage, 3 the broker can't be reached, \
-                     4 a command was sent and not confirmed.";
+                     4 a command was sent and not confirmed. Of `check`: see its help.";
 
 /// A terminal monitor and control room for Celery clusters. Without a command it opens the screen.
 #[derive(Parser, Debug)]
@@ -78,6 +78,12 @@ pub enum Command {
     Demo(Demo),
     /// One screen of text: broker, workers, queues, rates
     Status(Format),
+    /// The monitoring checklist against the thresholds of [alerts]; exit status as of monitoring plugins
+    #[command(after_help = CHECK_HELP)]
+    Check(CheckArgs),
+    /// What works, what is unsafe, and what to do about it: connection, permissions, events, passwords, TLS, clocks
+    #[command(after_help = DOCTOR_HELP)]
+    Doctor(DoctorArgs),
     /// List the workers
     Workers(Format),
     /// Everything known of a worker; or make workers do something
@@ -137,6 +143,15 @@ const RECORD_HELP: &str = "\
 Without --history the file is history.db in the state folder. It is written every quarter of a second; one process writes
 at a time, a second one waits for the first to end. SIGTERM and SIGINT write the rest and end it, SIGHUP opens the log
 file anew. Under systemd it tells when it is ready, and that it is alive (Type=notify, WatchdogSec).";
+
+const CHECK_HELP: &str = "\
+With --history the last quarter of an hour of it is judged, without one what is heard meanwhile. Exit status: 0 ok,
+1 warning, 2 critical (also where the broker can't be reached), 3 not known, or bad usage. What is not known never hides
+what is known to be wrong. Into a pipe the first line ends in performance data.";
+
+const DOCTOR_HELP: &str = "\
+Nothing is changed. It tries to log in without the password, and on RabbitMQ as guest: the broker's log will show that.
+Exit status: 0 nothing to do, 1 something is, 2 bad usage, 3 the broker can't be reached.";
 
 const QUEUE_HELP: &str = "\
 Actions, behind the name:
@@ -216,6 +231,29 @@ impl Format {
     pub fn is_for_programs(self) -> bool {
         self.json || self.jsonl || self.csv
     }
+}
+
+#[derive(Args, Debug)]
+pub struct CheckArgs {
+    /// How long to listen (5s; 2s where there is a history)
+    #[arg(long = "for", value_name = "TIME", value_parser = duration)]
+    pub listen: Option<f64>,
+    /// Only these checks, separated by commas; whether the broker answers is always told
+    #[arg(long, value_name = "CHECKS", value_delimiter = ',', value_parser = crate::ops::check::NAMES)]
+    pub only: Vec<String>,
+    /// One JSON document
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Args, Debug)]
+pub struct DoctorArgs {
+    /// How long to listen for events
+    #[arg(long = "for", value_name = "TIME", default_value = "5s", value_parser = duration)]
+    pub listen: f64,
+    /// One JSON document
+    #[arg(long)]
+    pub json: bool,
 }
 
 #[derive(Args, Debug)]

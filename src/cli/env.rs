@@ -1,6 +1,5 @@
 //! What every command needs: settings, broker, audit log, clock.
 
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,6 +8,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::args::Global;
 use super::exit::usage;
+use super::log::Log;
 use super::look::Look;
 use crate::broker::{self, Broker, BrokerUrl};
 use crate::clock::Clock;
@@ -29,6 +29,7 @@ pub struct Env {
     pub clock: Clock,
     /// Ends everything.
     pub stop: CancellationToken,
+    log: Option<Log>,
     flags: Flags,
     environment: resolve::Env,
 }
@@ -72,15 +73,13 @@ impl Env {
         let environment =
             std::env::vars_os().filter_map(|(k, v)| Some((k.into_string().ok()?, v.into_string().ok()?))).collect();
         let settings = Settings::resolve(&flags, &environment)?;
-        if let Some(path) = &settings.log_file.value {
-            log_to(Path::new(path), global.verbose)?;
-        }
+        let log = settings.log_file.value.as_deref().map(|path| log_to(Path::new(path), global.verbose)).transpose()?;
         if settings.exposed {
             let path = settings.config.as_deref().unwrap_or(Path::new("")).display();
             super::out::error(&format!("flower-tui: {path} holds a password and can be read by others: chmod 600 it"));
         }
         let look = Look::of(&settings)?;
-        Ok(Self { settings, look, clock: Clock::system(), stop: CancellationToken::new(), flags, environment })
+        Ok(Self { settings, look, clock: Clock::system(), stop: CancellationToken::new(), log, flags, environment })
     }
 
     /// The same on another profile, which was chosen later than all that flags and environment say of the cluster.
@@ -99,7 +98,17 @@ impl Env {
         let flags = Flags { profile, ..none };
         let settings = Settings::resolve(&flags, &environment)?;
         let look = Look::of(&settings)?;
-        Ok(Self { settings, look, clock: self.clock.clone(), stop: self.stop.clone(), flags, environment })
+        let (clock, stop, log) = (self.clock.clone(), self.stop.clone(), self.log.clone());
+        Ok(Self { settings, look, clock, stop, log, flags, environment })
+    }
+
+    /// Opens the log file anew, which somebody may have moved away.
+    pub fn reopen_log(&self) {
+        if let Some(log) = &self.log
+            && let Err(why) = log.reopen()
+        {
+            super::out::error(&format!("flower-tui: the log file can't be opened anew, the old one goes on: {why}"));
+        }
     }
 
     /// The broker's URL: what was said, else the usual place.
@@ -222,19 +231,13 @@ impl Env {
     }
 }
 
-fn log_to(path: &Path, verbose: u8) -> anyhow::Result<()> {
+fn log_to(path: &Path, verbose: u8) -> anyhow::Result<Log> {
     use anyhow::Context;
-    let file = std::fs::OpenOptions::new()
-        .create(true)
-        .append(true)
-        .mode(0o600)
-        .open(path)
-        .with_context(|| format!("can't log to {}", path.display()))?;
-    let level = match verbose {
+    let log = Log::to(path).with_context(|| format!("can't log to {}", path.display()))?;
+    log.begin(match verbose {
         0 => tracing::Level::INFO,
         1 => tracing::Level::DEBUG,
         _ => tracing::Level::TRACE,
-    };
-    tracing_subscriber::fmt().with_max_level(level).with_ansi(false).with_writer(std::sync::Mutex::new(file)).init();
-    Ok(())
+    });
+    Ok(log)
 }

@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 use crate::broker;
+use crate::ops::check::Status;
 use crate::ops::{Outcome, Receipt};
 
 /// The exit statuses.
@@ -15,6 +16,8 @@ pub enum Exit {
     Unreachable,
     /// A command was sent and not confirmed.
     Unconfirmed,
+    /// What a monitoring plugin ends in.
+    Check(Status),
 }
 
 impl Exit {
@@ -25,6 +28,10 @@ impl Exit {
             Exit::Usage => 2,
             Exit::Unreachable => 3,
             Exit::Unconfirmed => 4,
+            Exit::Check(Status::Ok) => 0,
+            Exit::Check(Status::Warning) => 1,
+            Exit::Check(Status::Critical) => 2,
+            Exit::Check(Status::Unknown) => 3,
         }
     }
 

@@ -7,9 +7,10 @@ use tokio_util::task::TaskTracker;
 
 use super::env::Env;
 use crate::broker::{Broker, Health, LinkState};
+use crate::celery::pidbox::{Method, Request};
 use crate::feed::{Context, Feed, Interest};
 use crate::state::worker::Worker;
-use crate::state::{Store, Update};
+use crate::state::{Model, Store, Update};
 
 /// A cluster that is being listened to.
 pub struct Gathered {
@@ -43,6 +44,19 @@ impl Gathered {
         }
     }
 
+    /// Asks once more what workers run: what began while we listened is known by it.
+    pub async fn ask_running(&self, env: &Env) {
+        let now = env.clock.now();
+        let online = |m: &Model| {
+            let workers = m.workers().into_iter().filter(|(_, w)| w.is_online(now));
+            workers.map(|(name, _)| name.to_owned()).collect::<Vec<String>>()
+        };
+        let names = self.store.read(online);
+        if let Ok(replies) = self.broker.control(&Request::to_all(Method::Active), &names, ANSWER).await {
+            self.store.apply(&[Update::Inspected(env.clock.now(), Method::Active.name(), replies)]);
+        }
+    }
+
     /// Waits for a regular heartbeat of every worker, which says more than the one that answers us.
     pub async fn hear_heartbeats(&self, env: &Env) {
         self.until(|w| w.loadavg.is_some(), env).await;
@@ -71,6 +85,8 @@ impl Gathered {
 
 /// How much longer than asked it is waited for workers that have not told everything.
 const PATIENCE: Duration = Duration::from_secs(4);
+/// How long workers have to say what they run.
+const ANSWER: Duration = Duration::from_secs(1);
 
 /// Connects and begins to listen.
 pub async fn begin(env: &Env) -> anyhow::Result<Gathered> {

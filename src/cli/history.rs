@@ -29,6 +29,9 @@ pub async fn run(env: &Env, args: HistoryArgs) -> anyhow::Result<Exit> {
         HistoryCommand::Prune => prune(env, &path),
         HistoryCommand::Backup { file } => {
             let bytes = upkeep::backup(&path, &file)?;
+            if let Err(why) = upkeep::note_backup(&path, env.clock.now()) {
+                tracing::warn!("the copy is there, and that it was made can't be noted: {why}");
+            }
             out::line(&format!("copied {} into {}", human::bytes(bytes), file.display()))?;
             Ok(Exit::Done)
         }

@@ -5,7 +5,9 @@ mod args;
 mod argv;
 mod bulk;
 mod change;
+mod check;
 mod config;
+mod doctor;
 mod env;
 mod events;
 mod exit;
@@ -15,6 +17,7 @@ mod gather;
 mod history;
 mod listing;
 mod locate;
+mod log;
 mod look;
 mod mark;
 mod notify;
@@ -40,6 +43,8 @@ use args::Command;
 use env::Env;
 use exit::Exit;
 
+use crate::ops::check::Status;
+
 /// Runs the program.
 pub fn main() -> ExitCode {
     // Fails only where a provider is installed already, and then there is one.
@@ -49,12 +54,17 @@ pub fn main() -> ExitCode {
         Err(error) => {
             // Help and version are no errors; clap knows which stream is right.
             let _ = error.print();
+            if error.use_stderr() && check::is_asked(&std::env::args().skip(1).collect::<Vec<_>>()) {
+                return ExitCode::from(Exit::Check(Status::Unknown).code());
+            }
             return ExitCode::from(if error.use_stderr() { Exit::Usage.code() } else { 0 });
         }
     };
     argv::hide_passwords();
+    let is_check = check::is(cli.command.as_ref());
     match run(cli) {
         Ok(exit) => ExitCode::from(exit.code()),
+        Err(error) if is_check => check::failed(&error),
         Err(error) => exit::report(&error),
     }
 }
@@ -84,6 +94,8 @@ async fn dispatch(command: Option<Command>, env: Env) -> anyhow::Result<Exit> {
         None => ui::run(env, None).await,
         Some(Command::Demo(demo)) => ui::run(env, Some(demo.options())).await,
         Some(Command::Status(format)) => status::run(&env, format).await,
+        Some(Command::Check(args)) => check::run(&env, args).await,
+        Some(Command::Doctor(args)) => doctor::run(&env, args).await,
         Some(Command::Workers(format)) => listing::workers(&env, format).await,
         Some(Command::Queues(format)) => listing::queues(&env, format).await,
         Some(Command::Queue(args)) if !args.words.is_empty() => change::act(&env, args).await,

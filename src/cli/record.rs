@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::task::TaskTracker;
 
 use super::env::Env;
@@ -33,7 +34,9 @@ pub async fn run(env: &Env) -> anyhow::Result<Exit> {
         Context { broker: broker.clone(), store, clock: env.clock.clone(), stop: stop.clone(), results: None };
     let feed = Feed::start(&context, &tracker);
     tracker.spawn(settle(context.clone(), recorder.clone(), results.clone(), Duration::ZERO));
-    let ended = ui::stopped_by_signal();
+    // A log is rotated by it: it ends nothing here.
+    let mut hangup = signal(SignalKind::hangup())?;
+    let ended = ui::stopped_by([SignalKind::terminate(), SignalKind::interrupt()]);
     tokio::pin!(ended);
     let mut look = tokio::time::interval(LOOK);
     let mut alive = tokio::time::interval(notify::watchdog().unwrap_or(Duration::from_secs(3_600)));
@@ -41,6 +44,7 @@ pub async fn run(env: &Env) -> anyhow::Result<Exit> {
     loop {
         tokio::select! {
             () = &mut ended => break,
+            _ = hangup.recv() => env.reopen_log(),
             _ = alive.tick() => notify::say("WATCHDOG=1"),
             _ = look.tick() => {}
         }

@@ -12,14 +12,6 @@ use crate::state::Model;
 /// Seconds over which rates are taken.
 const WINDOW: f64 = 2.0;
 
-/// Whether some worker runs a task whose start we would have seen, had it been told.
-fn ran_unseen(model: &Model) -> bool {
-    let Some(begun) = model.outages().begun() else { return false };
-    let workers = model.workers();
-    let mut running = workers.iter().filter_map(|(_, w)| w.inspected.active.as_ref()).flatten();
-    running.any(|task| task.started.is_some_and(|at| at > begun))
-}
-
 pub async fn run(env: &Env, format: Format) -> anyhow::Result<Exit> {
     let cluster = gather::begin(env).await?;
     cluster.listen(env, WINDOW).await;
@@ -93,7 +85,7 @@ pub async fn run(env: &Env, format: Format) -> anyhow::Result<Exit> {
         human::rate(rate(counts.succeeded)),
         human::rate(rate(counts.failed)),
     ))?;
-    if counters.task_events == 0 && cluster.store.read(ran_unseen) {
+    if cluster.store.read(Model::ran_unannounced) {
         out::line(
             "events   none of tasks came while tasks ran: turn them on with `flower-tui worker --all enable-events`",
         )?;
@@ -114,26 +106,4 @@ pub async fn run(env: &Env, format: Format) -> anyhow::Result<Exit> {
         .collect();
     out::table(&["WORKER", "STATUS", "ACTIVE"], &rows)?;
     Ok(Exit::Done)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::celery::pidbox::Reply;
-    use crate::clock::Stamp;
-    use crate::state::{Limits, Store, Update};
-
-    #[test]
-    fn only_a_task_that_began_while_we_listened_shows_that_events_are_off() {
-        let at = |secs: i64| Stamp::from_micros(secs * 1_000_000);
-        let store = Store::new(Limits::default());
-        let runs = |started: f64| {
-            let value = json!([{"id": "x", "name": "t", "time_start": started}]);
-            store.apply(&[Update::Inspected(at(12), "active", vec![Reply { worker: "w@h".into(), value }])]);
-            store.read(ran_unseen)
-        };
-        assert!(!runs(11.0), "nobody listened");
-        store.apply(&[Update::Link(at(10), true)]);
-        assert!(!runs(9.0) && runs(11.0));
-    }
 }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ratatui::layout::Size;
+use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{mpsc, watch};
 use tokio_util::task::TaskTracker;
 
@@ -286,8 +287,11 @@ async fn watch_size(size: watch::Sender<Size>) {
 
 /// Ends when the process is told to: SIGTERM, SIGINT or SIGHUP.
 pub async fn stopped_by_signal() {
-    use tokio::signal::unix::{SignalKind, signal};
-    let kinds = [SignalKind::terminate(), SignalKind::interrupt(), SignalKind::hangup()];
+    stopped_by([SignalKind::terminate(), SignalKind::interrupt(), SignalKind::hangup()]).await;
+}
+
+/// Ends at one of these signals.
+pub async fn stopped_by<const N: usize>(kinds: [SignalKind; N]) {
     let mut waiting: Vec<_> = kinds.into_iter().filter_map(|kind| signal(kind).ok()).collect();
     let any = futures_util::future::select_all(waiting.iter_mut().map(|s| Box::pin(s.recv())));
     any.await;

@@ -13,6 +13,7 @@ use super::ui::{self, Saved};
 use crate::broker::TransportOptions;
 use crate::broker::tls::{SslOptions, use_ssl};
 use crate::broker::url::ApiUrl;
+use crate::ops::check::Thresholds;
 use crate::results::ResultUrl;
 
 /// Everything a config file can say.
@@ -28,6 +29,8 @@ pub struct File {
     pub profiles: BTreeMap<String, Profile>,
     pub ui: Ui,
     pub history: History,
+    /// From where on `check` calls something wrong.
+    pub alerts: Thresholds,
 }
 
 /// One cluster.

@@ -12,6 +12,7 @@ use crate::broker::tls::SslOptions;
 use crate::broker::url::ApiUrl;
 use crate::broker::{BrokerUrl, TransportOptions};
 use crate::history::prune::Keep;
+use crate::ops::check::Thresholds;
 use crate::results::{self, ResultUrl, TableName};
 
 /// What the command line said. `None` is nothing.
@@ -95,6 +96,8 @@ pub struct Settings {
     /// Names of keys whose values nobody is to see.
     pub redact: From<Vec<String>>,
     pub ui: Ui,
+    /// From where on `check` calls something wrong.
+    pub alerts: Thresholds,
     pub config: Option<PathBuf>,
     /// Where in the config file something stands.
     pub places: Places,
@@ -295,6 +298,7 @@ impl Settings {
             audit: r.pick(flags.no_audit.then_some(false), &["FLOWER_TUI_AUDIT"], flag, |_| None, None, true)?,
             redact: history::redact(r)?,
             ui: Ui::settle(flags, r)?,
+            alerts: r.file.alerts.clone(),
             config,
             places: Places::default(),
             exposed,
@@ -327,6 +331,10 @@ impl Settings {
             ("keep", history::shown_keep(&self.keep.value), self.keep.source.to_string()),
             ("redact", history::shown(&self.redact.value), self.redact.source.to_string()),
             ("audit", self.audit.value.to_string(), self.audit.source.to_string()),
+            match self.alerts == Thresholds::default() {
+                true => ("alerts", "the usual thresholds".into(), Source::Default.to_string()),
+                false => ("alerts", "thresholds of your own".into(), Source::File.to_string()),
+            },
         ];
         let rows = rows.into_iter().map(|(key, value, source)| (key.to_owned(), value, source));
         rows.chain(self.unused()).chain(self.ui.table()).collect()

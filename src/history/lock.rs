@@ -1,6 +1,7 @@
-//! Who writes: one process at a time holds a lock on a file beside the history.
+//! Who writes: one process at a time holds a lock on a file beside the history, and writes its number into it.
 
 use std::fs::File;
+use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
@@ -23,10 +24,25 @@ impl Lock {
     pub fn take(path: &Path) -> std::io::Result<Option<Self>> {
         let file = File::options().create(true).append(true).mode(0o600).open(beside(path))?;
         match flock(&file, FlockOperation::NonBlockingLockExclusive) {
-            Ok(()) => Ok(Some(Self { _file: file })),
+            Ok(()) => {
+                file.set_len(0)?;
+                writeln!(&file, "{}", std::process::id())?;
+                Ok(Some(Self { _file: file }))
+            }
             Err(rustix::io::Errno::WOULDBLOCK) => Ok(None),
             Err(error) => Err(error.into()),
         }
+    }
+}
+
+/// The process that writes a history, if one does: its number, where it can be read. Nothing is written by asking.
+pub fn holder(path: &Path) -> Option<Option<u32>> {
+    let file = File::open(beside(path)).ok()?;
+    match flock(&file, FlockOperation::NonBlockingLockShared) {
+        Err(rustix::io::Errno::WOULDBLOCK) => {
+            Some(std::io::read_to_string(&file).ok().and_then(|text| text.trim().parse().ok()))
+        }
+        _ => None,
     }
 }
 
@@ -40,7 +56,9 @@ mod tests {
         let path = folder.path().join("h.db");
         let first = Lock::take(&path).expect("a file").expect("free");
         assert!(Lock::take(&path).expect("a file").is_none());
+        assert_eq!(holder(&path), Some(Some(std::process::id())));
         drop(first);
+        assert_eq!(holder(&path), None);
         assert!(Lock::take(&path).expect("a file").is_some());
     }
 }

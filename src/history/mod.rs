@@ -18,6 +18,7 @@ pub mod prune;
 pub mod reader;
 mod row;
 mod schema;
+pub mod seen;
 mod ticks;
 mod told;
 pub mod upkeep;

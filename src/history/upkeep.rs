@@ -11,7 +11,7 @@ use super::lock::Lock;
 use super::prune::{self, Keep};
 use super::row::{self, Dictionary};
 use super::told::{self, Told};
-use super::{Error, audit, ids, schema};
+use super::{Error, audit, ids, schema, ticks};
 use crate::celery::event::Event;
 use crate::clock::Stamp;
 use crate::redact::Redactor;
@@ -77,6 +77,21 @@ pub fn backup(path: &Path, to: &Path) -> Result<u64, Error> {
         return Err(Error::of(to, &error));
     }
     std::fs::metadata(to).map(|meta| meta.len()).map_err(|e| Error::io(to, &e))
+}
+
+/// What the file remembers its last copy by.
+const BACKED_UP: &str = "backed_up";
+
+/// Notes in a file that it was copied, so that somebody can be told when it was not for long.
+pub fn note_backup(path: &Path, at: Stamp) -> Result<(), Error> {
+    let db = schema::open(path)?;
+    schema::set(&db, BACKED_UP, ticks::of(at)).map_err(|e| Error::of(path, &e))
+}
+
+/// When a file was last copied.
+pub fn backed_up(path: &Path) -> Result<Option<Stamp>, Error> {
+    let db = schema::open_to_read(path)?;
+    Ok(schema::get(&db, BACKED_UP).map_err(|e| Error::of(path, &e))?.map(ticks::stamp))
 }
 
 /// Reads everything, and says what does not hold together; nothing where all does.

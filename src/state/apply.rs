@@ -206,7 +206,8 @@ impl Model {
         if offline {
             worker.clear_beats(); // W3
             worker.inspected.at = None;
-        } else if event.stamp.is_some() {
+        } else if let Some(stamp) = event.stamp {
+            worker.ahead = Some(stamp.secs() - event.received.secs());
             worker.beat(event.received);
         }
         worker.note_busy(worker.active.and_then(|n| u64::try_from(n).ok()), event.received);

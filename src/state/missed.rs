@@ -81,11 +81,25 @@ impl Model {
         let missed = self.workers.values().filter_map(|worker| worker.tally.last).chain(self.last_missed);
         missed.max().is_some_and(|last| last >= since)
     }
+
+    /// Whether workers ran tasks since we listen, by what they run or by their own count, and none of them told of a start:
+    /// their task events are off.
+    pub fn ran_unannounced(&self) -> bool {
+        let Some(begun) = self.outages.begun() else { return false };
+        let began = |worker: &Worker| {
+            let mut running = worker.inspected.active.iter().flatten();
+            running.any(|task| task.started.is_some_and(|at| at > begun))
+        };
+        let mut workers = self.workers.values();
+        workers.clone().any(|worker| worker.untold > 0 || began(worker)) && !workers.any(|w| w.tally.seen > 0)
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::celery::pidbox::Reply;
+    use crate::state::{Limits, Store, Update};
 
     fn at(secs: i64) -> Stamp {
         Stamp::from_micros(secs * 1_000_000)
@@ -130,5 +144,18 @@ mod tests {
         tally.beat(141, false, at(5));
         tally.beat(141, false, at(6));
         assert_eq!((tally.missed, tally.last), (0, None));
+    }
+
+    #[test]
+    fn only_a_task_that_began_while_we_listened_shows_that_events_are_off() {
+        let store = Store::new(Limits::default());
+        let runs = |started: f64| {
+            let value = serde_json::json!([{"id": "x", "name": "t", "time_start": started}]);
+            store.apply(&[Update::Inspected(at(12), "active", vec![Reply { worker: "w@h".into(), value }])]);
+            store.read(Model::ran_unannounced)
+        };
+        assert!(!runs(11.0), "nobody listened");
+        store.apply(&[Update::Link(at(10), true)]);
+        assert!(!runs(9.0) && runs(11.0));
     }
 }

@@ -27,6 +27,8 @@ pub struct Worker {
     pub(super) active_at: Option<Stamp>,
     pub processed: Option<i64>,
     pub loadavg: Option<[f64; 3]>,
+    /// Seconds that its clock was ahead of ours at its last heartbeat; what it took to come counts as behind.
+    pub ahead: Option<f64>,
     /// Heartbeats that told of new tasks since it last sent an event of a task.
     pub(super) untold: u8,
     pub sw_ident: Option<String>,
@@ -77,6 +79,7 @@ impl Worker {
             active_at: None,
             processed: None,
             loadavg: None,
+            ahead: None,
             untold: 0,
             sw_ident: None,
             sw_ver: None,

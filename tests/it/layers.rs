@@ -10,7 +10,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("redact", &[]),
     ("celery", &[]),
     ("filter", &[]),
-    ("config", &["broker", "history", "results"]),
+    ("config", &["broker", "history", "ops", "results"]),
     ("schedule", &["celery"]),
     ("broker", &["celery", "schedule"]),
     ("sim", &["broker", "celery"]),

@@ -62,6 +62,11 @@ impl AmqpUrl {
 }
 
 impl AmqpServer {
+    /// Whoever knows no better than what RabbitMQ comes with.
+    pub(super) fn make_guest(&mut self) {
+        (self.user, self.password) = (GUEST.to_owned(), Secret::new(GUEST));
+    }
+
     /// Reads one of several URLs. What a later one leaves out, it has of the first: a host alone all but the host, a URL
     /// port and virtual host.
     fn parse(text: &str, first: Option<&AmqpServer>) -> Result<Self, Error> {

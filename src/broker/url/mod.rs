@@ -74,6 +74,48 @@ impl BrokerUrl {
         )))
     }
 
+    /// The hosts it names; none where it is a socket of this machine.
+    pub fn hosts(&self) -> Vec<&str> {
+        match self {
+            BrokerUrl::Redis(url) => match &url.address {
+                Address::Tcp { host, .. } => vec![host],
+                Address::Unix { .. } => Vec::new(),
+                Address::Sentinels(hosts) => hosts.iter().map(|(host, _)| host.as_str()).collect(),
+            },
+            BrokerUrl::Amqp(url) => url.servers.iter().map(|server| server.host.as_str()).collect(),
+        }
+    }
+
+    /// Whether it asks for TLS.
+    pub fn has_tls(&self) -> bool {
+        match self {
+            BrokerUrl::Redis(url) => url.ssl.is_some(),
+            BrokerUrl::Amqp(url) => url.servers.iter().all(|server| server.ssl.is_some()),
+        }
+    }
+
+    /// User and password, as far as there are any.
+    pub fn login(&self) -> (Option<&str>, Option<&Secret>) {
+        match self {
+            BrokerUrl::Redis(url) => (url.user.as_deref(), url.password.as_ref()),
+            BrokerUrl::Amqp(url) => {
+                let first = url.servers.first();
+                (first.map(|server| server.user.as_str()), first.map(|server| &server.password))
+            }
+        }
+    }
+
+    /// The same place, for somebody who knows no more than what is usual: no password on Redis, guest on RabbitMQ. `None`
+    /// where that is what it says already.
+    pub fn as_stranger(&self) -> Option<BrokerUrl> {
+        let mut stranger = self.clone();
+        match &mut stranger {
+            BrokerUrl::Redis(url) => (url.user, url.password) = (None, None),
+            BrokerUrl::Amqp(url) => url.servers.iter_mut().for_each(AmqpServer::make_guest),
+        }
+        (stranger.login() != self.login()).then_some(stranger)
+    }
+
     /// Whether a password stands in it.
     pub fn has_password(&self) -> bool {
         match self {
@@ -120,6 +162,15 @@ mod tests {
         let BrokerUrl::Redis(redis) = &url else { panic!("{url}") };
         assert_eq!(redis.password.as_ref().map(Secret::reveal), Some("p@ss"));
         assert!(!format!("{url:?}").contains("p@ss"));
+    }
+
+    #[test]
+    fn a_stranger_knows_no_password_and_the_same_place() {
+        let stranger = |text: &str| BrokerUrl::parse(text).expect("valid").as_stranger().map(|url| url.to_string());
+        assert_eq!(stranger("redis://joe:pw@h:1/2").as_deref(), Some("redis://h:1/2"));
+        assert_eq!(stranger("redis://h"), None);
+        assert_eq!(stranger("amqp://joe:pw@h/v").as_deref(), Some("amqp://guest:***@h:5672/v"));
+        assert_eq!(stranger("amqp://guest:guest@h/v"), None);
     }
 
     #[test]

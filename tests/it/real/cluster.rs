@@ -119,6 +119,11 @@ impl Cluster {
         Self::start_with(&["-c", "2"])
     }
 
+    /// With a worker that sends no events of tasks.
+    pub fn without_events() -> Self {
+        Self::on_with(Redis::start(&[]), &["-c", "1"], false)
+    }
+
     /// With a worker that is started so.
     pub fn start_with(arguments: &[&str]) -> Self {
         Self::on(Redis::start(&[]), arguments)
@@ -128,9 +133,13 @@ impl Cluster {
 impl<B: Server> Cluster<B> {
     /// On a broker that runs.
     pub fn on(broker: B, arguments: &[&str]) -> Self {
+        Self::on_with(broker, arguments, true)
+    }
+
+    fn on_with(broker: B, arguments: &[&str], events: bool) -> Self {
         let folder = tempfile::tempdir().expect("temp");
         std::fs::copy(root().join("tests/it/real/app.py"), folder.path().join("app.py")).expect("copied");
-        let worker = worker(folder.path(), &broker.url(), arguments);
+        let worker = worker(folder.path(), &broker.url(), events, arguments);
         let cluster = Self { broker, worker, folder };
         wait_for("the worker", || cluster.log().contains("ready.").then_some(()));
         cluster
@@ -148,7 +157,7 @@ impl<B: Server> Cluster<B> {
 
     /// Starts it again, with a new log.
     pub fn start_worker(&mut self, arguments: &[&str]) {
-        self.worker = worker(self.folder.path(), &self.broker.url(), arguments);
+        self.worker = worker(self.folder.path(), &self.broker.url(), true, arguments);
         wait_for("the worker", || self.log().contains("ready.").then_some(()));
     }
 
@@ -213,10 +222,11 @@ impl<B: Server> Cluster<B> {
     }
 }
 
-fn worker(folder: &Path, broker: &str, arguments: &[&str]) -> Child {
+fn worker(folder: &Path, broker: &str, events: bool, arguments: &[&str]) -> Child {
     let log = std::fs::File::create(folder.join("worker.log")).expect("log");
     Command::new(venv("celery"))
-        .args(["-A", "app", "worker", "-E", "-n", WORKER, "--loglevel", "INFO"])
+        .args(["-A", "app", "worker", "-n", WORKER, "--loglevel", "INFO"])
+        .args(events.then_some("-E"))
         .args(arguments)
         .current_dir(folder)
         .env("BROKER", broker)

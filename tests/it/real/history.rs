@@ -1,24 +1,30 @@
 //! The recorder beside a real cluster: killed, stopped, its broker gone and back; what it wrote, compared with what Celery
 //! itself keeps of each task.
 
+use std::os::unix::net::UnixDatagram;
 use std::process::{Child, Command, Stdio};
 
 use serde_json::Value;
 
-use super::cluster::{Cluster, wait_for};
+use super::cluster::{Cluster, LIMIT, wait_for};
 
 /// A running `flower-tui record`.
-struct Recorder(Child);
+pub struct Recorder(Child);
 
 impl Recorder {
-    fn start(cluster: &Cluster) -> Self {
-        let mut command = cluster.flower(&["--history", "h.db", "record"]);
+    pub fn start(cluster: &Cluster) -> Self {
+        let mut command = cluster.flower(&["--history", "h.db", "--log-file", "record.log", "record"]);
         Self(command.current_dir(cluster.folder.path()).stderr(Stdio::null()).spawn().expect("runs"))
     }
 
-    fn signal(mut self, signal: &str) -> Option<i32> {
+    /// Sends a signal that does not end it.
+    pub fn tell(&self, signal: &str) {
         let sent = Command::new("kill").args([signal, &self.0.id().to_string()]).status().expect("kill runs");
         assert!(sent.success());
+    }
+
+    fn signal(mut self, signal: &str) -> Option<i32> {
+        self.tell(signal);
         wait_for("the recorder to end", || self.0.try_wait().expect("asked")).code()
     }
 }
@@ -159,4 +165,28 @@ fn an_incident_is_written_from_what_was_recorded_and_a_moment_gets_a_name() {
     assert_eq!(report("no such mark").0, Some(2));
     let found = query(&cluster, "state:failure since:v412");
     assert_eq!(found.len(), 4, "the mark is known to filters");
+}
+
+#[test]
+fn systemd_is_told_when_the_recorder_is_ready_alive_and_stopping() {
+    let cluster = Cluster::start_with(&["-c", "1"]);
+    let path = cluster.folder.path().join("notify");
+    let socket = UnixDatagram::bind(&path).expect("bound");
+    socket.set_read_timeout(Some(LIMIT)).expect("set");
+    let mut command = cluster.flower(&["--history", "h.db", "record"]);
+    command.current_dir(cluster.folder.path()).env("NOTIFY_SOCKET", &path).env("WATCHDOG_USEC", "400000");
+    let recorder = Recorder(command.stderr(Stdio::null()).spawn().expect("runs"));
+    let told = |word: &str| {
+        wait_for(word, || {
+            let mut buffer = [0; 1_024];
+            let read = socket.recv(&mut buffer).expect("told in time");
+            String::from_utf8_lossy(&buffer[..read]).contains(word).then_some(())
+        });
+    };
+    told("READY=1\nSTATUS=recording redis://");
+    told("WATCHDOG=1");
+    recorder.tell("-HUP");
+    told("WATCHDOG=1");
+    recorder.tell("-TERM");
+    told("STOPPING=1");
 }

@@ -2,6 +2,7 @@
 //! Celery worker. What came of a command is asked of Celery itself.
 
 mod alarm;
+mod check;
 pub mod cluster;
 mod command_line;
 mod connect;
