@@ -118,17 +118,19 @@ fn a_message_that_was_seen_waiting_is_sent_again_to_the_letter_by_a_later_proces
     let id = cluster.call("add.apply_async(('x' * 3000, 1), queue='parked')");
     wait_for("it to be recorded", || (recorded.count(&format!("id:{id}")) == 1).then_some(()));
     let mut screen = Screen::start(&cluster.flower(&recorded.with(&[])), 120, 36);
-    screen.wait("● live");
-    screen.keys("4");
+    screen.wait("1/1 workers");
+    wait_for("the queues", || {
+        screen.keys("4");
+        screen.text().contains("READY").then_some(())
+    });
     screen.wait("parked");
     screen.keys("/parked\r");
-    screen.wait("demo.add");
-    let kept = || {
+    screen.wait("all 1, next first");
+    wait_for("it to be kept", || {
         let db = rusqlite::Connection::open(&recorded.path).ok()?;
         let find = "SELECT 1 FROM original WHERE task = ? AND state = 'peeked'";
         db.query_row(find, [&id], |_| Ok(())).ok()
-    };
-    wait_for("it to be kept", kept);
+    });
     screen.keys("q");
     assert_eq!(screen.end(), (0, true));
     cluster.python("app.app.connection().default_channel.queue_purge('parked')");
@@ -155,7 +157,7 @@ fn arguments_are_edited_in_the_editor_a_person_has() {
     let mut screen = Screen::start(&command, 120, 36);
     screen.wait("● live");
     screen.keys(":");
-    screen.wait("tab: Workers");
+    screen.wait("do or go");
     screen.keys("send a task\r");
     screen.wait("kwargs");
     screen.keys("demo.add\t\x0f");
