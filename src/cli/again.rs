@@ -90,11 +90,9 @@ pub fn eta(env: &Env, eta: Option<&str>, countdown: Option<f64>) -> anyhow::Resu
         return Ok(Some((env.clock.now() + Duration::from_secs_f64(secs.min(1e9))).iso()));
     }
     let Some(text) = eta else { return Ok(None) };
-    let zoned = text.parse::<jiff::Timestamp>();
-    let local = || text.parse::<jiff::civil::DateTime>().and_then(|at| at.to_zoned(jiff::tz::TimeZone::system()));
-    let at = zoned.or_else(|_| local().map(|at| at.timestamp()));
-    let at = at.map_err(|_| usage(format!("--eta takes a time such as 2026-11-25T14:00:00Z, and not {text:?}")))?;
-    Ok(Some(crate::clock::Stamp::from_micros(at.as_microsecond()).iso()))
+    let at = crate::ops::send::moment(text);
+    let at = at.ok_or_else(|| usage(format!("--eta takes a time such as 2026-11-25T14:00:00Z, and not {text:?}")))?;
+    Ok(Some(at.iso()))
 }
 
 fn dry_run(ready: &[Retry], all: bool, env: &Env) -> anyhow::Result<Exit> {

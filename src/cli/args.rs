@@ -423,6 +423,10 @@ pub struct RevokeArgs {
     /// Tasks that a filter selects and that have not ended, of the history and of those seen while listening
     #[arg(long, value_name = "FILTER", conflicts_with = "ids")]
     pub filter: Option<String>,
+    /// So many a second, such as 500/s, many ids a message: a bulk action, which `bulk` can stop and resume; above 20 tasks
+    /// it always is one
+    #[arg(long, value_name = "RATE", value_parser = rate)]
+    pub rate: Option<f64>,
     /// Don't ask
     #[arg(long)]
     pub yes: bool,

@@ -8,6 +8,7 @@ use super::exit::{Exit, not_so};
 use super::{change, gather, out};
 use crate::history::bulk::Stand;
 use crate::human;
+use crate::ops::bulk::Kind;
 use crate::ops::{Bulk, Command};
 
 pub async fn run(env: &Env, args: BulkArgs) -> anyhow::Result<Exit> {
@@ -24,7 +25,7 @@ pub async fn run(env: &Env, args: BulkArgs) -> anyhow::Result<Exit> {
                     })
                 })
                 .collect();
-            out::rows(format, &rows, &["ID", "COMMAND", "STATE", "SENT", "OF", "RATE", "WHY"], |row| {
+            out::rows(format, &rows, &["ID", "COMMAND", "STATE", "DONE", "OF", "RATE", "WHY"], |row| {
                 let text = |key: &str| row[key].as_str().unwrap_or_default().to_owned();
                 let number = |key: &str| human::thousands(row[key].as_u64().unwrap_or(0));
                 let rate = format!("{}/s", row["rate"]);
@@ -48,7 +49,7 @@ pub async fn run(env: &Env, args: BulkArgs) -> anyhow::Result<Exit> {
                 .into_iter()
                 .map(|item| json!({"task": item.task, "new": item.new, "queue": item.message.queue, "sent": item.sent}))
                 .collect();
-            out::rows(format, &rows, &["TASK", "SENT AS", "QUEUE", "SENT"], |row| {
+            out::rows(format, &rows, &["TASK", "SENT AS", "QUEUE", "DONE"], |row| {
                 let text = |key: &str| row[key].as_str().unwrap_or_default().to_owned();
                 let sent = if row["sent"].is_null() { "-" } else { "yes" };
                 vec![text("task"), text("new"), text("queue"), sent.to_owned()]
@@ -69,10 +70,15 @@ pub async fn run(env: &Env, args: BulkArgs) -> anyhow::Result<Exit> {
         BulkCommand::Resume { id, json } => {
             let bulk = one(&env.audit().map_err(not_so)?, id)?;
             if bulk.sent >= bulk.all {
-                return Err(not_so(format!("all of bulk {id} was sent")));
+                return Err(not_so(format!("all of bulk {id} is done")));
             }
+            let Some(kind) = Kind::parse(&bulk.verb) else {
+                return Err(not_so(format!("bulk {id} is a {}, which this flower-tui can't do", bulk.verb)));
+            };
             let cluster = gather::begin(env).await?;
-            let command = Command::Bulk(Bulk::Resume { id, left: bulk.all - bulk.sent });
+            // Who is online is told what is to be revoked.
+            cluster.listen(env, 0.3).await;
+            let command = Command::Bulk(Bulk::Resume { id, kind, left: bulk.all - bulk.sent });
             change::run(env, &cluster, &command, json).await
         }
     }

@@ -76,7 +76,10 @@ pub async fn act(env: &Env, args: QueueArgs) -> anyhow::Result<Exit> {
         QueueAction::Delete(_) | QueueAction::Purge => false,
         _ => true,
     };
-    let command = Command::Queue { queue: args.name, what };
+    let command = match what {
+        QueueAction::Delete(which) => Command::delete(args.name, which),
+        what => Command::Queue { queue: args.name, what },
+    };
     if !sure && !args.yes && !agreed(&cluster, &command)? {
         return Err(not_so("nothing was done"));
     }

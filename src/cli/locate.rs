@@ -10,12 +10,13 @@ use super::{out, tasks};
 use crate::celery::TaskId;
 use crate::celery::result::Stored;
 use crate::clock::Stamp;
+use crate::history::links::Link;
 use crate::human;
 use crate::ops::locate::{Locator, Report};
 use crate::redact::Redactor;
 use crate::results::ResultUrl;
 use crate::state::doc::TaskDoc;
-use crate::state::{State, Task};
+use crate::state::{Model, State, Task, Update};
 use crate::text::clean;
 
 /// Everybody who can be asked where a task is.
@@ -45,6 +46,7 @@ pub async fn run(env: &Env, args: TaskArgs) -> anyhow::Result<Exit> {
     let recalled = tasks::recall(&cluster.store, env, std::slice::from_ref(&id))?.pop();
     let listen = if recalled.is_some() { 0.0 } else { tasks::LISTEN };
     cluster.listen(env, args.listen.unwrap_or(listen)).await;
+    cluster.store.apply(&[Update::Linked(links(env, &id)?)]);
     let report = locator(env, &cluster).locate(&id, &|_| true).await;
     let task = cluster.store.read(|m| m.task(&id).map(|task| (TaskDoc::from(task), events(&task))));
     let held = report.evidence.workers.told().and_then(|workers| workers.held.as_ref());
@@ -72,10 +74,13 @@ pub async fn run(env: &Env, args: TaskArgs) -> anyhow::Result<Exit> {
             document["name"] = json!(report.evidence.name());
         }
         conclude(&mut document, &report);
+        let (sent_as, in_place_of) = cluster.store.read(|m| linked(m, &id));
+        (document["sent_as"], document["in_place_of"]) = (json!(sent_as), json!(in_place_of));
         document["events"] = json!(recalled.unwrap_or(events));
         out::json(&document)?;
     } else {
-        print(&id, &report, task.map(|(task, _)| task), env)?;
+        let links = cluster.store.read(|m| linked(m, &id));
+        print(&id, &report, task.map(|(task, _)| task), links, env)?;
     }
     Ok(if known { Exit::Done } else { Exit::NotSo })
 }
@@ -96,7 +101,31 @@ fn conclude(document: &mut Value, report: &Report) {
     document["not_asked"] = json!(texts(unasked));
 }
 
-fn print(id: &TaskId, report: &Report, task: Option<TaskDoc>, env: &Env) -> anyhow::Result<()> {
+/// What is written down of a task that was sent again.
+fn links(env: &Env, id: &TaskId) -> anyhow::Result<Vec<Link>> {
+    match env.reader()? {
+        Some(reader) => Ok(reader.links(id)?),
+        None if env.settings.audit.value => match env.audit() {
+            Ok(audit) => Ok(audit.links_of(id)?),
+            // Where no log can be kept, nothing is known.
+            Err(_) => Ok(Vec::new()),
+        },
+        None => Ok(Vec::new()),
+    }
+}
+
+/// As which task it was sent again, and in place of which it was sent.
+fn linked(model: &Model, id: &TaskId) -> (Option<TaskId>, Option<TaskId>) {
+    (model.sent_again_as(id).cloned(), model.sent_in_place_of(id).cloned())
+}
+
+fn print(
+    id: &TaskId,
+    report: &Report,
+    task: Option<TaskDoc>,
+    (sent_as, in_place_of): (Option<TaskId>, Option<TaskId>),
+    env: &Env,
+) -> anyhow::Result<()> {
     let zone = jiff::tz::TimeZone::system();
     let now = report.evidence.now;
     let time = |at: Stamp| match now.since(at).max(at.since(now)).as_secs() {
@@ -134,6 +163,9 @@ fn print(id: &TaskId, report: &Report, task: Option<TaskDoc>, env: &Env) -> anyh
         ];
         rows.extend(fields.into_iter().filter_map(|(k, v)| Some(vec![k.to_owned(), v?])));
     }
+    let links =
+        [("sent again", sent_as.map(|id| format!("as {id}"))), ("in place of", in_place_of.map(|id| id.to_string()))];
+    rows.extend(links.into_iter().filter_map(|(k, v)| Some(vec![k.to_owned(), v?])));
     out::table(&["", ""], &rows)?;
     Ok(())
 }

@@ -28,7 +28,7 @@ pub async fn run(env: &Env) -> anyhow::Result<Exit> {
     let (recorder, running) = writer::start(env.recording(path.clone()))?;
     let stop = env.stop.child_token();
     let tracker = TaskTracker::new();
-    record::attach(&store, &recorder, &stop, &tracker);
+    record::attach(&store, &recorder, None, &stop, &tracker);
     let results = env.url().and_then(|url| env.results(&url)).ok().flatten();
     let context =
         Context { broker: broker.clone(), store, clock: env.clock.clone(), stop: stop.clone(), results: None };

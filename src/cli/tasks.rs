@@ -12,7 +12,7 @@ use crate::celery::pidbox::Signal;
 use crate::filter;
 use crate::history::reader::Reader;
 use crate::human;
-use crate::ops::{Command, Receipt};
+use crate::ops::{Bulk, Command, Receipt};
 use crate::state::doc::TaskDoc;
 use crate::state::lost::LOST;
 use crate::state::{Sort, Store, Update, no_state};
@@ -179,12 +179,15 @@ pub async fn revoke(env: &Env, args: RevokeArgs) -> anyhow::Result<Exit> {
     if ids.is_empty() {
         return Err(not_so("no task that has not ended is selected"));
     }
-    let command = Command::Revoke { ids, terminate };
-    if args.filter.is_some() && !args.yes && !super::change::agreed(&cluster, &command)? {
+    let command = match args.rate {
+        Some(rate) => Command::Bulk(Bulk::Revoke { ids, terminate, rate }),
+        None => Command::revoke(ids, terminate),
+    };
+    let asks = args.filter.is_some() || args.rate.is_some();
+    if asks && !args.yes && !super::change::agreed(&cluster, &command)? {
         return Err(not_so("nothing was sent"));
     }
-    let receipt = run(env, &cluster, &command).await;
-    print_receipt(&receipt, args.json)
+    super::change::run(env, &cluster, &command, args.json).await
 }
 
 pub async fn run(env: &Env, cluster: &Gathered, command: &Command) -> Receipt {

@@ -18,6 +18,7 @@ use crate::clock::Clock;
 use crate::config::{file, keep};
 use crate::feed::replay::{Controls, ReplayBroker, Source};
 use crate::feed::{self, Context, Feed, warm};
+use crate::history::audit::Audit;
 use crate::history::writer::{self, Recorder, Running};
 use crate::ops::locate::Locator;
 use crate::results::Backend;
@@ -101,7 +102,7 @@ async fn screen(mut env: Env, mut cluster: Cluster) -> anyhow::Result<Exit> {
     let stop = env.stop.clone();
     tokio::spawn(watch_size(size));
     tokio::spawn(async move {
-        stopped_by_signal().await;
+        stopped_unless(ENDING, |kind| kind == SignalKind::interrupt() && term::is_lent()).await;
         stop.cancel();
     });
     let _guard = term::Guard::enter(env.settings.mouse.value)?;
@@ -231,7 +232,13 @@ fn history(env: &Env, cluster: &Cluster) -> Option<PathBuf> {
 /// Records what happens, and begins with what the history has.
 fn record(env: &Env, path: &Path, context: &Context, tracker: &TaskTracker) -> anyhow::Result<(Recorder, Running)> {
     let (recorder, running) = writer::start(env.recording(path.to_owned()))?;
-    feed::record::attach(&context.store, &recorder, &context.stop, tracker);
+    let (seen, looks) = mpsc::channel(4);
+    feed::record::attach(&context.store, &recorder, Some(seen), &context.stop, tracker);
+    match Audit::in_history(path) {
+        Ok(audit) => _ = tokio::spawn(feed::record::keep_seen(audit, context.broker.url(), looks)),
+        // The recorder tells what is wrong with the file.
+        Err(why) => tracing::warn!("{why}"),
+    }
     let (context, path, offered) = (context.clone(), path.to_owned(), recorder.clone());
     tracker.spawn(async move {
         let Context { store, clock, stop, results, .. } = context;
@@ -276,7 +283,6 @@ async fn multiplexer() -> Multiplexer {
 const TMUX: Duration = Duration::from_millis(300);
 
 async fn watch_size(size: watch::Sender<Size>) {
-    use tokio::signal::unix::{SignalKind, signal};
     let Ok(mut changes) = signal(SignalKind::window_change()) else { return };
     while changes.recv().await.is_some() {
         if let Ok(now) = term::size() {
@@ -285,14 +291,31 @@ async fn watch_size(size: watch::Sender<Size>) {
     }
 }
 
+/// What ends a process that has a terminal.
+const ENDING: [SignalKind; 3] = [SignalKind::terminate(), SignalKind::interrupt(), SignalKind::hangup()];
+
 /// Ends when the process is told to: SIGTERM, SIGINT or SIGHUP.
 pub async fn stopped_by_signal() {
-    stopped_by([SignalKind::terminate(), SignalKind::interrupt(), SignalKind::hangup()]).await;
+    stopped_by(ENDING).await;
 }
 
 /// Ends at one of these signals.
 pub async fn stopped_by<const N: usize>(kinds: [SignalKind; N]) {
-    let mut waiting: Vec<_> = kinds.into_iter().filter_map(|kind| signal(kind).ok()).collect();
-    let any = futures_util::future::select_all(waiting.iter_mut().map(|s| Box::pin(s.recv())));
-    any.await;
+    stopped_unless(kinds, |_| false).await;
+}
+
+/// The same, but for signals that are not meant for us.
+async fn stopped_unless<const N: usize>(kinds: [SignalKind; N], others: fn(SignalKind) -> bool) {
+    let mut waiting: Vec<_> = kinds.into_iter().filter_map(|kind| Some((kind, signal(kind).ok()?))).collect();
+    loop {
+        let each = waiting.iter_mut().map(|(kind, signal)| {
+            Box::pin(async move {
+                signal.recv().await;
+                *kind
+            })
+        });
+        if !others(futures_util::future::select_all(each).await.0) {
+            return;
+        }
+    }
 }

@@ -40,6 +40,8 @@ pub struct Interest {
     pub workers: bool,
     /// Who consumes which queue.
     pub consumers: bool,
+    /// Which tasks workers know.
+    pub registered: bool,
     /// What runs by the clock.
     pub schedule: bool,
     /// How the broker is, and how long messages have waited in each queue.

@@ -203,12 +203,13 @@ impl Poller {
             (Method::Active, interest.workers || unacked),
             (Method::Reserved, interest.workers || unacked),
             (Method::Scheduled, unacked),
+            (Method::Registered, interest.registered),
         ];
         let mut due = Vec::new();
         for (method, looked_at) in wanted {
             let last = asked.methods.get(method.name());
-            // What waits for its time can be much: it is asked for only where it is looked at.
-            let new = last.is_none() && method != Method::Scheduled;
+            // What waits for its time, and what is known, can be much: it is asked for only where it is looked at.
+            let new = last.is_none() && !matches!(method, Method::Scheduled | Method::Registered);
             if new || (looked_at && last.is_none_or(|at| at.elapsed() >= INSPECT)) {
                 asked.methods.insert(method.name(), Instant::now());
                 due.push(method);

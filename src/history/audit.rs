@@ -149,6 +149,7 @@ fn prepare(connection: &mut Connection) -> rusqlite::Result<()> {
             transaction.execute_batch(&format!("ALTER TABLE audit ADD COLUMN {column} TEXT NOT NULL DEFAULT ''"))?;
         }
     }
+    super::links::prepare(&transaction)?;
     let application: i64 = transaction.pragma_query_value(None, "application_id", |row| row.get(0))?;
     // In a history file the version is that of the history.
     if application != super::schema::APPLICATION {

@@ -52,6 +52,8 @@ impl Stand {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Bulk {
     pub id: i64,
+    /// The row of the command that began it.
+    pub row: i64,
     pub at: f64,
     pub broker: String,
     pub verb: String,
@@ -128,7 +130,7 @@ impl Audit {
         let connection = self.connection();
         let read = || -> rusqlite::Result<Vec<Bulk>> {
             let mut find = connection.prepare(
-                "SELECT id, at, broker, verb, rate, state, why, \
+                "SELECT id, at, broker, verb, rate, state, why, audit, \
                  (SELECT count(*) FROM bulk_item WHERE bulk = id AND sent IS NOT NULL), \
                  (SELECT count(*) FROM bulk_item WHERE bulk = id) FROM bulk WHERE ?1 IS NULL OR id = ?1 ORDER BY id DESC",
             )?;
@@ -142,8 +144,9 @@ impl Audit {
                     rate: row.get(4)?,
                     stand: Stand::parse(&row.get::<_, String>(5)?),
                     why: row.get(6)?,
-                    sent: count(7)?,
-                    all: count(8)?,
+                    row: row.get(7)?,
+                    sent: count(8)?,
+                    all: count(9)?,
                 })
             })?;
             rows.collect()

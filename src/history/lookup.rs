@@ -12,12 +12,14 @@ use serde_json::Value;
 
 use super::minutes::{self, Runtimes, Tally};
 use super::reader::{Progress, Query, Reader, Totals};
-use super::{Error, audit};
+use super::{Error, audit, links};
 use crate::celery::TaskId;
 use crate::celery::event::Batch;
 use crate::clock::Stamp;
 use crate::filter::{Filter, Term, Test, Word};
+use crate::redact::Redactor;
 use crate::state::State;
+use crate::state::common::{Chosen, Common};
 
 /// What is to be looked up.
 #[derive(Clone, Debug)]
@@ -30,6 +32,8 @@ pub enum Look {
     Compare { now: Query, before: Query },
     /// These tasks with every event, as of a time.
     Recall(Vec<TaskId>, Stamp),
+    /// What these tasks have in common, and others of their names and time not; the query says as of when.
+    Common { chosen: Chosen, query: Query, redactor: Redactor },
     /// Commands that were sent, the latest first, from a row on.
     Audit { limit: usize, before: Option<i64> },
 }
@@ -156,7 +160,10 @@ pub enum Found {
     Compared(Vec<Compared>),
     /// Events of tasks, both ready to be applied and as they were written down.
     Recalled(Arc<Batch>, Vec<Value>),
+    /// Tasks, and those that were sent in their place.
+    Linked(Vec<links::Link>),
     Audit(Vec<audit::Logged>),
+    Common(Common),
     Failed(String),
 }
 
@@ -187,8 +194,17 @@ pub fn run(path: &Path, request: &Request, tell: Tell<'_>) {
             Ok(())
         }
         Look::Recall(ids, at) => {
+            let links = ids.iter().map(|id| reader.links(id)).collect::<Result<Vec<_>, _>>()?.concat();
+            if !links.is_empty() {
+                tell(Found::Linked(links));
+            }
             let events = recall(&mut reader, ids)?;
             tell(Found::Recalled(Arc::new(super::batch(events.clone(), *at)), events));
+            Ok(())
+        }
+        Look::Common { chosen, query, redactor } => {
+            let found = super::common::common(&mut reader, chosen, query, redactor, &over)?;
+            tell(Found::Common(found));
             Ok(())
         }
         Look::Audit { limit, before } => {

@@ -22,6 +22,9 @@ const SCHEMA: &str = "
 
 /// Seconds for which they are kept.
 const KEPT: f64 = 30.0 * 86_400.0;
+/// Messages kept that were only seen, and the bytes of one of them at the most.
+const PEEKED: usize = 10_000;
+const PEEKED_BYTES: usize = 1 << 20;
 /// How well they are compressed: well enough, and quickly.
 const LEVEL: i32 = 3;
 /// Bytes of the largest message that is read back.
@@ -37,6 +40,8 @@ pub enum Fate {
     Gone,
     /// It was taken, and is in its queue again.
     PutBack,
+    /// It was only seen, and stayed where it was.
+    Peeked,
 }
 
 impl Fate {
@@ -46,6 +51,7 @@ impl Fate {
             Fate::Taken => "taken",
             Fate::Gone => "gone",
             Fate::PutBack => "put back",
+            Fate::Peeked => "peeked",
         }
     }
 }
@@ -68,35 +74,35 @@ impl Audit {
         let mut connection = self.connection();
         let mut write = || -> rusqlite::Result<Vec<i64>> {
             let tx = connection.transaction()?;
-            tx.execute(
-                "DELETE FROM original WHERE id IN (SELECT id FROM original WHERE at < ? LIMIT 1000)",
-                [at.secs() - KEPT],
-            )?;
-            let mut numbers = Vec::with_capacity(messages.len());
-            for message in messages {
-                let read = message.message().ok();
-                let (task, name) = (read.as_ref().map(|m| m.id.to_string()), read.as_ref().map(|m| &m.name));
-                let body = zstd::bulk::compress(&message.bytes, LEVEL)
-                    .map_err(|e| rusqlite::Error::ToSqlConversionFailure(Box::new(e)))?;
-                tx.prepare_cached(
-                    "INSERT INTO original (audit, at, broker, queue, priority, task, name, state, body) \
-                     VALUES (?,?,?,?,?,?,?,?,?)",
-                )?
-                .execute(params![
-                    row,
-                    at.secs(),
-                    broker,
-                    message.queue,
-                    message.priority,
-                    task,
-                    name,
-                    Fate::Taking.word(),
-                    body
-                ])?;
-                numbers.push(tx.last_insert_rowid());
-            }
+            prune(&tx, at)?;
+            let write = |message: &Original| insert(&tx, row, (at, broker), message, Fate::Taking);
+            let numbers = messages.iter().map(write).collect::<Result<_, _>>()?;
             tx.commit()?;
             Ok(numbers)
+        };
+        write().map_err(|e| self.error(&e))
+    }
+
+    /// Writes down messages that were seen in a queue and stay there, so that their tasks can be sent again exactly when
+    /// they are gone. Each is kept once; of all the latest ones are.
+    pub fn keep_peeked(&self, at: Stamp, broker: &str, messages: &[Original]) -> Result<(), Error> {
+        let mut connection = self.connection();
+        let mut write = || -> rusqlite::Result<()> {
+            let tx = connection.transaction()?;
+            prune(&tx, at)?;
+            for message in messages.iter().filter(|message| message.bytes.len() <= PEEKED_BYTES) {
+                let Ok(read) = message.message() else { continue };
+                let known = "SELECT 1 FROM original WHERE task = ? AND state = 'peeked'";
+                if !tx.prepare_cached(known)?.exists([read.id.to_string()])? {
+                    insert(&tx, NO_COMMAND, (at, broker), message, Fate::Peeked)?;
+                }
+            }
+            tx.execute(
+                "DELETE FROM original WHERE audit = ?1 AND state = 'peeked' AND id <= \
+                 (SELECT id FROM original WHERE audit = ?1 AND state = 'peeked' ORDER BY id DESC LIMIT 1 OFFSET ?2)",
+                params![NO_COMMAND, PEEKED as i64],
+            )?;
+            tx.commit()
         };
         write().map_err(|e| self.error(&e))
     }
@@ -166,12 +172,40 @@ impl Audit {
         read().map_err(|e| self.error(&e))
     }
 
-    /// The last message of a task that was taken out of a queue.
+    /// The last message of a task that was taken out of a queue, or seen in one.
     pub fn original_of(&self, task: &str) -> Result<Option<Original>, Error> {
         let find = "SELECT queue, priority, body FROM original WHERE task = ? AND state != 'gone' ORDER BY id DESC";
         let found = self.connection().query_row(find, [task], |row| original(row, 0)).optional();
         found.map_err(|e| self.error(&e))
     }
+}
+
+/// The row of the audit log of what no command has done.
+const NO_COMMAND: i64 = 0;
+
+/// Forgets what is older than is kept, some at a time.
+fn prune(db: &Connection, at: Stamp) -> rusqlite::Result<()> {
+    let prune = "DELETE FROM original WHERE id IN (SELECT id FROM original WHERE at < ? LIMIT 1000)";
+    db.execute(prune, [at.secs() - KEPT]).map(|_| ())
+}
+
+fn insert(
+    db: &Connection,
+    row: i64,
+    (at, broker): (Stamp, &str),
+    message: &Original,
+    fate: Fate,
+) -> rusqlite::Result<i64> {
+    let read = message.message().ok();
+    let (task, name) = (read.as_ref().map(|m| m.id.to_string()), read.as_ref().map(|m| &m.name));
+    let body = zstd::bulk::compress(&message.bytes, LEVEL)
+        .map_err(|e| rusqlite::Error::ToSqlConversionFailure(Box::new(e)))?;
+    db.prepare_cached(
+        "INSERT INTO original (audit, at, broker, queue, priority, task, name, state, body) \
+         VALUES (?,?,?,?,?,?,?,?,?)",
+    )?
+    .execute(params![row, at.secs(), broker, message.queue, message.priority, task, name, fate.word(), body])?;
+    Ok(db.last_insert_rowid())
 }
 
 fn original(row: &rusqlite::Row<'_>, first: usize) -> rusqlite::Result<Original> {
@@ -205,6 +239,20 @@ mod tests {
         assert_eq!(kept.iter().map(|k| k.original.clone()).collect::<Vec<_>>(), [message("a")]);
         assert_eq!(audit.original_of("a").expect("read"), Some(message("a")));
         assert_eq!(audit.original_of("b").expect("read"), None, "a worker had it");
+        // What is only seen is kept once, and the latest of it.
+        for _ in 0..2 {
+            audit.keep_peeked(Stamp::EPOCH, "b", &[message("b"), message("c")]).expect("kept");
+        }
+        let peeked = "SELECT count(*) FROM original WHERE state = 'peeked'";
+        let count = |sql: &str| audit.connection().query_row(sql, [], |row| row.get::<_, i64>(0)).expect("counted");
+        assert_eq!((count(peeked), audit.original_of("c").expect("read")), (2, Some(message("c"))));
+        let many: Vec<Original> = (0..PEEKED).map(|n| message(&format!("m{n}"))).collect();
+        audit.keep_peeked(Stamp::EPOCH, "b", &many).expect("kept");
+        assert_eq!((count(peeked), audit.original_of("c").expect("read")), (PEEKED as i64, None));
         assert_eq!((audit.count_kept(row, Fate::Taken), audit.count_kept(row, Fate::Taking)).0.expect("counted"), 1);
+        for _ in 0..11 {
+            audit.keep_peeked(Stamp::from_micros(31 * 86_400_000_000), "b", &[]).expect("pruned");
+        }
+        assert_eq!(count("SELECT count(*) FROM original"), 0, "after a month");
     }
 }

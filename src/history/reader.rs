@@ -14,7 +14,7 @@ use super::minutes::{self, Runtimes, Tally};
 use super::plan::{self, Plan};
 use super::row::{self, Dictionary};
 use super::told::{self, Told};
-use super::{Error, audit, ids, schema, ticks};
+use super::{Error, audit, ids, links, schema, ticks};
 use crate::celery::TaskId;
 use crate::celery::event::Batch;
 use crate::clock::Stamp;
@@ -452,6 +452,11 @@ impl Reader {
     /// Commands that were sent, the latest first; from an earlier row on where one is named.
     pub fn audit(&self, limit: usize, before: Option<i64>) -> Result<Vec<audit::Logged>, Error> {
         audit::read(&self.db, limit, before).map_err(|e| self.fail(&e))
+    }
+
+    /// Which task was sent in place of this one, and in whose place this one was.
+    pub fn links(&self, id: &TaskId) -> Result<Vec<links::Link>, Error> {
+        links::of(&self.db, id).map_err(|e| self.fail(&e))
     }
 
     /// How many tasks there are.

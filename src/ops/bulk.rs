@@ -1,7 +1,12 @@
-//! Sending many tasks again: frozen first, at a rate, with a canary before and a brake on the way. Each message is put into
-//! its queue once, also where the broker or we ourselves are gone in between.
+//! Many tasks sent again or revoked, many messages deleted: frozen first, at a rate, and gone on with after a break. What is
+//! sent again has a canary before and a brake on the way; each message is put into its queue once, also where the broker or
+//! we ourselves are gone in between.
 
-use std::collections::VecDeque;
+mod delete;
+mod kind;
+mod revoke;
+
+use std::collections::{BTreeSet, VecDeque};
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -10,14 +15,18 @@ use super::command::{NAMED, Preview, plural};
 use super::receipt::Outcome;
 use super::retry::{Retry, repeat};
 use super::run::Ops;
-use super::{Command, Error};
+use super::{Command, Error, QueueAction, Risk, Which};
 use crate::broker;
 use crate::celery::TaskId;
 use crate::celery::original::Original;
+use crate::celery::pidbox::Signal;
 use crate::history::audit::Audit;
 use crate::history::bulk::Stand;
 use crate::redact::Redactor;
-use crate::state::{State, Update};
+use crate::state::{Model, State, Update};
+use delete::Taken;
+pub use kind::Kind;
+use revoke::Heard;
 
 /// Tasks above which a canary goes first where nothing else is said.
 pub const MANY: usize = 20;
@@ -25,6 +34,10 @@ pub const MANY: usize = 20;
 pub const CANARY: usize = 5;
 /// Tasks a second where nothing else is said.
 pub const RATE: f64 = 50.0;
+/// Tasks revoked in a second where nothing else is said: many ids are one message.
+pub const REVOKES: f64 = 500.0;
+/// Messages deleted in a second.
+const DELETES: f64 = 1_000.0;
 /// How long is waited for what became of a canary.
 const PATIENCE: Duration = Duration::from_secs(60);
 /// Pieces a second.
@@ -35,7 +48,7 @@ const LEAST: usize = 20;
 /// How long until a broker that is away is tried again.
 const AGAIN: Duration = Duration::from_millis(500);
 
-/// What to send.
+/// What to do.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Bulk {
     New {
@@ -47,14 +60,55 @@ pub enum Bulk {
         /// So many go first, and what becomes of them is waited for.
         canary: usize,
     },
-    /// One that was broken off, by its number, and how many of it are left.
-    Resume { id: i64, left: u64 },
+    /// Tasks that every worker is told to skip; with a signal, those that run get it.
+    Revoke { ids: Vec<TaskId>, terminate: Option<Signal>, rate: f64 },
+    /// Messages of a queue that are taken out of it.
+    Delete { queue: String, ids: BTreeSet<TaskId> },
+    /// One that was broken off, by its number; what it does, and how many of it are left.
+    Resume { id: i64, kind: Kind, left: u64 },
+}
+
+impl Command {
+    /// Revokes tasks: many of them as a bulk action.
+    pub fn revoke(ids: Vec<TaskId>, terminate: Option<Signal>) -> Self {
+        match ids.len() {
+            0..=MANY => Command::Revoke { ids, terminate },
+            _ => Command::Bulk(Bulk::Revoke { ids, terminate, rate: REVOKES }),
+        }
+    }
+
+    /// Deletes messages of a queue: many that are named as a bulk action.
+    pub fn delete(queue: String, which: Which) -> Self {
+        match which {
+            Which::Ids(ids) if ids.len() > MANY => Command::Bulk(Bulk::Delete { queue, ids }),
+            which => Command::Queue { queue, what: QueueAction::Delete(which) },
+        }
+    }
 }
 
 impl Bulk {
+    fn kind(&self) -> Kind {
+        match self {
+            Bulk::New { .. } => Kind::Retry,
+            Bulk::Revoke { terminate, .. } => Kind::revoking(*terminate),
+            Bulk::Delete { .. } => Kind::Delete,
+            Bulk::Resume { kind, .. } => *kind,
+        }
+    }
+
+    pub(super) fn risk(&self) -> Risk {
+        self.kind().risk()
+    }
+
+    pub(super) fn verb(&self) -> &'static str {
+        self.kind().verb()
+    }
+
     pub(super) fn target(&self) -> String {
         match self {
             Bulk::New { tasks, .. } => plural(tasks.len(), "task"),
+            Bulk::Revoke { ids, .. } => plural(ids.len(), "task"),
+            Bulk::Delete { queue, .. } => queue.clone(),
             Bulk::Resume { id, .. } => format!("bulk {id}"),
         }
     }
@@ -62,6 +116,11 @@ impl Bulk {
     pub(super) fn arguments(&self) -> Vec<String> {
         match self {
             Bulk::New { rate, canary, .. } => vec![format!("--rate {rate}/s"), format!("--canary {canary}")],
+            Bulk::Revoke { terminate, rate, .. } => {
+                let signal = terminate.map(|signal| signal.name().to_owned());
+                signal.into_iter().chain([format!("--rate {rate}/s")]).collect()
+            }
+            Bulk::Delete { ids, .. } => vec![plural(ids.len(), "message")],
             Bulk::Resume { .. } => Vec::new(),
         }
     }
@@ -69,42 +128,58 @@ impl Bulk {
     pub(super) fn words(&self) -> String {
         match self {
             Bulk::New { tasks, rate, canary, .. } => {
-                let ids: Vec<String> = tasks.iter().take(2).map(|task| task.original.to_string()).collect();
-                let more = if tasks.len() > 2 { " …" } else { "" };
-                format!("flower-tui retry {}{more} --rate {rate}/s --canary {canary}", ids.join(" "))
+                let ids = some_ids(tasks.iter().map(|task| &task.original));
+                format!("flower-tui retry {ids} --rate {rate}/s --canary {canary}")
+            }
+            Bulk::Revoke { ids, terminate, rate } => {
+                let signal = terminate.map_or(String::new(), |s| format!(" --terminate --signal {}", s.name()));
+                format!("flower-tui revoke {}{signal} --rate {rate}/s", some_ids(ids.iter()))
+            }
+            Bulk::Delete { queue, ids } => {
+                format!("flower-tui queue {} delete {}", super::command::quote(queue), some_ids(ids.iter()))
             }
             Bulk::Resume { id, .. } => format!("flower-tui bulk resume {id}"),
         }
     }
 
-    pub(super) fn preview(&self, redactor: &Redactor) -> Preview {
+    pub(super) fn preview(&self, model: &Model) -> Preview {
         match self {
-            Bulk::Resume { id, left } => Preview {
+            Bulk::Resume { id, left, .. } => Preview {
                 title: format!("Go on with bulk {id}?"),
                 lines: vec![format!("{} are left.", plural(usize::try_from(*left).unwrap_or(0), "task"))],
             },
+            Bulk::Delete { queue, ids } => delete::preview(queue, ids, model),
+            Bulk::Revoke { ids, terminate, rate } => revoke::preview(ids, *terminate, *rate, model),
             Bulk::New { tasks, refused, rate, canary } => {
-                let mut lines: Vec<String> = tasks.iter().take(NAMED).map(|task| task.line(redactor)).collect();
-                if tasks.len() > NAMED {
-                    lines.push(format!("and {} more", crate::human::thousands((tasks.len() - NAMED) as u64)));
-                }
-                lines.push(String::new());
-                if *canary > 0 {
-                    lines.push(format!(
-                        "{} first: then it waits for what becomes of them, and asks.",
-                        plural(*canary, "task")
-                    ));
-                }
-                lines.push(format!("{rate} a second; it stops by itself when over a tenth fail again."));
-                lines.push("What is to be sent is written down first: bulk list, resume and stop know it.".into());
-                if !refused.is_empty() {
-                    lines.push(format!("{} can't be sent again exactly:", plural(refused.len(), "other")));
-                    lines.extend(refused.iter().take(NAMED).cloned());
-                }
-                Preview { title: format!("Send {} again?", plural(tasks.len(), "task")), lines }
+                retry_preview(tasks, refused, (*rate, *canary), model.redactor())
             }
         }
     }
+}
+
+/// The first ids of many, for a line that stands for all of them.
+fn some_ids<'a>(ids: impl ExactSizeIterator<Item = &'a TaskId>) -> String {
+    let more = if ids.len() > 2 { " …" } else { "" };
+    let ids: Vec<String> = ids.take(2).map(|id| super::command::quote(&id.to_string())).collect();
+    format!("{}{more}", ids.join(" "))
+}
+
+fn retry_preview(tasks: &[Retry], refused: &[String], (rate, canary): (f64, usize), redactor: &Redactor) -> Preview {
+    let mut lines: Vec<String> = tasks.iter().take(NAMED).map(|task| task.line(redactor)).collect();
+    if tasks.len() > NAMED {
+        lines.push(format!("and {} more", crate::human::thousands((tasks.len() - NAMED) as u64)));
+    }
+    lines.push(String::new());
+    if canary > 0 {
+        lines.push(format!("{} first: then it waits for what becomes of them, and asks.", plural(canary, "task")));
+    }
+    lines.push(format!("{rate} a second; it stops by itself when over a tenth fail again."));
+    lines.push("What is to be sent is written down first: bulk list, resume and stop know it.".into());
+    if !refused.is_empty() {
+        lines.push(format!("{} can't be sent again exactly:", plural(refused.len(), "other")));
+        lines.extend(refused.iter().take(NAMED).cloned());
+    }
+    Preview { title: format!("Send {} again?", plural(tasks.len(), "task")), lines }
 }
 
 /// One that is under way.
@@ -112,6 +187,9 @@ struct Run<'a> {
     ops: &'a Ops,
     audit: &'a Audit,
     id: i64,
+    /// The row of the command that began it.
+    row: i64,
+    kind: Kind,
     /// What the broker knows it by: audit logs of others have a first bulk too.
     name: String,
     rate: f64,
@@ -120,32 +198,34 @@ struct Run<'a> {
     all: usize,
     /// Those sent last, until they have ended.
     watched: VecDeque<TaskId>,
+    /// What workers said who were told to revoke.
+    heard: Heard,
+    /// What was taken out of a queue.
+    taken: Taken,
 }
 
 impl Ops {
-    /// Sends what is to be sent; ends with what comes next, where a person is to be asked.
+    /// Does what is to be done; ends with what comes next, where a person is to be asked.
     pub(super) async fn bulk(
         &self,
         bulk: &Bulk,
         row: Option<i64>,
         replies: &mut Vec<(String, Value)>,
-        next: &mut Option<Box<Command>>,
+        after: &mut Option<Box<Command>>,
     ) -> Result<Outcome, Error> {
         let (Ok(Some(audit)), Some(row)) = (&*self.audit, row) else {
+            // Where no log is wanted, all of it is done in one go: there is nothing to go on with.
+            if let (Bulk::Delete { queue, ids }, Ok(None)) = (bulk, &*self.audit) {
+                let what = QueueAction::Delete(Which::Ids(ids.clone()));
+                return self.change_queue(queue, &what, None, replies).await;
+            }
+            if let (Bulk::Revoke { ids, terminate, .. }, Ok(None)) = (bulk, &*self.audit) {
+                return self.revoke(ids, *terminate, replies).await;
+            }
             return Err(Error::Audit("a bulk action is written down first, and there is no audit log".into()));
         };
         let wrong = |e: crate::history::audit::Error| Error::Audit(e.to_string());
-        let (id, canary) = match bulk {
-            Bulk::New { tasks, rate, canary, .. } => {
-                let item = |task: &Retry| {
-                    (task.original.to_string(), task.message.id.to_string(), repeat::as_original(&task.message))
-                };
-                let items: Vec<(String, String, Original)> = tasks.iter().map(item).collect();
-                let kept = audit.freeze((row, self.clock.now()), &self.broker.url(), ("retry", *rate), &items);
-                (kept.map_err(wrong)?, (*canary).min(tasks.len()))
-            }
-            Bulk::Resume { id, .. } => (*id, 0),
-        };
+        let (id, canary) = self.frozen(bulk, row, audit).map_err(wrong)?;
         let known = audit.bulks(Some(id)).map_err(wrong)?;
         let Some(known) = known.into_iter().next() else {
             return Err(Error::Refused(format!("there is no bulk action {id}")));
@@ -153,19 +233,23 @@ impl Ops {
         if known.broker != self.broker.url() {
             return Err(Error::Refused(format!("bulk {id} belongs to another broker: {}", known.broker)));
         }
+        let Some(kind) = Kind::parse(&known.verb).filter(|kind| *kind == bulk.kind()) else {
+            return Err(Error::Refused(format!("bulk {id} is another thing than was asked for: {}", known.verb)));
+        };
         let count = |n: u64| usize::try_from(n).unwrap_or(usize::MAX);
-        let (next_n, all) = (count(known.sent), count(known.all));
+        let (next, all, rate) = (count(known.sent), count(known.all), known.rate.max(0.1));
         let first = audit.items(id, 0, 1).map_err(wrong)?.into_iter().next();
         let name = format!("bulk:{id}:{}", first.map(|item| item.new).unwrap_or_default());
-        let mut run =
-            Run { ops: self, audit, id, name, rate: known.rate.max(0.1), next: next_n, all, watched: VecDeque::new() };
+        let (watched, heard, taken) = (VecDeque::new(), Heard::default(), Taken::default());
+        let row = known.row;
+        let mut run = Run { ops: self, audit, id, row, kind, name, rate, next, all, watched, heard, taken };
         audit.stands(id, Stand::Going, "").map_err(wrong)?;
         let ended = run.send(canary).await?;
-        let said =
-            format!("{} of {} sent", crate::human::thousands(run.next as u64), crate::human::thousands(all as u64));
+        let said = run.said();
         replies.push((format!("bulk {id}"), json!({"ok": said, "sent": run.next, "of": all, "bulk": id})));
         if matches!(ended, End::Paused(_)) && run.next < all {
-            *next = Some(Box::new(Command::Bulk(Bulk::Resume { id, left: (all - run.next) as u64 })));
+            let left = (all - run.next) as u64;
+            *after = Some(Box::new(Command::Bulk(Bulk::Resume { id, kind, left })));
         }
         let (stand, why) = match &ended {
             End::Done => (Stand::Done, String::new()),
@@ -174,11 +258,38 @@ impl Ops {
             End::Stopped => (Stand::Stopped, format!("{said}; bulk resume {id} goes on")),
         };
         audit.stands(id, stand, &why).map_err(wrong)?;
+        let told = match kind {
+            Kind::Retry => None,
+            Kind::Delete => Some(run.taken.told()),
+            Kind::Revoke | Kind::Terminate(_) => Some(run.heard.told(kind != Kind::Revoke)),
+        };
+        let judged = told.map(|(answers, outcome)| {
+            replies.extend(answers);
+            outcome
+        });
         Ok(match stand {
-            Stand::Done => Outcome::Confirmed,
+            Stand::Done => judged.unwrap_or(Outcome::Confirmed),
             Stand::Paused => Outcome::Unconfirmed(why),
             _ => Outcome::Failed(format!("stopped: {why}")),
         })
+    }
+
+    /// Writes down what is to be done, where that is not done yet: its number, and how many go first.
+    fn frozen(&self, bulk: &Bulk, row: i64, audit: &Audit) -> Result<(i64, usize), crate::history::audit::Error> {
+        let (items, rate, canary): (Vec<(String, String, Original)>, f64, usize) = match bulk {
+            Bulk::Resume { id, .. } => return Ok((*id, 0)),
+            Bulk::New { tasks, rate, canary, .. } => {
+                let item = |task: &Retry| {
+                    (task.original.to_string(), task.message.id.to_string(), repeat::as_original(&task.message))
+                };
+                (tasks.iter().map(item).collect(), *rate, (*canary).min(tasks.len()))
+            }
+            Bulk::Delete { queue, ids } => (ids.iter().map(|id| delete::item(id, queue)).collect(), DELETES, 0),
+            Bulk::Revoke { ids, rate, .. } => (ids.iter().map(revoke::item).collect(), *rate, 0),
+        };
+        let kind = bulk.kind().word();
+        let id = audit.freeze((row, self.clock.now()), &self.broker.url(), (&kind, rate), &items)?;
+        Ok((id, canary))
     }
 }
 
@@ -207,7 +318,13 @@ impl Run<'_> {
             if self.is_stopped() {
                 return Ok(End::Stopped);
             }
-            if let Some(why) = self.piece(until).await?.or_else(|| self.brake()) {
+            let halted = match self.kind {
+                Kind::Retry => self.piece(until).await?.or_else(|| self.brake()),
+                Kind::Delete => self.delete().await?,
+                Kind::Revoke => self.tell(None).await?,
+                Kind::Terminate(signal) => self.tell(Some(signal)).await?,
+            };
+            if let Some(why) = halted {
                 return Ok(End::Paused(why));
             }
         }
@@ -249,11 +366,19 @@ impl Run<'_> {
         while self.watched.len() > WATCHED {
             self.watched.pop_front();
         }
-        let (sent, all) = (crate::human::thousands(self.next as u64), crate::human::thousands(self.all as u64));
-        self.ops.going.say(format!("bulk {}: {sent} of {all} sent …", self.id));
+        self.say();
         let due = Duration::from_secs_f64(items.len() as f64 / self.rate);
         tokio::time::sleep(due.saturating_sub(begun.elapsed())).await;
         Ok(None)
+    }
+
+    fn said(&self) -> String {
+        let n = |n: usize| crate::human::thousands(n as u64);
+        format!("{} of {} {}", n(self.next), n(self.all), self.kind.done())
+    }
+
+    fn say(&self) {
+        self.ops.going.say(format!("bulk {}: {} …", self.id, self.said()));
     }
 
     async fn wait(&self, why: &str, away: &mut bool) -> Result<(), Error> {

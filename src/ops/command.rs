@@ -38,7 +38,7 @@ pub enum Command {
     },
     /// A task that was never sent before.
     Send(Box<Outgoing>),
-    /// Many tasks sent again, at a rate.
+    /// Many tasks sent again or revoked, at a rate.
     Bulk(Bulk),
     /// An order to workers; no workers named is all of them.
     Control {
@@ -75,7 +75,8 @@ impl Command {
     /// How much harm it can do.
     pub fn risk(&self) -> Risk {
         match self {
-            Command::Retry { .. } | Command::Bulk(_) | Command::Send(_) => Risk::Sends,
+            Command::Retry { .. } | Command::Send(_) => Risk::Sends,
+            Command::Bulk(bulk) => bulk.risk(),
             Command::Revoke { .. } => Risk::Destroys,
             Command::Control { what, .. } => what.risk(),
             Command::Queue { what, .. } => what.risk(),
@@ -86,7 +87,13 @@ impl Command {
 
     /// The command that takes this one back, if it is that row of the audit log.
     pub(super) fn undone_by(&self, row: i64) -> Option<Command> {
-        let Command::Queue { queue, what } = self else { return None };
+        let (queue, what) = match self {
+            Command::Queue { queue, what } => (queue, what),
+            Command::Bulk(Bulk::Delete { queue, .. }) => {
+                return Some(Command::Undo { row, what: Undoable::Taken(queue.clone()) });
+            }
+            _ => return None,
+        };
         let what = match what {
             QueueAction::Delete(_) | QueueAction::Purge | QueueAction::Dump { take: true, .. } => {
                 Undoable::Taken(queue.clone())
@@ -103,7 +110,7 @@ impl Command {
             Command::Revoke { terminate: None, .. } => "revoke",
             Command::Revoke { .. } => "terminate",
             Command::Retry { .. } => "retry",
-            Command::Bulk(_) => "bulk retry",
+            Command::Bulk(bulk) => bulk.verb(),
             Command::Send(_) => "send",
             Command::Control { what, .. } => what.verb(),
             Command::Queue { what, .. } => what.verb(),
@@ -170,25 +177,7 @@ impl Command {
     pub fn preview(&self, model: &Model) -> Preview {
         let mut lines = Vec::new();
         let title = match self {
-            Command::Revoke { ids, terminate } => {
-                lines.extend(listed(ids, |id| describe(model, id)));
-                lines.push(String::new());
-                match terminate {
-                    Some(signal) => {
-                        lines.push(format!(
-                            "Sends {} to the process of each that runs, on every worker.",
-                            signal.name()
-                        ));
-                        lines.push("What they had begun stays half done. The ids are remembered as revoked.".into());
-                        format!("Terminate {}?", plural(ids.len(), "task"))
-                    }
-                    None => {
-                        lines.push("Every worker is told to skip these ids when their turn comes.".into());
-                        lines.push("One that runs already runs on. Workers forget it when they all restart.".into());
-                        format!("Revoke {}?", plural(ids.len(), "task"))
-                    }
-                }
-            }
+            Command::Revoke { ids, terminate } => return revoke_preview(ids, *terminate, model),
             Command::Retry { tasks, refused } => {
                 let redactor = model.redactor();
                 for task in tasks.iter().take(if tasks.len() == 1 { 1 } else { NAMED }) {
@@ -206,8 +195,8 @@ impl Command {
                 }
                 format!("Send {} again?", plural(tasks.len(), "task"))
             }
-            Command::Send(message) => return super::send::preview(message, model.redactor()),
-            Command::Bulk(bulk) => return bulk.preview(model.redactor()),
+            Command::Send(message) => return super::send::preview(message, model),
+            Command::Bulk(bulk) => return bulk.preview(model),
             Command::Control { workers, what } => return what.preview(workers, model),
             Command::Queue { queue, what } => return what.preview(queue, model),
             Command::Undo { what, .. } => return what.preview(),
@@ -215,6 +204,25 @@ impl Command {
         };
         Preview { title, lines }
     }
+}
+
+/// What is asked before tasks are revoked; with a signal, before they are ended.
+pub(super) fn revoke_preview(ids: &[TaskId], terminate: Option<Signal>, model: &Model) -> Preview {
+    let mut lines = listed(ids, |id| describe(model, id));
+    lines.push(String::new());
+    let title = match terminate {
+        Some(signal) => {
+            lines.push(format!("Sends {} to the process of each that runs, on every worker.", signal.name()));
+            lines.push("What they had begun stays half done. The ids are remembered as revoked.".into());
+            format!("Terminate {}?", plural(ids.len(), "task"))
+        }
+        None => {
+            lines.push("Every worker is told to skip these ids when their turn comes.".into());
+            lines.push("One that runs already runs on. Workers forget it when they all restart.".into());
+            format!("Revoke {}?", plural(ids.len(), "task"))
+        }
+    };
+    Preview { title, lines }
 }
 
 fn describe(model: &Model, id: &TaskId) -> String {

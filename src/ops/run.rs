@@ -14,7 +14,8 @@ use super::retry::Retry;
 use super::verdict::{NO_ANSWER, collect, judge};
 use super::{Error, command};
 use crate::broker::Broker;
-use crate::celery::pidbox::{Method, Reply, Request};
+use crate::celery::TaskId;
+use crate::celery::pidbox::{Method, Reply, Request, Signal};
 use crate::clock::Clock;
 use crate::history::audit::{Audit, Entry, Logged, Origin};
 use crate::results::Backend;
@@ -45,7 +46,7 @@ pub struct Ops {
 const LOGGED: usize = 10_000;
 
 impl Ops {
-    /// What earlier sessions left behind that is still so: queues that are held.
+    /// What earlier sessions left behind that is still so: queues that are held, and what was sent in place of what.
     pub fn recall(&self) {
         if let Ok(Some(audit)) = &*self.audit
             && let Ok(held) = audit.held(&self.broker.url())
@@ -56,6 +57,12 @@ impl Ops {
             }
             let held = by_queue.into_iter().map(|(queue, workers)| Update::Held(queue, workers));
             self.store.apply(&held.collect::<Vec<_>>());
+        }
+        if let Ok(Some(audit)) = &*self.audit {
+            match audit.latest_links(LOGGED) {
+                Ok(links) => self.store.apply(&[Update::Linked(links)]),
+                Err(why) => tracing::warn!("{why}"),
+            }
         }
     }
 
@@ -202,23 +209,28 @@ impl Ops {
                 collect(&asked, answers, |name| self.pool_of(name), replies);
                 Ok(judge(replies))
             }
-            Command::Revoke { ids, terminate } => {
-                let everybody = self.online();
-                let method = Method::Revoke { ids: ids.clone(), terminate: terminate.map(|s| s.name().to_owned()) };
-                let answers = self.control(&Request::to_all(method), &everybody).await?;
-                self.store.apply(&[Update::RevokeAsked(self.clock.now(), ids.clone())]);
-                let found = answers
-                    .iter()
-                    .any(|r| r.ok().is_some_and(|text| ids.iter().any(|id| text.contains(&id.to_string()))));
-                collect(&everybody, answers, |name| self.pool_of(name), replies);
-                Ok(match judge(replies) {
-                    Outcome::Confirmed if terminate.is_some() && !found => {
-                        Outcome::Failed("no worker runs or holds it".into())
-                    }
-                    outcome => outcome,
-                })
-            }
+            Command::Revoke { ids, terminate } => self.revoke(ids, *terminate, replies).await,
         }
+    }
+
+    /// Tells every worker these ids in one message.
+    pub(super) async fn revoke(
+        &self,
+        ids: &[TaskId],
+        terminate: Option<Signal>,
+        replies: &mut Vec<(String, Value)>,
+    ) -> Result<Outcome, Error> {
+        let everybody = self.online();
+        let method = Method::Revoke { ids: ids.to_vec(), terminate: terminate.map(|s| s.name().to_owned()) };
+        let answers = self.control(&Request::to_all(method), &everybody).await?;
+        self.store.apply(&[Update::RevokeAsked(self.clock.now(), ids.to_vec())]);
+        let found =
+            answers.iter().any(|r| r.ok().is_some_and(|text| ids.iter().any(|id| text.contains(&id.to_string()))));
+        collect(&everybody, answers, |name| self.pool_of(name), replies);
+        Ok(match judge(replies) {
+            Outcome::Confirmed if terminate.is_some() && !found => Outcome::Failed("no worker runs or holds it".into()),
+            outcome => outcome,
+        })
     }
 
     /// Nobody named is everybody online.

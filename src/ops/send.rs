@@ -6,7 +6,8 @@ use crate::celery::TaskId;
 use crate::celery::json;
 use crate::celery::message::Outgoing;
 use crate::celery::pidbox::{Method, Request};
-use crate::redact::Redactor;
+use crate::clock::Stamp;
+use crate::state::Model;
 
 use super::command::Preview;
 
@@ -52,7 +53,8 @@ pub fn message(wish: &Wish) -> Result<Outgoing, Refusal> {
 }
 
 /// What a person is asked.
-pub(super) fn preview(message: &Outgoing, redactor: &Redactor) -> Preview {
+pub(super) fn preview(message: &Outgoing, model: &Model) -> Preview {
+    let redactor = model.redactor();
     let mut lines = vec![
         format!("args    {}", redactor.text(&message.argsrepr)),
         format!("kwargs  {}", redactor.text(&message.kwargsrepr)),
@@ -61,7 +63,39 @@ pub(super) fn preview(message: &Outgoing, redactor: &Redactor) -> Preview {
     ];
     lines.extend(message.eta.as_ref().map(|eta| format!("eta     {eta}")));
     lines.extend(message.expires.as_ref().map(|at| format!("expires {at}")));
+    let mut known = registered(model).peekable();
+    if known.peek().is_some() && known.all(|name| name != message.name) {
+        lines.push(format!("No worker told that it knows a task {}.", message.name));
+    }
     Preview { title: format!("Send {}?", message.name), lines }
+}
+
+/// Names of the tasks that workers have registered, as far as they told.
+pub fn registered(model: &Model) -> impl Iterator<Item = String> {
+    let workers = model.workers().into_iter();
+    workers.flat_map(|(_, worker)| worker.inspected.registered.iter().flatten().map(|task| task.name.clone()))
+}
+
+/// Reads when a task may start, or not start any more, in Celery's notation: a time from now on (`30s`) or a moment
+/// (ISO 8601; without a zone it is this machine's). Nothing typed is nothing said.
+pub fn time(text: &str, now: Stamp) -> Result<Option<String>, String> {
+    match text.trim() {
+        "" => Ok(None),
+        text => match crate::human::parse_seconds(text) {
+            Some(secs) => Ok(Some((now + std::time::Duration::from_secs_f64(secs.min(1e9))).iso())),
+            None => {
+                moment(text).map(|at| Some(at.iso())).ok_or_else(|| "a time such as 30s or 2026-11-25T14:00:00Z".into())
+            }
+        },
+    }
+}
+
+/// Reads a moment: ISO 8601; without a zone it is this machine's.
+pub fn moment(text: &str) -> Option<Stamp> {
+    let zoned = text.parse::<jiff::Timestamp>();
+    let local = || text.parse::<jiff::civil::DateTime>().and_then(|at| at.to_zoned(jiff::tz::TimeZone::system()));
+    let at = zoned.or_else(|_| local().map(|at| at.timestamp())).ok()?;
+    Some(Stamp::from_micros(at.as_microsecond()))
 }
 
 /// The command line that sends the same. It is written into the log, and arguments may hold secrets.
@@ -109,6 +143,10 @@ mod tests {
             ("t", "[1, \"a\"]", "{\"b\": null}")
         );
         assert_eq!((sent.argsrepr.as_str(), sent.kwargsrepr.as_str()), ("(1, 'a')", "{'b': None}"));
+        let now = Stamp::from_micros(1_000_000);
+        assert_eq!(time("30s", now), Ok(Some("1970-01-01T00:00:31.000000+00:00".into())));
+        assert_eq!(time("1970-01-01T00:01:00Z", now), Ok(Some("1970-01-01T00:01:00.000000+00:00".into())));
+        assert!(time(" ", now) == Ok(None) && time("soon", now).is_err());
         assert!(message(&wish("open('/etc/passwd')", "{}")).is_err());
         assert!(message(&wish("{}", "{}")).is_err() && message(&wish("[]", "[]")).is_err());
     }

@@ -90,6 +90,7 @@ impl Model {
             Update::Held(queue, workers) if workers.is_empty() => _ = self.held.remove(queue),
             Update::Held(queue, workers) => _ = self.held.insert(queue.clone(), workers.clone()),
             Update::RevokeAsked(at, ids) => self.revoke_asked(*at, ids),
+            Update::Linked(links) => links.iter().for_each(|(old, new)| self.linked(old, new)),
             Update::Retried(old, new, queue) => {
                 self.published(new, queue);
                 self.retried(old, new);
@@ -244,6 +245,14 @@ impl Model {
         }
     }
 
+    /// `new` was sent in place of `old`, which may become known only later.
+    fn linked(&mut self, old: &TaskId, new: &TaskId) {
+        self.retried(old, new);
+        if self.tasks.find(old).is_none() && self.linked.len() < KEPT_SENT {
+            self.linked.insert(old.clone(), new.clone());
+        }
+    }
+
     /// A person sent `new` in place of `old`.
     fn retried(&mut self, old: &TaskId, new: &TaskId) {
         if self.retry_of.len() < KEPT_SENT {
@@ -311,6 +320,12 @@ impl Model {
                 self.regroup(&event.id, i);
             }
             self.measure(event, i, Step { old, new, late, placeless });
+        }
+        if self.tasks.hot[i].state == State::Failure
+            && let Some(new) = self.linked.remove(&event.id)
+        {
+            // Its group is told that it is no longer open.
+            self.retried(&event.id, &new);
         }
         self.hand_over(slot, holder, self.holder(i));
         self.journal.push(slot);

@@ -16,7 +16,7 @@ pub use facts::Fact;
 pub use score::Line;
 
 /// Chosen tasks looked at, and others they are compared with.
-const MOST: usize = 10_000;
+pub const MOST: usize = 10_000;
 /// Tasks passed under one lock, and those whose arguments are read under one.
 const SLICE: usize = 50_000;
 const READ: usize = 250;
@@ -43,6 +43,11 @@ pub struct Common {
     pub lines: Vec<Line>,
 }
 
+/// How long before the first and after the last chosen one is the same time.
+pub fn around(first: Stamp, last: Stamp) -> std::time::Duration {
+    std::time::Duration::from_secs_f64(AROUND.max(last.since(first).as_secs_f64() / 2.0))
+}
+
 /// Which tasks are others.
 struct Others {
     names: HashSet<Sym>,
@@ -62,7 +67,7 @@ impl Others {
         let seen: Vec<Stamp> = tasks().filter_map(|task| task.seen()).collect();
         let (first, last) = (seen.iter().min().copied(), seen.iter().max().copied());
         let (first, last) = (first.unwrap_or(model.now()), last.unwrap_or(model.now()));
-        let around = std::time::Duration::from_secs_f64(AROUND.max(last.since(first).as_secs_f64() / 2.0));
+        let around = around(first, last);
         Self {
             names: tasks().filter_map(|task| task.hot.name).collect(),
             not: ids.iter().cloned().collect(),

@@ -106,6 +106,8 @@ pub enum Update {
     Held(String, Vec<String>),
     /// A person asked all workers to revoke these.
     RevokeAsked(Stamp, Vec<TaskId>),
+    /// In earlier sessions the second tasks were sent in place of the first.
+    Linked(Vec<(TaskId, TaskId)>),
     /// A person sent the second task in place of the first, to this queue.
     Retried(TaskId, TaskId, String),
 }

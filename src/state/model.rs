@@ -91,6 +91,8 @@ pub struct Model {
     pub(super) revoke_asked: HashMap<TaskId, Stamp>,
     /// Tasks that were sent from here, and in place of which others.
     pub(super) retry_of: HashMap<TaskId, TaskId>,
+    /// Those that were sent again in earlier sessions, until they are known to have failed.
+    pub(super) linked: HashMap<TaskId, TaskId>,
     /// Queues that are held, with the workers that consumed them.
     pub(super) held: HashMap<String, Vec<String>>,
     /// Tasks that went away with their worker.
@@ -136,6 +138,7 @@ impl Model {
             sent_here: HashMap::new(),
             revoke_asked: HashMap::new(),
             retry_of: HashMap::new(),
+            linked: HashMap::new(),
             held: HashMap::new(),
             lost: HashMap::new(),
             peeks: Peeks::default(),
@@ -403,6 +406,16 @@ impl Model {
     /// The zone clock times in filters are meant in.
     pub fn zone(&self) -> &TimeZone {
         &self.zone
+    }
+
+    /// The task that was sent in the place of this one, which need not be known itself.
+    pub fn sent_again_as(&self, id: &TaskId) -> Option<&TaskId> {
+        self.task(id).and_then(|task| task.retried_as()).or_else(|| self.linked.get(id))
+    }
+
+    /// The task in whose place this one was sent.
+    pub fn sent_in_place_of(&self, id: &TaskId) -> Option<&TaskId> {
+        self.retry_of.get(id)
     }
 
     /// The workers that were told to consume a queue no longer; none where it is not held.

@@ -245,6 +245,7 @@ actions! {
 
     FormNext      Form    ["Tab" "Down"]             Looks    "complete, next" "complete what is typed, else the next field"
     FormPrevious  Form    ["BackTab" "Up"]           Looks    ""         "the field before"
+    FormEditor    Form    ["ctrl-o"]                 Looks    "editor"   "edit the field in $VISUAL or $EDITOR"
 
     WelcomeDemo   Welcome ["d"]                      Looks    "demo"     "look around in the simulated cluster"
     WelcomeBroker Welcome ["b"]                      Looks    "broker"   "type a broker URL"
@@ -262,6 +263,7 @@ actions! {
     TimeStyle     Global  ["T"]                      Looks    ""         "times as clock, UTC, or how long ago"
     Clusters      Global  ["C"]                      Looks    ""         "another cluster: the profiles of the config file"
     Log           Global  ["L"]                      Looks    "log"      "commands and their replies"
+    SendTask      Global  []                         Sends    ""         "send a task: its name, arguments and queue are asked for, then its message is shown"
     Overrides     Global  []                         Looks    ""         "overrides: what was changed at runtime and a restart forgets"
     StopSteps     Global  ["ctrl-x"]                 Looks    ""         "stop the command that is under way step by step"
     Find          Global  ["F"]                      Looks    "find"     "find a task anywhere: an id, a part of one, an argument, kwarg=value (on RabbitMQ that marks waiting messages as redelivered)"

@@ -16,7 +16,7 @@ use super::header::{self, Header};
 use super::hints::Hints;
 use super::keymap::{Key, Keymap, Resolved};
 use super::keys::ALWAYS_QUITS;
-use super::layers::{Choose, Confirm, Help, Palette, log};
+use super::layers::{Choose, Confirm, Help, Palette, Send, log};
 use super::options::Times;
 use super::page::{Page, Target};
 use super::tabs;
@@ -70,6 +70,8 @@ pub enum Do {
     StopExport,
     /// Keep the broker one is on as a profile of this name.
     Keep(String),
+    /// Let a person edit a text in an editor of their own: it comes back by [`App::edited`].
+    Edit(String),
     Suspend,
     Leave(Leave),
 }
@@ -193,7 +195,10 @@ impl App {
     /// What workers should be asked about now.
     pub fn interest(&self) -> Interest {
         let visible = self.layers.last().filter(|l| !l.is_overlay());
-        visible.map_or_else(|| self.tabs[self.tab].interest(), |layer| layer.interest())
+        let below = visible.map_or_else(|| self.tabs[self.tab].interest(), |layer| layer.interest());
+        // A form asks for what it completes from; what it lies on goes on.
+        let registered = below.registered || self.layers.last().is_some_and(|layer| layer.interest().registered);
+        Interest { registered, ..below }
     }
 
     /// Pause that should lie between two frames which only bring new data.
@@ -466,6 +471,7 @@ impl App {
                 }
             }
             Effect::OpenWorkflow(id) => self.layers.push(Box::new(WorkflowScreen::new(id))),
+            Effect::Edit(text) => return vec![Do::Edit(text)],
             Effect::Copy { what, text } => {
                 if self.layers.last().is_some_and(|l| l.scopes() == [Scope::Choose]) {
                     self.layers.pop();
@@ -527,6 +533,7 @@ impl App {
             Action::Pause if self.options.replay.is_some() => self.play(action),
             Action::ReplayTo => self.ask_where(),
             Action::ReplayBack | Action::ReplayOn | Action::ReplayFaster | Action::ReplaySlower => self.play(action),
+            Action::SendTask => self.layers.push(Box::new(Send::new(model))),
             Action::Overrides => return vec![Do::ReadLog],
             Action::StopSteps if self.steps.is_empty() => {
                 self.say("nothing is under way step by step", Role::Muted, world.now);

@@ -3,6 +3,7 @@
 
 pub mod action;
 pub mod app;
+mod editor;
 mod header;
 mod hints;
 mod keymap;

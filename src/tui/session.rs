@@ -19,6 +19,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::Key;
 use super::app::{App, Do, Options, Prepared, Told, Wanted, World};
+use super::editor;
 use super::pace::Pace;
 use super::paint::Painter;
 use super::term::{self, ASK_CURSOR, BEGIN_FRAME, END_FRAME, Multiplexer, READ};
@@ -105,6 +106,8 @@ pub struct Session<W: Write> {
     data_dirty: bool,
     /// Asked to go back to the shell for a while.
     suspending: bool,
+    /// A text that is to be edited in an editor.
+    editing: Option<String>,
 }
 
 /// Bytes that appear at once without being marked as one frame.
@@ -146,6 +149,7 @@ impl<W: Write> Session<W> {
             key_dirty: true,
             data_dirty: true,
             suspending: false,
+            editing: None,
         }
     }
 
@@ -259,6 +263,9 @@ impl<W: Write> Session<W> {
             if std::mem::take(&mut self.suspending) {
                 self.suspend().await?;
             }
+            if let Some(text) = self.editing.take() {
+                self.edit(text).await?;
+            }
         }
     }
 
@@ -283,6 +290,24 @@ impl<W: Write> Session<W> {
         self.pace.watched(true);
         // A change of size in the meantime was told to the shell only.
         self.resize(term::size()?);
+        Ok(())
+    }
+
+    /// Gives the terminal to an editor, and draws everything anew when it has ended.
+    async fn edit(&mut self, text: String) -> io::Result<()> {
+        let edited = match self.wiring.terminal {
+            None => Err("there is no terminal to run an editor in".to_owned()),
+            Some(own) => {
+                let stop = self.wiring.stop.clone();
+                let work = move || editor::edit(&text, own.mouse, &|| stop.is_cancelled());
+                let edited = tokio::task::spawn_blocking(work).await;
+                self.pace.watched(true);
+                self.resize(term::size()?);
+                edited.unwrap_or_else(|why| Err(why.to_string()))
+            }
+        };
+        self.app.edited(edited, self.wiring.ops.clock.now());
+        self.key_dirty = true;
         Ok(())
     }
 
@@ -396,6 +421,7 @@ impl<W: Write> Session<W> {
                 self.painter.forget();
                 self.key_dirty = true;
             }
+            Do::Edit(text) => self.editing = Some(text),
             Do::Suspend if self.wiring.terminal.is_some() => self.suspending = true,
             Do::Suspend => {
                 let now = self.wiring.ops.clock.now();

@@ -1,9 +1,13 @@
 //! The terminal itself: raw mode and the way back, whatever happens; and its input as bytes.
 
-use std::io::{self, Read, Write};
+use std::io::{self, Write};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use crossterm::{cursor, event, execute, terminal};
+use parking_lot::Mutex;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 
@@ -56,6 +60,28 @@ pub async fn suspend(mouse: bool) -> io::Result<()> {
     let _ = tokio::time::timeout(STOP, goes_on.recv()).await;
     terminal::enable_raw_mode()?;
     set_up(mouse)
+}
+
+/// Held by whoever reads what is typed: by the thread of [`input`], or by a program that was lent the terminal.
+static KEYS: Mutex<()> = Mutex::new(());
+/// Whether another program has the terminal.
+static LENT: AtomicBool = AtomicBool::new(false);
+
+/// Gives the terminal to another program while `run` runs, and takes it again.
+pub fn lend<R>(mouse: bool, run: impl FnOnce() -> io::Result<R>) -> io::Result<R> {
+    let _keys = KEYS.lock();
+    LENT.store(true, Ordering::Relaxed);
+    leave();
+    let done = run();
+    LENT.store(false, Ordering::Relaxed);
+    terminal::enable_raw_mode()?;
+    set_up(mouse)?;
+    done
+}
+
+/// Whether another program has the terminal: its ctrl-c reaches us too, and is not meant for us.
+pub fn is_lent() -> bool {
+    LENT.load(Ordering::Relaxed)
 }
 
 impl Drop for Guard {
@@ -142,22 +168,33 @@ pub fn to_clipboard(text: &str, through: Multiplexer) -> Result<String, &'static
 pub fn input() -> mpsc::Receiver<Vec<u8>> {
     let (sender, receiver) = mpsc::channel(64);
     std::thread::spawn(move || {
-        let mut stdin = io::stdin().lock();
         let mut buffer = [0; READ];
         loop {
-            match stdin.read(&mut buffer) {
-                Ok(0) => return,
-                Ok(n) => {
+            match read(&mut buffer) {
+                Ok(Some(0)) => return,
+                Ok(Some(n)) => {
                     if sender.blocking_send(buffer[..n].to_vec()).is_err() {
                         return;
                     }
                 }
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Ok(None) | Err(Errno::INTR) => {}
                 Err(_) => return,
             }
         }
     });
     receiver
+}
+
+/// Waits for something to be typed, and reads it; nothing, where it was typed for somebody else meanwhile.
+fn read(buffer: &mut [u8]) -> Result<Option<usize>, Errno> {
+    let stdin = io::stdin();
+    let typed = |limit: Option<&Timespec>| poll(&mut [PollFd::new(&stdin, PollFlags::IN)], limit);
+    typed(None)?;
+    let _keys = KEYS.lock();
+    if typed(Some(&Timespec::default()))? == 0 {
+        return Ok(None);
+    }
+    rustix::io::read(&stdin, buffer).map(Some)
 }
 
 /// Bytes read at once; a read that fills them may have ended within a sequence.

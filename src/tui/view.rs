@@ -114,6 +114,8 @@ pub enum Effect {
     },
     /// Show the workflow a task belongs to.
     OpenWorkflow(TaskId),
+    /// Let the person edit a text in an editor of their own; it comes back by [`View::edited`].
+    Edit(String),
     /// Put a text into the clipboard of whoever looks.
     Copy {
         what: String,
@@ -237,6 +239,9 @@ pub trait View: Send {
     fn paste(&mut self, _text: &str) -> Outcome {
         Outcome::Ignored
     }
+
+    /// Takes a text that was edited elsewhere.
+    fn edited(&mut self, _text: &str) {}
 
     /// Takes the answer of a layer it opened.
     fn answer(&mut self, _answer: &Answer, _cx: &mut Cx<'_>) -> Outcome {

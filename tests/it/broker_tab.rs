@@ -90,6 +90,35 @@ fn a_queue_on_its_own_screen_has_a_cursor_and_a_filter() {
 }
 
 #[test]
+fn marked_messages_that_have_left_the_list_are_still_meant() {
+    let mut stage = payments(&backlog(), 120, 36);
+    look(&mut stage);
+    stage.keys("<Enter>");
+    look(&mut stage);
+    stage.keys("  ");
+    stage.draw();
+    assert!(stage.text().contains("2 marked"), "{}", stage.text());
+    let peeked = |m: &flower_tui::state::Model| match m.peeked("payments", Look::Waiting).map(|p| p.found.clone()) {
+        Some(Ok(Found::Waiting(waiting))) => waiting,
+        other => panic!("{other:?}"),
+    };
+    let mut waiting = stage.store.read(peeked);
+    let marked: Vec<_> = waiting.drain(..2).map(|w| w.message.expect("readable").id).collect();
+    let found = Ok(Found::Waiting(waiting));
+    let at = stage.now();
+    let peeked = Peeked { queue: "payments".into(), look: Look::Waiting, at, found, canvases: Vec::new() };
+    stage.store.apply(&[Update::Peeked(Arc::new(peeked))]);
+    stage.draw();
+    assert!(stage.text().contains("2 marked, 2 of them not listed"), "{}", stage.text());
+    stage.keys("D");
+    let text = stage.text();
+    assert!(text.contains("Delete 2 messages from payments?"), "{text}");
+    assert!(marked.iter().all(|id| text.contains(&id.to_string()[..8])), "{text}");
+    stage.keys("n<Esc>");
+    assert!(!stage.text().contains("marked"), "{}", stage.text());
+}
+
+#[test]
 fn groups_go_round_and_open_their_tasks() {
     let mut stage = payments(&backlog(), 120, 36);
     stage.keys("o");

@@ -432,7 +432,7 @@ async fn a_moment_that_was_named_is_known_to_a_screen_that_begins_later_and_is_n
     let store = Store::new(Limits::default());
     let (recorder, running) = writer::start(options(&path, now())).expect("starts");
     let (stop, tracker) = (tokio_util::sync::CancellationToken::new(), tokio_util::task::TaskTracker::new());
-    flower_tui::feed::record::attach(&store, &recorder, &stop, &tracker);
+    flower_tui::feed::record::attach(&store, &recorder, None, &stop, &tracker);
     flower_tui::feed::warm::fill(store.clone(), path.clone(), now(), Default::default()).await.expect("filled");
     let known = store.read(|m| m.marks().find("v412")).expect("known");
     assert!((now().since(known).as_secs_f64() - 60.0).abs() < 0.001, "as exactly as the file keeps a time");

@@ -109,8 +109,10 @@ fn wanted(stage: &mut Stage) -> Vec<(usize, Request)> {
 
 /// Gives an answer, as the session does.
 fn answer(stage: &mut Stage, (place, request): &(usize, Request), found: Found) {
-    if let Found::Recalled(batch, _) = &found {
-        stage.store.apply(&[Update::Recalled(batch.clone())]);
+    match &found {
+        Found::Recalled(batch, _) => stage.store.apply(&[Update::Recalled(batch.clone())]),
+        Found::Linked(links) => stage.store.apply(&[Update::Linked(links.clone())]),
+        _ => {}
     }
     let store = stage.store.clone();
     let world = World { now: stage.now(), link: &stage.link, health: stage.health.as_ref(), size: stage.size };
@@ -567,4 +569,73 @@ fn ages_are_counted_to_now_and_what_ran_then_is_shown_as_it_was_then() {
     stage.wait(600);
     let text = stage.text();
     assert!(row(&mut stage).contains("11m") && text.contains("as of 14:03:27"), "{text}");
+}
+
+#[test]
+fn what_recorded_tasks_have_in_common_is_asked_of_the_file() {
+    let charge = |n: usize| {
+        let tenant = ["acme", "globex", "initech"][n % 3];
+        let fails = tenant == "acme";
+        let at = ago(3_000 - n as u64);
+        let event = |kind: &str, after: f64, more: Value| {
+            let mut event =
+                json!({"type": kind, "uuid": id(n), "hostname": "celery@app-1", "timestamp": at.secs() + after});
+            event.as_object_mut().expect("an object").extend(more.as_object().expect("an object").clone());
+            event
+        };
+        let kwargs = format!("{{'tenant': '{tenant}'}}");
+        let received = json!({"name": "shop.pay", "args": "()", "kwargs": kwargs, "queue": "default"});
+        let end = match fails {
+            true => event("task-failed", 0.3, json!({"exception": "KeyError('x')"})),
+            false => event("task-succeeded", 0.3, json!({"result": "1", "runtime": 0.1})),
+        };
+        flower_tui::history::batch(
+            vec![event("task-received", 0.0, received), event("task-started", 0.1, json!({})), end],
+            at,
+        )
+    };
+    let (_folder, path) = file((0..300).map(charge));
+    let mut stage = opened(&path, 120, 36, "%");
+    assert!(stage.text().contains("mark some tasks first, or filter the list"), "{}", stage.text());
+    stage.keys("/state:failure<Enter>");
+    settle(&mut stage, &path);
+    stage.keys("%");
+    stage.draw();
+    assert!(stage.text().contains("looking …"), "{}", stage.text());
+    settle(&mut stage, &path);
+    stage.draw();
+    let text = stage.text();
+    assert!(text.contains("100 chosen, compared with 200 others of the same name and time"), "{text}");
+    assert!(text.contains("kwargs.tenant = 'acme'") && text.contains("100 of 100"), "{text}");
+    stage.keys("<Enter>");
+    settle(&mut stage, &path);
+    stage.draw();
+    let text = stage.text();
+    assert!(text.contains("› in common › History") && text.contains("filter  state:failure kwargs:"), "{text}");
+    // Of marked ones it is asked as well.
+    stage.keys("<Esc><Esc>");
+    settle(&mut stage, &path);
+    stage.keys("  %");
+    settle(&mut stage, &path);
+    stage.draw();
+    assert!(stage.text().contains("2 tasks marked") && stage.text().contains("2 chosen"), "{}", stage.text());
+}
+
+#[test]
+fn a_task_sent_again_in_an_earlier_session_shows_as_which() {
+    let (_folder, path) = plain(20);
+    let audit = Audit::in_history(&path).expect("opens");
+    let entry = Entry { command: "retry", ..Entry::default() };
+    let row = audit.asked(ago(10), &Origin::default(), "b", &entry).expect("written");
+    let replies = json!({id(10): {"ok": "sent", "id": id(11)}}).to_string();
+    audit.answered(row, ago(9), "confirmed", &replies).expect("written");
+    drop(audit);
+    for (which, says) in [(10, format!("as {}", id(11))), (11, id(10))] {
+        let mut stage = opened(&path, 120, 36, &format!("/id:{}<Enter>", id(which)));
+        settle(&mut stage, &path);
+        stage.keys("<Enter>");
+        settle(&mut stage, &path);
+        stage.draw();
+        assert!(stage.text().contains(&says), "{}", stage.text());
+    }
 }

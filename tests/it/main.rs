@@ -22,6 +22,7 @@ mod replay;
 mod rolling;
 mod schedule;
 mod screens;
+mod send;
 mod state;
 mod whereabouts;
 mod workers;

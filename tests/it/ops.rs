@@ -9,9 +9,10 @@ use flower_tui::celery::pidbox::{Method, Request, Signal};
 use flower_tui::clock::{Clock, Stamp};
 use flower_tui::feed::apply_messages;
 use flower_tui::history::audit::{Audit, Origin};
+use flower_tui::ops::bulk::Kind;
 use flower_tui::ops::queue::Undoable;
 use flower_tui::ops::retry::{Known, Options as RetryOptions, Refusal, Retry};
-use flower_tui::ops::{Beat, Bulk, Command, Control, Error, Ops, Outcome, QueueAction, Risk, Which};
+use flower_tui::ops::{Beat, Bulk, Command, Control, Course, Error, Ops, Outcome, QueueAction, Risk, Which};
 use flower_tui::schedule::Entry;
 use flower_tui::schedule::redbeat::{self, Document};
 use flower_tui::sim::{Options, SimBroker};
@@ -29,7 +30,7 @@ pub async fn ops(audit: Result<Option<Audit>, String>) -> (Ops, SimBroker) {
         store.apply(&[Update::Inspected(clock.now(), name, replies)]);
     }
     let ops = Ops {
-        going: flower_tui::ops::Course::default(),
+        going: Course::default(),
         results: None,
         history: None,
         broker: Arc::new(sim.clone()),
@@ -69,7 +70,10 @@ fn every_command(ops: &Ops) -> Vec<Command> {
         Command::Revoke { ids: vec![TaskId::new("x")], terminate: Some(Signal::Kill) },
         Command::Retry { tasks: vec![retry.clone()], refused: vec![] },
         Command::Bulk(Bulk::New { tasks: vec![retry], refused: vec![], rate: 50.0, canary: 0 }),
-        Command::Bulk(Bulk::Resume { id: 1, left: 1 }),
+        Command::Bulk(Bulk::Resume { id: 1, kind: Kind::Retry, left: 1 }),
+        Command::Bulk(Bulk::Revoke { ids: vec![TaskId::new("x")], terminate: None, rate: 50.0 }),
+        Command::Bulk(Bulk::Delete { queue: "media".into(), ids: [TaskId::new("x")].into() }),
+        Command::Bulk(Bulk::Resume { id: 1, kind: Kind::Terminate(Signal::Kill), left: 1 }),
         Command::Undo { row: 1, what: Undoable::Taken("media".into()) },
         queue(QueueAction::Delete(Which::All)),
         queue(QueueAction::Move(Which::All, "other".into())),
@@ -318,4 +322,79 @@ async fn the_audit_log_has_the_words_of_a_command() {
         .expect("read");
     assert_eq!(rows[0], ["grow", "celery@app-1", "2", "flower-tui worker celery@app-1 grow 2"]);
     assert_eq!(rows[1], ["terminate", "x", "SIGKILL", "flower-tui revoke x --terminate --signal SIGKILL"]);
+}
+
+/// What the first worker remembers as revoked.
+async fn revoked(sim: &SimBroker) -> usize {
+    ask(sim, "celery@app-1", Method::Revoked).await.as_array().map_or(0, Vec::len)
+}
+
+#[tokio::test]
+async fn many_are_revoked_in_batches_and_one_that_was_stopped_goes_on_where_it_was() {
+    let folder = tempfile::tempdir().expect("temp");
+    let audit = Audit::open(&folder.path().join("audit.db")).expect("opens");
+    let (mut ops, sim) = ops(Ok(Some(audit))).await;
+    let stop = Course::default().stop;
+    let halt = stop.clone();
+    ops.going = Course::telling(move |text| {
+        if text.contains("100 of 250") {
+            halt.cancel();
+        }
+    });
+    ops.going.stop = stop;
+    let ids: Vec<TaskId> = (0..250).map(|n| TaskId::new(&format!("waits-{n}"))).collect();
+    let command = Command::Bulk(Bulk::Revoke { ids, terminate: None, rate: 100.0 });
+    let receipt = ops.run(&command).await;
+    assert_eq!(receipt.verb, "bulk revoke");
+    assert_eq!(
+        receipt.outcome,
+        Outcome::Failed("stopped: 100 of 250 revoked; bulk resume 1 goes on".into()),
+        "{receipt:?}"
+    );
+    assert_eq!(revoked(&sim).await, 100, "a batch a message, and none after the stop");
+    let log = |ops: &Ops| match &*ops.audit {
+        Ok(Some(audit)) => audit.bulks(Some(1)).expect("read").remove(0),
+        _ => unreachable!("there is a log"),
+    };
+    let bulk = log(&ops);
+    assert_eq!((bulk.verb.as_str(), bulk.sent, bulk.all, bulk.stand.word()), ("revoke", 100, 250, "stopped"));
+
+    ops.going = Course::default();
+    let other = Command::Bulk(Bulk::Resume { id: 1, kind: Kind::Retry, left: 150 });
+    assert!(matches!(ops.run(&other).await.outcome, Outcome::NotSent(Error::Refused(_))), "it is no retry");
+    let receipt = ops.run(&Command::Bulk(Bulk::Resume { id: 1, kind: Kind::Revoke, left: 150 })).await;
+    assert_eq!(receipt.outcome, Outcome::Confirmed, "{receipt:?}");
+    assert_eq!((revoked(&sim).await, log(&ops).sent, log(&ops).stand.word()), (250, 250, "done"));
+}
+
+#[tokio::test]
+async fn tasks_are_terminated_in_batches_and_it_is_said_where_none_ran() {
+    let folder = tempfile::tempdir().expect("temp");
+    let audit = Audit::open(&folder.path().join("audit.db")).expect("opens");
+    let (ops, sim) = ops(Ok(Some(audit))).await;
+    let bulk = |ids| Command::Bulk(Bulk::Revoke { ids, terminate: Some(Signal::Kill), rate: 500.0 });
+    let receipt = ops.run(&bulk((0..30).map(|n| TaskId::new(&format!("gone-{n}"))).collect())).await;
+    assert_eq!(receipt.outcome, Outcome::Failed("no worker ran or held one of them".into()));
+    let mut running: Vec<TaskId> = Vec::new();
+    for step in 1..2_000 {
+        apply_messages(&ops.store, &sim.advance(ops.clock.now() + Duration::from_millis(step * 200)));
+        let started = |t: &flower_tui::state::Task<'_>| t.state() == State::Started;
+        running = ops.store.read(|m| m.all_tasks().filter(started).map(|t| t.id().clone()).collect());
+        if !running.is_empty() {
+            break;
+        }
+    }
+    assert!(!running.is_empty());
+    let receipt = ops.run(&bulk(running)).await;
+    assert_eq!(receipt.outcome, Outcome::Confirmed, "{receipt:?}");
+    assert!(receipt.replies.iter().any(|(who, _)| who == "ended"), "{receipt:?}");
+}
+
+#[tokio::test]
+async fn without_a_log_many_are_revoked_in_one_message() {
+    let (ops, sim) = ops(Ok(None)).await;
+    let command = Command::revoke((0..30).map(|n| TaskId::new(&format!("w-{n}"))).collect(), None);
+    assert!(matches!(command, Command::Bulk(_)));
+    assert_eq!(ops.run(&command).await.outcome, Outcome::Confirmed);
+    assert_eq!(revoked(&sim).await, 30);
 }

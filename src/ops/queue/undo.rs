@@ -28,7 +28,10 @@ pub enum Undoable {
 pub fn undoable(logged: &Logged) -> Result<Undoable, String> {
     let queue = logged.target.clone();
     match logged.command.as_str() {
-        "delete" | "purge" | "dump" => Ok(Undoable::Taken(queue)),
+        "bulk delete" if logged.line.starts_with("flower-tui bulk resume") => {
+            Err("take back the bulk delete that it went on with: that puts all of it back".into())
+        }
+        "delete" | "bulk delete" | "purge" | "dump" => Ok(Undoable::Taken(queue)),
         "aside" => {
             let aside = logged.arguments.clone();
             Ok(Undoable::Aside { queue, aside })

@@ -25,6 +25,15 @@ impl App {
         self.toast = Some((clean(text), role, now));
     }
 
+    /// What a person wanted to edit has been edited, or can't be.
+    pub fn edited(&mut self, text: Result<String, String>, now: Stamp) {
+        match text {
+            Ok(text) => self.focus().edited(&text),
+            Err(why) => self.say(&why, Role::Fail, now),
+        }
+        self.unsynced = true;
+    }
+
     /// How far the writing of a file is, or what came of it.
     pub fn exported(&mut self, told: &Told, now: Stamp) {
         if !matches!(told, Told::Going(_)) {

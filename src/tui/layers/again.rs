@@ -168,6 +168,10 @@ impl View for Again {
         self.form.type_key(key)
     }
 
+    fn edited(&mut self, text: &str) {
+        self.form.edited(text);
+    }
+
     fn paste(&mut self, text: &str) -> Outcome {
         self.form.paste(text)
     }

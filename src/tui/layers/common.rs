@@ -3,7 +3,10 @@
 use ratatui::layout::Rect;
 
 use crate::filter::{Filter, Term};
+use crate::history::lookup::{Found, Look, Request, Ticket, Waiting};
+use crate::history::reader::Query;
 use crate::human;
+use crate::redact::Redactor;
 use crate::state::common::{Chosen, Common, Line};
 use crate::text::{Clean, clean};
 use crate::tui::action::{Action, Scope};
@@ -16,6 +19,11 @@ use crate::tui::views::list::Cursor;
 pub struct InCommon {
     /// Asked for, and not taken up yet.
     wanted: Option<Chosen>,
+    /// The same, of the history; and what is waited for.
+    request: Option<Request>,
+    waiting: Waiting,
+    trouble: Option<String>,
+    recorded: bool,
     /// What the tasks were selected by: a line is added to it.
     filter: String,
     whose: Clean,
@@ -31,6 +39,10 @@ impl InCommon {
     pub fn new(chosen: Chosen, filter: String, whose: &str) -> Self {
         Self {
             wanted: Some(chosen),
+            request: None,
+            waiting: Waiting::default(),
+            trouble: None,
+            recorded: false,
             filter,
             whose: clean(whose),
             found: None,
@@ -39,6 +51,15 @@ impl InCommon {
             selected: None,
             height: 0,
         }
+    }
+
+    /// The same of tasks in the history.
+    pub fn recorded(chosen: Chosen, query: Query, redactor: Redactor, filter: String, whose: &str) -> Self {
+        let mut this = Self::new(Chosen::Tasks(Vec::new()), filter, whose);
+        this.wanted = None;
+        this.recorded = true;
+        this.request = Some(this.waiting.ask(Look::Common { chosen, query, redactor }));
+        this
     }
 
     fn line(&self) -> Option<&Line> {
@@ -53,6 +74,9 @@ impl InCommon {
     }
 
     fn status(&self) -> Vec<(Clean, Role)> {
+        if let Some(why) = &self.trouble {
+            return vec![(clean(why), Role::Fail)];
+        }
         let Some(found) = &self.found else { return vec![(Clean::own("looking …"), Role::Muted)] };
         let chosen = human::thousands(found.chosen as u64);
         let cut = if found.cut { " (the newest of more)" } else { "" };
@@ -62,14 +86,13 @@ impl InCommon {
         vec![(clean(&text), Role::Muted)]
     }
 
-    fn nothing(found: &Common) -> [&'static str; 3] {
+    fn nothing(&self, found: &Common) -> [&'static str; 3] {
+        let alone = "There is nothing to compare them with:";
         match (found.chosen, found.others) {
+            (0, _) if self.recorded => ["None of them is recorded.", "", ""],
             (0, _) => ["None of them is in memory.", "", ""],
-            (_, 0) => [
-                "There is nothing to compare them with:",
-                "no other task of this name is in memory from that time.",
-                "",
-            ],
+            (_, 0) if self.recorded => [alone, "no other task of this name is recorded from that time.", ""],
+            (_, 0) => [alone, "no other task of this name is in memory from that time.", ""],
             _ => [
                 "Nothing stands out.",
                 "Worker, process, queue, origin, version, hour, tries, size and arguments",
@@ -94,6 +117,7 @@ impl View for InCommon {
             _ => return Outcome::Ignored,
         };
         Outcome::Effect(match filter {
+            Ok(filter) if self.recorded => Effect::OpenHistory { filter },
             Ok(filter) => Effect::OpenTasks { filter },
             Err(why) => Effect::Say(why),
         })
@@ -124,7 +148,7 @@ impl View for InCommon {
         let Some(found) = &self.found else { return };
         let top = area.y + 3;
         if found.lines.is_empty() {
-            for (text, y) in Self::nothing(found).into_iter().zip(top..area.y + area.height) {
+            for (text, y) in self.nothing(found).into_iter().zip(top..area.y + area.height) {
                 page.put(area.x + 2, y, area.width.saturating_sub(3), Clean::own(text), Role::Text);
             }
             return;
@@ -159,5 +183,18 @@ impl View for InCommon {
 
     fn compared(&mut self, common: Common) {
         self.found = Some(common);
+    }
+
+    fn wants_lookups(&mut self) -> Vec<Request> {
+        self.request.take().into_iter().collect()
+    }
+
+    fn looked_up(&mut self, ticket: &Ticket, found: Found, _cx: &mut Cx<'_>) -> Outcome {
+        match found {
+            Found::Common(common) if self.waiting.is_for(ticket) => self.found = Some(common),
+            Found::Failed(why) if self.waiting.is_for(ticket) => self.trouble = Some(why),
+            _ => {}
+        }
+        Outcome::Done
     }
 }

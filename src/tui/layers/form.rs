@@ -83,6 +83,13 @@ impl Form {
         Self { title: clean(title), entries, at: 0, check }
     }
 
+    /// Gives a field other names to complete from.
+    pub fn offer(&mut self, entry: usize, candidates: Vec<String>) {
+        if let Some(entry) = self.entries.get_mut(entry) {
+            entry.candidates = candidates;
+        }
+    }
+
     fn texts(&self) -> Vec<String> {
         self.entries.iter().map(|e| e.field.text().trim().to_owned()).collect()
     }
@@ -133,6 +140,10 @@ impl View for Form {
             Action::FormPrevious => {
                 self.at = (self.at + self.entries.len().saturating_sub(1)) % self.entries.len().max(1);
             }
+            Action::FormEditor => {
+                let text = self.entries.get(self.at).map(|entry| entry.field.text().to_owned());
+                return Outcome::Effect(Effect::Edit(text.unwrap_or_default()));
+            }
             Action::FieldDone => return self.done(),
             Action::FieldCancel => return Outcome::Effect(Effect::Answer(Answer::Cancelled)),
             _ => return Outcome::Ignored,
@@ -146,6 +157,13 @@ impl View for Form {
             entry.field = Field::default();
         }
         if entry.field.type_key(key) { Outcome::Done } else { Outcome::Ignored }
+    }
+
+    fn edited(&mut self, text: &str) {
+        if let Some(entry) = self.entries.get_mut(self.at) {
+            entry.field = Field::new(text);
+            entry.fresh = false;
+        }
     }
 
     fn paste(&mut self, text: &str) -> Outcome {

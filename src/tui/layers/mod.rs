@@ -13,6 +13,7 @@ pub mod palette;
 pub mod pick;
 pub mod prompt;
 pub mod scroll;
+pub mod send;
 pub mod shown;
 
 pub use again::Again;
@@ -26,4 +27,5 @@ pub use overrides::Overrides;
 pub use palette::Palette;
 pub use pick::Pick;
 pub use prompt::Prompt;
+pub use send::Send;
 pub use shown::Shown;

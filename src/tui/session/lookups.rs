@@ -12,8 +12,10 @@ impl<W: Write> Session<W> {
     /// Tasks that are to be acted on come into memory before the view goes on.
     pub(super) fn looked_up(&mut self, place: usize, ticket: &Ticket, found: Found) -> Option<Leave> {
         let store = self.wiring.ops.store.clone();
-        if let Found::Recalled(batch, _) = &found {
-            store.apply(&[Update::Recalled(batch.clone())]);
+        match &found {
+            Found::Recalled(batch, _) => store.apply(&[Update::Recalled(batch.clone())]),
+            Found::Linked(links) => store.apply(&[Update::Linked(links.clone())]),
+            _ => {}
         }
         let (link, health) = (self.wiring.feed.link.borrow().clone(), self.wiring.feed.health.borrow().clone());
         let world = World { now: self.wiring.ops.clock.now(), link: &link, health: health.as_ref(), size: self.size };

@@ -9,6 +9,7 @@ mod connect;
 mod control;
 mod databases;
 mod history;
+mod operate;
 mod peek;
 mod profiles;
 pub mod pty;

@@ -202,3 +202,21 @@ fn what_a_killed_worker_had_taken_is_given_out_again() {
     wait_for("all to run", || ids.iter().all(|id| cluster.log().contains(&format!("[{id}] succeeded"))).then_some(()));
     screen.keys("q");
 }
+
+#[test]
+fn many_named_messages_are_deleted_as_a_bulk_action_and_one_undo_puts_all_back() {
+    let cluster = Cluster::start();
+    let ids = park(&cluster, 30);
+    eventually(&cluster, "parked", 30);
+    let words: Vec<&str> =
+        ["queue", "parked", "delete"].into_iter().chain(ids.iter().take(25).map(String::as_str)).collect();
+    let said = done(&cluster, &words);
+    assert!(said.contains("25 of 25 deleted") && said.contains("parked: 25 messages deleted"), "{said}");
+    eventually(&cluster, "parked", 5);
+    let again = act(&cluster, &words);
+    let why = String::from_utf8_lossy(&again.stderr).into_owned();
+    assert!(again.status.code() == Some(1) && why.contains("25 messages did not wait there any more"), "{why}");
+    done(&cluster, &["undo", "1"]);
+    eventually(&cluster, "parked", 30);
+    all_run_once(&cluster, &ids);
+}

@@ -84,7 +84,9 @@ impl Orders {
         self.queue = queue.to_owned();
         let ask = |what: QueueAction| Some(ask(queue, what));
         let (asking, view): (_, Box<dyn crate::tui::view::View>) = match action {
-            Action::MessageDelete => return ask(QueueAction::Delete(which?)),
+            Action::MessageDelete => {
+                return Some(Outcome::Effect(Effect::Ask(Command::delete(queue.to_owned(), which?))));
+            }
             Action::MessageMove => {
                 let entry = Entry::new("to", "", "a queue; they go behind what waits there", named);
                 let others = cx.model.queue_names().into_iter().filter(|name| name != queue).collect();

@@ -1,6 +1,6 @@
 //! The panes that look into one queue: below the table of queues, or with a cursor on a screen of their own.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use ratatui::layout::Rect;
 
@@ -84,6 +84,8 @@ pub struct Panes {
     asked: HashMap<(String, Look), u32>,
     keys: Vec<String>,
     opens: Vec<Opens>,
+    /// What marked rows lead to: they stay meant when they have left what is listed.
+    marked: BTreeMap<String, Opens>,
     table: Table,
     note: Line,
     empty: Vec<Line>,
@@ -139,7 +141,14 @@ impl Panes {
 
     /// Takes an action that moves the cursor or marks.
     pub fn go_in_rows(&mut self, action: Action) -> bool {
-        self.cursor.perform(action, &self.keys, self.height)
+        if !self.cursor.perform(action, &self.keys, self.height) {
+            return false;
+        }
+        let marks = &self.cursor.marks;
+        self.marked.retain(|key, _| marks.contains(key));
+        let listed = self.keys.iter().zip(&self.opens).filter(|(key, _)| marks.contains(*key));
+        self.marked.extend(listed.map(|(key, opens)| (key.clone(), opens.clone())));
+        true
     }
 
     /// Puts the cursor on a row of the screen; true if it stood there already.
@@ -156,11 +165,30 @@ impl Panes {
         self.opens.get(self.keys.iter().position(|key| key == at)?)
     }
 
-    /// What the marked rows lead to; without marks, the one under the cursor.
+    /// What the marked rows lead to, those included that are not listed any more; without marks, the one under the cursor.
     pub fn all_chosen(&self) -> Vec<&Opens> {
-        let chosen = self.cursor.chosen();
-        let places = chosen.iter().filter_map(|key| self.keys.iter().position(|known| known == key));
-        places.filter_map(|place| self.opens.get(place)).collect()
+        match self.cursor.marks.is_empty() {
+            true => self.chosen().into_iter().collect(),
+            false => self.cursor.marks.iter().filter_map(|key| self.marked.get(key)).collect(),
+        }
+    }
+
+    /// Takes all marks off.
+    pub fn unmark(&mut self) {
+        self.cursor.marks.clear();
+        self.marked.clear();
+    }
+
+    /// How many are marked, and how many of them are not listed.
+    fn marks_told(&self) -> Option<(Clean, Role)> {
+        let marked = self.cursor.marks.len();
+        let gone = self.cursor.marks.iter().filter(|key| !self.keys.contains(key)).count();
+        let n = |n: usize| crate::human::thousands(n as u64);
+        match (marked, gone) {
+            (0, _) => None,
+            (_, 0) => Some((crate::clean!("{} marked", n(marked)), Role::Accent)),
+            _ => Some((crate::clean!("{} marked, {} of them not listed", n(marked), n(gone)), Role::Accent)),
+        }
     }
 
     /// What has to be asked for to fill the pane.
@@ -192,7 +220,7 @@ impl Panes {
         self.height = usize::from(height.saturating_sub(if cx.size.width < WIDE { 2 } else { 1 }));
         self.keys = rows.items.iter().map(|item| item.key.clone()).collect();
         self.table.columns = rows.columns;
-        self.note = rows.note;
+        self.note = self.marks_told().into_iter().chain(rows.note).collect();
         self.empty = if rows.items.is_empty() { rows.empty } else { Vec::new() };
         if with_cursor {
             let selected = self.cursor.settle(&self.keys, self.height);

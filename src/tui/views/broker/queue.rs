@@ -209,7 +209,7 @@ impl View for QueueScreen {
                 Outcome::Done
             }
             Action::Back if !self.panes.cursor.marks.is_empty() => {
-                self.panes.cursor.marks.clear();
+                self.panes.unmark();
                 Outcome::Done
             }
             Action::Back => Outcome::Effect(Effect::Close),

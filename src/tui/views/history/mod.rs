@@ -18,8 +18,10 @@ use crate::export::What;
 use crate::filter::{self, Filter};
 use crate::history::lookup::{self, Found, Look, Request, Sums, Ticket, Waiting};
 use crate::history::reader::Query;
+use crate::human;
+use crate::state::common::Chosen;
 use crate::tui::action::{Action, Scope};
-use crate::tui::layers::Choose;
+use crate::tui::layers::{Choose, InCommon};
 use crate::tui::page::{Page, Target};
 use crate::tui::view::{Answer, Cx, Effect, Outcome, View};
 
@@ -212,6 +214,20 @@ impl History {
         Outcome::Effect(Effect::Open(Box::new(screen)))
     }
 
+    /// What those that are marked, else all that the filter selects, have in common.
+    fn in_common(&self, cx: &Cx<'_>) -> Outcome {
+        let Some(query) = self.rows.query().cloned() else { return Outcome::Done };
+        let (chosen, filter, whose) = match self.list.marks.len() {
+            0 => (Chosen::Filter(self.selected.clone()), self.filter.clone(), self.filter.clone()),
+            n => {
+                let marked = self.list.marks.iter().cloned().collect();
+                (Chosen::Tasks(marked), String::new(), format!("{} marked", human::plural(n, "task")))
+            }
+        };
+        let layer = InCommon::recorded(chosen, query, cx.model.redactor().clone(), filter, &whose);
+        Outcome::Effect(Effect::Open(Box::new(layer)))
+    }
+
     fn export(&mut self, cx: &Cx<'_>) -> Outcome {
         let Some((path, query)) = cx.options.history.clone().zip(self.rows.query().cloned()) else {
             return Outcome::Done;
@@ -230,6 +246,7 @@ impl View for History {
             Scope::Opens,
             Scope::Filters,
             Scope::History,
+            Scope::Compares,
             Scope::Tasks,
             Scope::List,
             Scope::Sorts,
@@ -254,6 +271,7 @@ impl View for History {
             Action::SpanEarlier | Action::SpanLater => self.span.walk(action == Action::SpanLater, points),
             Action::SpanShorter | Action::SpanLonger => self.span.stretch(action == Action::SpanLonger, points),
             Action::Compare => return self.ask_compare(cx),
+            Action::InCommon => return self.in_common(cx),
             Action::Filter => {
                 self.asking = Asking::Filter;
                 let prompt = known::prompt(&self.filter, self.typed.clone(), cx);
@@ -283,6 +301,9 @@ impl View for History {
             }
             Action::SpanShorter | Action::SpanLonger => self.span.chosen(self.points()).is_none().then(no_span),
             Action::SpanEarlier | Action::SpanLater => (self.points() == 0).then(|| "there is no chart".into()),
+            Action::InCommon if self.list.marks.is_empty() && self.selected.is_empty() => {
+                Some("mark some tasks first, or filter the list".into())
+            }
             Action::Compare if self.sums.oldest.is_none() => Some("nothing is recorded".into()),
             Action::Open if self.span.chosen(self.points()).is_some() => None,
             Action::Open | Action::Mark if self.list.current().is_none() => Some("no task is chosen".into()),

@@ -83,7 +83,7 @@ pub fn perform(action: Action, ids: &[TaskId], model: &Model) -> Outcome {
             [id, ..] => Outcome::Effect(Effect::Open(Box::new(Whereabouts::new(id.clone())))),
             [] => Outcome::Done,
         },
-        Action::TaskRevoke => Outcome::Effect(Effect::Ask(Command::Revoke { ids: able(), terminate: None })),
+        Action::TaskRevoke => Outcome::Effect(Effect::Ask(Command::revoke(able(), None))),
         _ => Outcome::Ignored,
     }
 }
@@ -112,7 +112,7 @@ pub fn signals() -> Choose {
 pub fn terminate(answer: &Answer, ids: Vec<TaskId>) -> Outcome {
     match answer {
         Answer::Choice(i) => match Signal::ALL.get(*i) {
-            Some(signal) => Outcome::Effect(Effect::Ask(Command::Revoke { ids, terminate: Some(*signal) })),
+            Some(signal) => Outcome::Effect(Effect::Ask(Command::revoke(ids, Some(*signal)))),
             None => Outcome::Done,
         },
         _ => Outcome::Done,
