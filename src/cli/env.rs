@@ -102,6 +102,11 @@ impl Env {
         Ok(Self { settings, look, clock: self.clock.clone(), stop: self.stop.clone(), flags, environment })
     }
 
+    /// Variables of the environment.
+    pub fn environment(&self) -> &resolve::Env {
+        &self.environment
+    }
+
     /// The broker's URL: what was said, else the usual place.
     pub fn url(&self) -> anyhow::Result<BrokerUrl> {
         Ok(match &self.settings.broker.value {

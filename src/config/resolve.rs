@@ -95,6 +95,8 @@ pub struct Settings {
     /// Names of keys whose values nobody is to see.
     pub redact: From<Vec<String>>,
     pub ui: Ui,
+    /// What `[serve]` says, by Flower's names.
+    pub serve: BTreeMap<String, String>,
     pub config: Option<PathBuf>,
     /// Where in the config file something stands.
     pub places: Places,
@@ -295,6 +297,7 @@ impl Settings {
             audit: r.pick(flags.no_audit.then_some(false), &["FLOWER_TUI_AUDIT"], flag, |_| None, None, true)?,
             redact: history::redact(r)?,
             ui: Ui::settle(flags, r)?,
+            serve: r.file.serve(),
             config,
             places: Places::default(),
             exposed,

@@ -197,6 +197,12 @@ impl Ops {
                 collect(&asked, answers, |name| self.pool_of(name), replies);
                 Ok(judge(replies))
             }
+            Command::Abort { id } => {
+                let backend = self.results.as_ref().ok_or(Error::Refused("there is no result backend".into()))?;
+                backend.abort(id, self.clock.now()).await.map_err(|e| Error::Broker(e.to_string()))?;
+                replies.push((id.to_string(), json!({"ok": "marked as aborted"})));
+                Ok(Outcome::Confirmed)
+            }
             Command::Revoke { ids, terminate } => {
                 let everybody = self.online();
                 let method = Method::Revoke { ids: ids.clone(), terminate: terminate.map(|s| s.name().to_owned()) };

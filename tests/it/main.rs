@@ -21,6 +21,7 @@ mod replay;
 mod rolling;
 mod schedule;
 mod screens;
+mod serve;
 mod state;
 mod whereabouts;
 mod workers;
