@@ -128,7 +128,7 @@ async fn answer(
     place: &str,
 ) -> anyhow::Result<Exit> {
     let (broker, stop, tracker) = (env.broker()?, env.stop.child_token(), TaskTracker::new());
-    let store = env.store();
+    let store = env.store_of(options.max_workers);
     let results = env.results(&env.url()?)?;
     let context = Context {
         broker: broker.clone(),

@@ -10,10 +10,10 @@ use super::inspections::{is_worker, refresh};
 use super::{Site, apply};
 use crate::celery::TaskId;
 use crate::celery::pidbox::Signal;
-use crate::ops::{Command, Control, Error, Outcome, Receipt};
+use crate::ops::{Command, Control, Error, Ops, Outcome, Receipt};
 
-/// Runs a command, unless the broker is away; who asked is written into the log.
-pub(super) async fn run(site: &Site, call: &Call, command: &Command) -> Result<Receipt, Box<Answer>> {
+/// What carries commands out; who asked, and from where, is written into the log.
+fn ops_of(site: &Site, call: &Call) -> Ops {
     let mut ops = site.ops.clone();
     if !call.who.name.is_empty() {
         ops.origin.user = call.who.name.clone();
@@ -21,7 +21,12 @@ pub(super) async fn run(site: &Site, call: &Call, command: &Command) -> Result<R
     if let Some(from) = call.from {
         ops.origin.ssh = from.to_string();
     }
-    let receipt = site.with_broker(ops.run(command)).await?;
+    ops
+}
+
+/// Runs a command, unless the broker is away.
+pub(super) async fn run(site: &Site, call: &Call, command: &Command) -> Result<Receipt, Box<Answer>> {
+    let receipt = site.with_broker(ops_of(site, call).run(command)).await?;
     match &receipt.outcome {
         Outcome::NotSent(Error::Broker(why)) => Err(away(why)),
         Outcome::NotSent(Error::ReadOnly) => Err(Box::new(Answer::text(403, "Read only mode is enabled"))),
@@ -108,15 +113,11 @@ pub(super) async fn shutdown(site: &Arc<Site>, call: &Call) -> Said {
         return Err(unknown("worker", name));
     }
     // Its end is not waited for here: it may have work to finish.
-    let (site, call_who) = (site.clone(), call.who.clone());
     let command = Command::Control { workers: vec![name.clone()], what: Control::Shutdown };
     if let Some(why) = site.broker_away() {
         return Err(away(&why));
     }
-    let mut ops = site.ops.clone();
-    if !call_who.name.is_empty() {
-        ops.origin.user = call_who.name;
-    }
+    let ops = ops_of(site, call);
     let running = tokio::spawn(async move { ops.run(&command).await });
     // What keeps it from being sent is known at once.
     match tokio::time::timeout(site.options.inspect_timeout.min(SOON), running).await {

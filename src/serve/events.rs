@@ -53,7 +53,7 @@ impl Events {
             let Event::Task(event) = event else { continue };
             let text = |t| batch.text(t);
             let document = json!({
-                "type": kind(event.kind), "uuid": event.id, "hostname": text(event.hostname), "name": text(event.name),
+                "type": kind(batch, event.kind), "uuid": event.id, "hostname": text(event.hostname), "name": text(event.name),
                 "queue": text(event.queue), "timestamp": event.stamp.secs(), "runtime": event.runtime.value(),
             });
             // Fails only where the last listener has just left.

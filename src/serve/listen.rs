@@ -27,6 +27,7 @@ use tokio_rustls::TlsAcceptor;
 use super::answer::{Answer, Body};
 use super::auth::{Role, Who};
 use super::call::{self, Call};
+use super::patient::Patient;
 use super::{Site, routes};
 
 /// Connections at the same time; more wait until one ends.
@@ -35,6 +36,8 @@ const CONNECTIONS: usize = 512;
 const HEAD: Duration = Duration::from_secs(10);
 /// How long a TLS handshake may take, and a body.
 const BODY: Duration = Duration::from_secs(10);
+/// How long the other side may take nothing of what is sent.
+const TAKES: Duration = Duration::from_secs(30);
 /// Bytes of a body.
 const LONGEST: usize = 1 << 20;
 /// Bytes of a head.
@@ -143,7 +146,7 @@ async fn connection(site: Arc<Site>, stream: Box<dyn Stream>, from: Option<IpAdd
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD)
         .max_buf_size(HEAD_LONGEST)
-        .serve_connection(TokioIo::new(stream), service);
+        .serve_connection(TokioIo::new(Patient::new(stream, TAKES)), service);
     tokio::pin!(connection);
     let ended = tokio::select! {
         ended = connection.as_mut() => ended,
@@ -161,12 +164,6 @@ type Reply = Response<UnsyncBoxBody<Bytes, Infallible>>;
 
 async fn respond(site: Arc<Site>, request: Request<Incoming>, from: Option<IpAddr>) -> Result<Reply, Infallible> {
     let (head, body) = request.into_parts();
-    let read = tokio::time::timeout(BODY, Limited::new(body, LONGEST).collect()).await;
-    let body = match read {
-        Ok(Ok(body)) => body.to_bytes().to_vec(),
-        Ok(Err(_)) => return Ok(reply(Answer::text(413, "The body is too long, or broke off"), None).await),
-        Err(_) => return Ok(reply(Answer::text(408, "The body took too long"), None).await),
-    };
     let reading = head.method == hyper::Method::GET;
     let unless = head.headers.get(hyper::header::IF_NONE_MATCH).cloned();
     let from = if site.options.xheaders { proxied(&head.headers).or(from) } else { from };
@@ -176,12 +173,21 @@ async fn respond(site: Arc<Site>, request: Request<Incoming>, from: Option<IpAdd
         rest: String::new(),
         parameters: call::parameters(head.uri.query().unwrap_or_default()),
         headers: head.headers,
-        body,
+        body: Vec::new(),
         from,
         who: Who { name: String::new(), role: Role::Viewer },
     };
-    let answer = routes::answer(&site, call).await;
+    let answer = routes::answer(&site, call, Box::pin(whole(body))).await;
     Ok(reply(answer, Some(unless).filter(|_| reading)).await)
+}
+
+/// All of a body, within its bounds.
+async fn whole(body: Incoming) -> Result<Vec<u8>, Box<Answer>> {
+    match tokio::time::timeout(BODY, Limited::new(body, LONGEST).collect()).await {
+        Ok(Ok(body)) => Ok(body.to_bytes().to_vec()),
+        Ok(Err(_)) => Err(Box::new(Answer::text(413, "The body is too long, or broke off"))),
+        Err(_) => Err(Box::new(Answer::text(408, "The body took too long"))),
+    }
 }
 
 /// Who a proxy says it asks for: the one it adds itself is the last.

@@ -20,6 +20,7 @@ mod metrics;
 mod openapi;
 mod own;
 mod pages;
+mod patient;
 mod queues;
 mod results;
 pub mod routes;

@@ -106,8 +106,11 @@ pub(super) fn all() -> &'static [Route] {
     ROUTES
 }
 
+/// The body of a request, read only for somebody who may ask what is asked.
+pub(super) type Pending = BoxFuture<'static, Result<Vec<u8>, Box<Answer>>>;
+
 /// Answers a request.
-pub(super) async fn answer(site: &Arc<Site>, mut call: Call) -> Answer {
+pub(super) async fn answer(site: &Arc<Site>, mut call: Call, body: Pending) -> Answer {
     let outside = || Answer::new(404, HTML, "<html><title>404: Not Found</title><body>404: Not Found</body></html>");
     let path = match call.path.strip_prefix(site.prefix.as_str()) {
         Some(path) if path.starts_with('/') => path.to_owned(),
@@ -135,12 +138,12 @@ pub(super) async fn answer(site: &Arc<Site>, mut call: Call) -> Answer {
     if !route.methods.contains(&call.method.as_str()) {
         return with(Answer::empty(405));
     }
-    with(permitted(site, route, call, &rest, &guard).await.unwrap_or_else(|refused| *refused))
+    with(permitted(site, route, call, &rest, body).await.unwrap_or_else(|refused| *refused))
 }
 
-async fn permitted(site: &Arc<Site>, route: &Route, mut call: Call, rest: &str, guard: &Arc<super::Guard>) -> Said {
+async fn permitted(site: &Arc<Site>, route: &Route, mut call: Call, rest: &str, body: Pending) -> Said {
     if call.method == "POST"
-        && let Some(refused) = guard.foreign(&call.headers)
+        && let Some(refused) = site.guard().foreign(&call.headers)
     {
         return Err(refused);
     }
@@ -150,6 +153,9 @@ async fn permitted(site: &Arc<Site>, route: &Route, mut call: Call, rest: &str, 
     if call.who.role < route.role {
         let text = format!("{} may not do this: it takes the role {}", call.who.name, route.role.name());
         return Err(Box::new(Answer::text(403, text)));
+    }
+    if call.method == "POST" {
+        call.body = body.await?;
     }
     call.rest = call::decoded(rest).ok_or_else(|| super::answer::bad("the path is no UTF-8"))?;
     let form = call.header("content-type").is_some_and(|kind| kind.starts_with("application/x-www-form-urlencoded"));

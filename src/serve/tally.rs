@@ -3,6 +3,7 @@
 //! How many series there are is bounded: of too many the one that changed longest ago goes. Who sends tasks has a name of
 //! its own in each process, so that without a bound there would be ever more.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::hash::Hash;
 
@@ -67,6 +68,9 @@ impl<K: Hash + Eq + Clone, V> Family<K, V> {
     }
 }
 
+/// An event's type, such as `task-sent`; an application may have its own.
+pub(super) type Kind = Cow<'static, str>;
+
 /// Task, worker.
 pub(super) type Of = (String, String);
 
@@ -81,14 +85,14 @@ pub(super) struct Histogram {
 #[derive(Default)]
 pub(super) struct Counted {
     /// Task, type, worker.
-    pub events: Family<(String, &'static str, String), u64>,
+    pub events: Family<(String, Kind, String), u64>,
     pub runtime: Family<Of, Histogram>,
     pub prefetch_time: Family<Of, f64>,
     pub prefetched: Family<Of, i64>,
     pub online: Family<String, bool>,
     pub executing: Family<String, i64>,
     /// Events of each worker by type, as `/workers?json=1` shows them.
-    pub by_worker: Family<String, HashMap<&'static str, u64>>,
+    pub by_worker: Family<String, HashMap<Kind, u64>>,
 }
 
 /// See the module.
@@ -129,11 +133,11 @@ impl Tally {
 
     fn task(&self, counted: &mut Counted, batch: &Batch, event: &TaskEvent, known: &Known<'_>) {
         let Some(host) = batch.text(event.hostname) else { return };
-        let (kind, now) = (kind(event.kind), event.received);
+        let (kind, now) = (kind(batch, event.kind), event.received);
         let name = batch.text(event.name).filter(|name| !name.is_empty()).unwrap_or(known.name).to_owned();
         let of = (name.clone(), host.to_owned());
-        *counted.events.at((name, kind, host.to_owned()), now, || 0) += 1;
-        *counted.by_worker.at(host.to_owned(), now, HashMap::new).entry(kind).or_insert(0) += 1;
+        *counted.events.at((name, kind.clone(), host.to_owned()), now, || 0) += 1;
+        add(counted, host, kind, now);
         if let Some(runtime) = event.runtime.value().filter(|secs| *secs > 0.0) {
             let ends = self.buckets.len();
             let histogram = counted.runtime.at(of.clone(), now, || Histogram { counts: vec![0; ends + 1], sum: 0.0 });
@@ -197,15 +201,27 @@ fn worker(counted: &mut Counted, batch: &Batch, event: &WorkerEvent) {
         WorkerEventKind::Offline => ("worker-offline", false),
         WorkerEventKind::Other => return,
     };
-    *counted.by_worker.at(host.clone(), now, HashMap::new).entry(kind).or_insert(0) += 1;
+    add(counted, &host, kind.into(), now);
     *counted.online.at(host.clone(), now, || false) = online;
     if let (WorkerEventKind::Heartbeat, Some(active)) = (event.kind, event.active.value()) {
         *counted.executing.at(host, now, || 0) = active;
     }
 }
 
-pub(super) fn kind(kind: TaskEventKind) -> &'static str {
-    match kind {
+/// Counts an event of a worker by its type.
+fn add(counted: &mut Counted, host: &str, kind: Kind, now: Stamp) {
+    let counts = counted.by_worker.at(host.to_owned(), now, HashMap::new);
+    if counts.len() < KINDS || counts.contains_key(&kind) {
+        *counts.entry(kind).or_insert(0) += 1;
+    }
+}
+
+/// Types of events that are told apart for each worker.
+const KINDS: usize = 64;
+
+/// An event's type.
+pub(super) fn kind(batch: &Batch, kind: TaskEventKind) -> Kind {
+    Cow::Borrowed(match kind {
         TaskEventKind::Sent => "task-sent",
         TaskEventKind::Received => "task-received",
         TaskEventKind::Started => "task-started",
@@ -214,8 +230,8 @@ pub(super) fn kind(kind: TaskEventKind) -> &'static str {
         TaskEventKind::Retried => "task-retried",
         TaskEventKind::Revoked => "task-revoked",
         TaskEventKind::Rejected => "task-rejected",
-        TaskEventKind::Custom(_) => "task-custom",
-    }
+        TaskEventKind::Custom(own) => return Cow::Owned(format!("task-{}", batch.text(own).unwrap_or_default())),
+    })
 }
 
 #[cfg(test)]

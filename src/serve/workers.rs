@@ -8,6 +8,7 @@ use serde_json::{Map, Value, json};
 use super::answer::{Answer, Said, unknown};
 use super::call::Call;
 use super::inspections::{is_worker, refresh};
+use super::tally::Kind;
 use super::{Site, pages};
 use crate::clock::Stamp;
 use crate::state::worker::Worker;
@@ -64,7 +65,7 @@ pub(super) async fn stats(site: &Arc<Site>, call: &Call) -> Said {
 /// The rows of Flower's table of workers.
 fn rows(site: &Site, now: Stamp) -> Vec<Value> {
     let limit = site.options.purge_offline_workers;
-    let counts: HashMap<String, HashMap<&'static str, u64>> = site.tally.read(|counted| {
+    let counts: HashMap<String, HashMap<Kind, u64>> = site.tally.read(|counted| {
         counted.by_worker.rows().into_iter().map(|(name, counts, _)| (name.clone(), counts.clone())).collect()
     });
     let kept = |worker: &Worker| {
@@ -77,11 +78,11 @@ fn rows(site: &Site, now: Stamp) -> Vec<Value> {
     })
 }
 
-fn row(name: &str, worker: &Worker, counts: Option<&HashMap<&'static str, u64>>, now: Stamp) -> Value {
+fn row(name: &str, worker: &Worker, counts: Option<&HashMap<Kind, u64>>, now: Stamp) -> Value {
     let mut row = Map::new();
     let mut counts: Vec<_> = counts.into_iter().flatten().collect();
     counts.sort();
-    row.extend(counts.into_iter().map(|(kind, n)| ((*kind).to_owned(), json!(n))));
+    row.extend(counts.into_iter().map(|(kind, n)| (kind.to_string(), json!(n))));
     let beats: Vec<f64> = worker.heartbeats().iter().map(|at| at.secs()).collect();
     let rest = json!({
         "hostname": name, "pid": worker.pid, "freq": worker.freq, "heartbeats": beats, "clock": worker.clock,

@@ -35,9 +35,9 @@ impl Reader {
     /// Puts a text under a key for so long, and tells whoever waits for it there.
     pub async fn store(&self, key: &str, text: &str, kept: std::time::Duration) -> Result<()> {
         let mut command = redis::pipe();
-        command.atomic().cmd("SETEX").arg(key).arg(kept.as_secs()).arg(text).ignore();
+        command.atomic().cmd("SET").arg(key).arg(text).arg("EX").arg(kept.as_secs()).ignore();
         command.cmd("PUBLISH").arg(key).arg(text).ignore();
-        self.run("SETEX", &command).await
+        self.run("SET", &command).await
     }
 
     async fn run<T: redis::FromRedisValue>(&self, name: &'static str, command: &redis::Pipeline) -> Result<T> {

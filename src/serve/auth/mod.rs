@@ -142,34 +142,32 @@ impl Guard {
         if let Some(who) = self.right.lock().get(&tag) {
             return Ok(who.clone());
         }
-        let Some(claim) = Claim::read(given) else { return Err(denied()) };
-        let account = (from, claim.account());
+        let (name, password) = match Claim::read(given) {
+            None => return Err(denied()),
+            // A token's end has to be looked at each time. It is too long to be guessed.
+            Some(Claim::Token(token)) => return self.token(&token, now).ok_or_else(denied),
+            Some(Claim::Password { name, password }) => (name, password),
+        };
+        let account = (from, name.chars().take(64).collect::<String>());
         if let Some(secs) = self.throttle.lock().wait(&account, now) {
             let text = format!("Too many failed logins: try again in {secs} s");
             return Err(Box::new(Answer::new(429, TEXT, text).with("Retry-After", secs.to_string())));
         }
-        let found = match claim {
-            // A token's end has to be looked at each time.
-            Claim::Token(token) => return self.token(&token, now).ok_or_else(|| self.failed(account, now)),
-            Claim::Password { name, password } => {
-                let Ok(_turn) = self.turns.acquire().await else { return Err(denied()) };
-                let this = self.clone();
-                let checked = tokio::task::spawn_blocking(move || this.password(&name, &password)).await;
-                checked.ok().flatten()
-            }
+        let Ok(turn) = self.turns.acquire().await else { return Err(denied()) };
+        let this = self.clone();
+        let checked = tokio::task::spawn_blocking(move || this.password(&name, &password)).await;
+        drop(turn);
+        let found = checked.ok().flatten();
+        let Some(who) = found else {
+            self.throttle.lock().failed(account, now);
+            return Err(denied());
         };
-        let Some(who) = found else { return Err(self.failed(account, now)) };
         let mut right = self.right.lock();
         if right.len() >= REMEMBERED {
             right.clear();
         }
         right.insert(tag, who.clone());
         Ok(who)
-    }
-
-    fn failed(&self, account: (Option<IpAddr>, String), now: Stamp) -> Box<Answer> {
-        self.throttle.lock().failed(account, now);
-        denied()
     }
 
     fn token(&self, token: &str, now: Stamp) -> Option<Who> {
@@ -260,14 +258,6 @@ impl Claim {
         let text = String::from_utf8(bytes).ok()?;
         let (name, password) = text.split_once(':')?;
         Some(Claim::Password { name: name.to_owned(), password: password.to_owned() })
-    }
-
-    /// Whose failures are counted together.
-    fn account(&self) -> String {
-        match self {
-            Claim::Token(_) => String::new(),
-            Claim::Password { name, .. } => name.chars().take(64).collect(),
-        }
     }
 }
 

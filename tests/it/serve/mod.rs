@@ -132,7 +132,8 @@ impl Served {
     }
 
     pub async fn ask(&self, method: &str, path: &str, headers: &[(String, String)], body: &str) -> Reply {
-        let mut text = format!("{method} {} HTTP/1.1\r\nConnection: close\r\n", path.replace(' ', "%20"));
+        let mut text =
+            format!("{method} {} HTTP/1.1\r\nConnection: close\r\n", path.replace(' ', "%20").replace('"', "%22"));
         if !headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("host")) {
             text.push_str("Host: localhost\r\n");
         }
