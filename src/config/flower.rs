@@ -48,7 +48,7 @@ pub const OPTIONS: &[Opt] = &[
     opt(
         "xheaders",
         Kind::Flag,
-        "Believe X-Real-Ip, X-Forwarded-For and X-Forwarded-Proto: only behind a proxy that sets them",
+        "Believe X-Real-Ip and X-Forwarded-For: only behind a proxy that sets them",
     ),
     opt("certfile", Kind::Text, "Certificates for TLS, as PEM"),
     opt("keyfile", Kind::Text, "Their key, as PEM"),
