@@ -14,6 +14,7 @@ pub mod ops;
 pub mod redact;
 pub mod results;
 pub mod schedule;
+pub mod serve;
 pub mod sim;
 pub mod state;
 pub mod text;

@@ -1,9 +1,11 @@
 //! What can be typed.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
+use crate::config::flower::{Kind, OPTIONS};
 use crate::sim;
 
 const EXITS: &str = "Exit status: 0 done, 1 the thing asked for is not so, 2 bad usage, 3 the broker can't be reached, \
@@ -122,6 +124,9 @@ pub enum Command {
     /// Store everything that happens in the history file, until stopped; for systemd
     #[command(after_help = RECORD_HELP)]
     Record,
+    /// Flower's HTTP API, its metrics, and plain pages
+    #[command(alias = "flower", after_help = SERVE_HELP)]
+    Serve(ServeArgs),
     /// The history file: look things up, write them out, keep it in order
     History(HistoryArgs),
     /// Give this moment a name, in the history: filters take it behind since: and until:, charts and reports show it
@@ -152,6 +157,67 @@ what is known to be wrong. Into a pipe the first line ends in performance data."
 const DOCTOR_HELP: &str = "\
 Nothing is changed. It tries to log in without the password, and on RabbitMQ as guest: the broker's log will show that.
 Exit status: 0 nothing to do, 1 something is, 2 bad usage, 3 the broker can't be reached.";
+
+const SERVE_HELP: &str = "\
+A start script of Flower's goes on working with its first word changed: options are written with - or _, may be set as
+FLOWER_NAME in the environment, in flowerconfig.py (simple assignments), or in [serve] of the config file. Those of
+Flower's that are of no use here are accepted and named. docs/flower.md tells what differs.
+SIGTERM and SIGINT end it, SIGHUP reads users, tokens and certificates anew.";
+
+/// The options of `serve`, from the table they share with the environment and the config files.
+#[derive(Debug, Default)]
+pub struct ServeArgs {
+    /// What was said, by name.
+    pub said: BTreeMap<String, String>,
+    /// Print a new token and the line that lets it in.
+    pub new_token: Option<String>,
+    /// Read a password from standard input and print its hash.
+    pub hash_password: bool,
+}
+
+impl Args for ServeArgs {
+    fn augment_args(mut command: clap::Command) -> clap::Command {
+        for opt in OPTIONS.iter().filter(|opt| opt.kind != Kind::Global) {
+            let arg = clap::Arg::new(opt.name).long(opt.name.replace('_', "-")).help(opt.help).value_name("VALUE");
+            command = command.arg(match opt.kind {
+                Kind::Flag => arg.num_args(0..=1).require_equals(true).default_missing_value("true"),
+                Kind::Maybe => arg.num_args(0..=1).require_equals(true).default_missing_value(""),
+                Kind::Unused => arg.num_args(0..=1).require_equals(true).default_missing_value("true").hide(true),
+                _ => arg.num_args(1),
+            });
+        }
+        let token = clap::Arg::new("new_token").long("new-token").value_name("NAME:ROLE[:DAY]");
+        let hash = clap::Arg::new("hash_password").long("hash-password").action(clap::ArgAction::SetTrue);
+        command
+            .arg(
+                token.help(
+                    "Print a new token, and the line for the file of tokens; a role is viewer, operator or admin",
+                ),
+            )
+            .arg(hash.help("Read a password from standard input, and print its hash for the file of users"))
+    }
+
+    fn augment_args_for_update(command: clap::Command) -> clap::Command {
+        Self::augment_args(command)
+    }
+}
+
+impl clap::FromArgMatches for ServeArgs {
+    fn from_arg_matches(matches: &clap::ArgMatches) -> Result<Self, clap::Error> {
+        let said = |name: &str| matches.get_one::<String>(name).cloned();
+        let options = OPTIONS.iter().filter(|opt| opt.kind != Kind::Global);
+        Ok(Self {
+            said: options.filter_map(|opt| Some((opt.name.to_owned(), said(opt.name)?))).collect(),
+            new_token: said("new_token"),
+            hash_password: matches.get_flag("hash_password"),
+        })
+    }
+
+    fn update_from_arg_matches(&mut self, matches: &clap::ArgMatches) -> Result<(), clap::Error> {
+        *self = Self::from_arg_matches(matches)?;
+        Ok(())
+    }
+}
 
 const QUEUE_HELP: &str = "\
 Actions, behind the name:

@@ -26,22 +26,36 @@ fn hide() -> std::io::Result<()> {
     Ok(())
 }
 
-/// Where passwords stand in arguments that end in a zero byte each: `scheme://user:PASSWORD@host`.
+/// Where passwords stand in arguments that end in a zero byte each: `scheme://user:PASSWORD@host`, and all that an option
+/// of Flower's names users by.
 fn passwords(words: &[u8]) -> Vec<std::ops::Range<usize>> {
     let mut begin = 0;
     let mut places = Vec::new();
+    let mut before: &[u8] = b"";
     for word in words.split(|byte| *byte == 0) {
+        if USERS.contains(&before) {
+            places.push(begin..begin + word.len());
+        }
+        for option in USERS {
+            if word.starts_with(option) && word.get(option.len()) == Some(&b'=') {
+                places.push(begin + option.len() + 1..begin + word.len());
+            }
+        }
+        before = word;
         let place = || {
             let login = word.windows(3).position(|w| w == b"://")? + 3;
             let end = word.iter().rposition(|byte| *byte == b'@').filter(|end| *end > login)?;
             let colon = word.get(login..end)?.iter().position(|byte| *byte == b':')?;
             Some(begin + login + colon + 1..begin + end)
         };
-        places.extend(place().filter(|p| !p.is_empty()));
+        places.extend(place());
         begin += word.len() + 1;
     }
+    places.retain(|place| !place.is_empty());
     places
 }
+
+const USERS: [&[u8]; 2] = [b"--basic_auth", b"--basic-auth"];
 
 /// The address of the arguments, field 48 (`proc_pid_stat(5)`). The name in field 2 may hold spaces and parentheses.
 fn arguments_begin(stat: &str) -> Option<u64> {
@@ -66,6 +80,8 @@ mod tests {
         assert_eq!(hidden("f --broker=redis://u:p@w@h"), "f --broker=redis://u:***@h");
         assert_eq!(hidden("f -b redis://h:6379/0 w@h"), "f -b redis://h:6379/0 w@h");
         assert_eq!(hidden("f worker solo@box ping"), "f worker solo@box ping");
+        assert_eq!(hidden("f serve --basic_auth=a:b,c:d"), "f serve --basic_auth=*******");
+        assert_eq!(hidden("f serve --basic-auth a:b -v"), "f serve --basic-auth *** -v");
     }
 
     #[test]

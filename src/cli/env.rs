@@ -111,6 +111,11 @@ impl Env {
         }
     }
 
+    /// Variables of the environment.
+    pub fn environment(&self) -> &resolve::Env {
+        &self.environment
+    }
+
     /// The broker's URL: what was said, else the usual place.
     pub fn url(&self) -> anyhow::Result<BrokerUrl> {
         Ok(match &self.settings.broker.value {
@@ -154,10 +159,15 @@ impl Env {
 
     /// An empty model within the limits asked for.
     pub fn store(&self) -> Store {
+        self.store_of(Limits::default().workers)
+    }
+
+    /// The same with so many workers at most.
+    pub fn store_of(&self, workers: usize) -> Store {
         let limits = Limits {
+            workers,
             tasks: usize::try_from(self.settings.max_tasks.value).unwrap_or(usize::MAX).max(1),
             bytes: usize::try_from(self.settings.max_memory.value).unwrap_or(usize::MAX).max(1 << 20),
-            ..Limits::default()
         };
         Store::in_zone(limits, jiff::tz::TimeZone::system()).redacting(self.redactor())
     }

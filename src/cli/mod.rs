@@ -12,6 +12,7 @@ mod env;
 mod events;
 mod exit;
 mod find;
+mod flower;
 mod from_celery;
 mod gather;
 mod history;
@@ -29,6 +30,7 @@ mod replay;
 mod report;
 mod schedule;
 mod send;
+mod serve;
 mod status;
 mod tasks;
 mod ui;
@@ -49,7 +51,8 @@ use crate::ops::check::Status;
 pub fn main() -> ExitCode {
     // Fails only where a provider is installed already, and then there is one.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    let cli = match Cli::try_parse() {
+    let (words, ignored) = flower::words(std::env::args_os().collect());
+    let cli = match Cli::try_parse_from(words) {
         Ok(cli) => cli,
         Err(error) => {
             // Help and version are no errors; clap knows which stream is right.
@@ -60,6 +63,7 @@ pub fn main() -> ExitCode {
             return ExitCode::from(if error.use_stderr() { Exit::Usage.code() } else { 0 });
         }
     };
+    ignored.iter().for_each(|note| out::error(note));
     argv::hide_passwords();
     let is_check = check::is(cli.command.as_ref());
     match run(cli) {
@@ -114,6 +118,7 @@ async fn dispatch(command: Option<Command>, env: Env) -> anyhow::Result<Exit> {
         Some(Command::Bulk(args)) => bulk::run(&env, args).await,
         Some(Command::Replay(args)) => replay::run(env, args).await,
         Some(Command::Record) => record::run(&env).await,
+        Some(Command::Serve(args)) => serve::run(env, args).await,
         Some(Command::History(args)) => history::run(&env, args).await,
         Some(Command::Mark { text }) => mark::run(&env, &text),
         Some(Command::Report(args)) => report::run(&env, &args),

@@ -230,7 +230,7 @@ fn history(env: &Env, cluster: &Cluster) -> Option<PathBuf> {
 }
 
 /// Records what happens, and begins with what the history has.
-fn record(env: &Env, path: &Path, context: &Context, tracker: &TaskTracker) -> anyhow::Result<(Recorder, Running)> {
+pub fn record(env: &Env, path: &Path, context: &Context, tracker: &TaskTracker) -> anyhow::Result<(Recorder, Running)> {
     let (recorder, running) = writer::start(env.recording(path.to_owned()))?;
     let (seen, looks) = mpsc::channel(4);
     feed::record::attach(&context.store, &recorder, Some(seen), &context.stop, tracker);

@@ -7,9 +7,9 @@ use serde::de::IgnoredAny;
 use serde::{Deserialize, Deserializer};
 use toml::Spanned;
 
-use super::Error;
 use super::history::{self, History};
 use super::ui::{self, Saved};
+use super::{Error, flower};
 use crate::broker::TransportOptions;
 use crate::broker::tls::{SslOptions, use_ssl};
 use crate::broker::url::ApiUrl;
@@ -31,6 +31,8 @@ pub struct File {
     pub history: History,
     /// From where on `check` calls something wrong.
     pub alerts: Thresholds,
+    /// Options of `serve`, by Flower's names.
+    pub serve: BTreeMap<Spanned<String>, toml::Value>,
 }
 
 /// One cluster.
@@ -215,8 +217,40 @@ fn check(file: &File, path: Option<&Path>) -> Result<(), (usize, String)> {
         on(value.as_ref(), |text| history::time(text).map_err(|why| format!("keep.{name} {why}")))?;
     }
     on(of_history.max_size.as_ref(), |text| history::size(text).map_err(|why| format!("max_size {why}")))?;
+    for (name, value) in &file.serve {
+        serve(name.get_ref(), value).map_err(|why| (name.span().start, why))?;
+    }
     let size = |text: &String| crate::human::parse_bytes(text).ok_or("max_memory takes a size such as \"256M\"".into());
     on(file.max_memory.as_ref(), size)
+}
+
+/// An option of `serve`, as the text that Flower's other ways of saying it would have.
+fn serve(name: &str, value: &toml::Value) -> Result<String, String> {
+    if flower::find(name).is_none() {
+        let names = flower::OPTIONS.iter().map(|opt| opt.name);
+        let near = crate::text::nearest(name, names).map_or_else(String::new, |near| format!(", did you mean {near}?"));
+        return Err(format!("there is no option {name} of serve{near}"));
+    }
+    let plain = |value: &toml::Value| match value {
+        toml::Value::String(text) => Some(text.clone()),
+        toml::Value::Integer(n) => Some(n.to_string()),
+        toml::Value::Float(n) => Some(n.to_string()),
+        toml::Value::Boolean(yes) => Some(yes.to_string()),
+        _ => None,
+    };
+    let text = match value {
+        toml::Value::Array(items) => items.iter().map(plain).collect::<Option<Vec<_>>>().map(|items| items.join(",")),
+        other => plain(other),
+    };
+    text.ok_or_else(|| format!("{name} takes a text, a number, true, false, or a list of them"))
+}
+
+impl File {
+    /// What `[serve]` says, by name.
+    pub fn serve(&self) -> BTreeMap<String, String> {
+        let said = self.serve.iter();
+        said.filter_map(|(name, value)| Some((name.get_ref().clone(), serve(name.get_ref(), value).ok()?))).collect()
+    }
 }
 
 /// `invalid type: string "many", expected u64` in a person's words, about a setting.

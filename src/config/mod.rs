@@ -2,6 +2,7 @@
 
 mod clusters;
 pub mod file;
+pub mod flower;
 mod history;
 pub mod keep;
 pub mod resolve;

@@ -98,6 +98,8 @@ pub struct Settings {
     pub ui: Ui,
     /// From where on `check` calls something wrong.
     pub alerts: Thresholds,
+    /// What `[serve]` says, by Flower's names.
+    pub serve: BTreeMap<String, String>,
     pub config: Option<PathBuf>,
     /// Where in the config file something stands.
     pub places: Places,
@@ -299,6 +301,7 @@ impl Settings {
             redact: history::redact(r)?,
             ui: Ui::settle(flags, r)?,
             alerts: r.file.alerts.clone(),
+            serve: r.file.serve(),
             config,
             places: Places::default(),
             exposed,

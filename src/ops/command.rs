@@ -31,6 +31,10 @@ pub enum Command {
         ids: Vec<TaskId>,
         terminate: Option<Signal>,
     },
+    /// Marks a task in the result backend as to be aborted: an `AbortableTask` looks at that.
+    Abort {
+        id: TaskId,
+    },
     /// `refused` says which others were chosen and can't be sent again exactly, and why.
     Retry {
         tasks: Vec<Retry>,
@@ -77,7 +81,7 @@ impl Command {
         match self {
             Command::Retry { .. } | Command::Send(_) => Risk::Sends,
             Command::Bulk(bulk) => bulk.risk(),
-            Command::Revoke { .. } => Risk::Destroys,
+            Command::Revoke { .. } | Command::Abort { .. } => Risk::Destroys,
             Command::Control { what, .. } => what.risk(),
             Command::Queue { what, .. } => what.risk(),
             Command::Undo { .. } => Risk::Sends,
@@ -109,6 +113,7 @@ impl Command {
         match self {
             Command::Revoke { terminate: None, .. } => "revoke",
             Command::Revoke { .. } => "terminate",
+            Command::Abort { .. } => "abort",
             Command::Retry { .. } => "retry",
             Command::Bulk(bulk) => bulk.verb(),
             Command::Send(_) => "send",
@@ -123,6 +128,7 @@ impl Command {
     pub fn target(&self) -> String {
         match self {
             Command::Revoke { ids, .. } => join(ids.iter().map(TaskId::to_string)),
+            Command::Abort { id } => id.to_string(),
             Command::Retry { tasks, .. } => join(tasks.iter().map(|t| t.original.to_string())),
             Command::Bulk(bulk) => bulk.target(),
             Command::Send(message) => message.id.to_string(),
@@ -138,6 +144,7 @@ impl Command {
     pub fn arguments(&self) -> Vec<String> {
         match self {
             Command::Revoke { terminate, .. } => terminate.iter().map(|s| s.name().to_owned()).collect(),
+            Command::Abort { .. } => Vec::new(),
             Command::Retry { tasks, .. } => {
                 let queues: std::collections::BTreeSet<&String> = tasks.iter().map(|t| &t.message.queue).collect();
                 queues.into_iter().cloned().collect()
@@ -161,6 +168,8 @@ impl Command {
                 let signal = terminate.map_or(String::new(), |s| format!(" --terminate --signal {}", s.name()));
                 format!("flower-tui revoke {ids}{signal}")
             }
+            // There is no command line for it.
+            Command::Abort { id } => format!("POST /api/task/abort/{id}"),
             Command::Retry { tasks, .. } => {
                 format!("flower-tui retry {}", quoted(tasks.iter().map(|t| t.original.to_string()).collect()))
             }
@@ -178,6 +187,11 @@ impl Command {
         let mut lines = Vec::new();
         let title = match self {
             Command::Revoke { ids, terminate } => return revoke_preview(ids, *terminate, model),
+            Command::Abort { id } => {
+                lines.push(describe(model, id));
+                lines.push("Only a task that looks whether it is aborted ends.".into());
+                "Abort 1 task?".to_owned()
+            }
             Command::Retry { tasks, refused } => {
                 let redactor = model.redactor();
                 for task in tasks.iter().take(if tasks.len() == 1 { 1 } else { NAMED }) {

@@ -209,6 +209,12 @@ impl Ops {
                 collect(&asked, answers, |name| self.pool_of(name), replies);
                 Ok(judge(replies))
             }
+            Command::Abort { id } => {
+                let backend = self.results.as_ref().ok_or(Error::Refused("there is no result backend".into()))?;
+                backend.abort(id, self.clock.now()).await.map_err(|e| Error::Broker(e.to_string()))?;
+                replies.push((id.to_string(), json!({"ok": "marked as aborted"})));
+                Ok(Outcome::Confirmed)
+            }
             Command::Revoke { ids, terminate } => self.revoke(ids, *terminate, replies).await,
         }
     }

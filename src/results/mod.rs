@@ -1,5 +1,5 @@
-//! What tasks returned, as Celery's result backend keeps it: events cut it short, and say nothing of groups. Read only,
-//! and never needed: the live view goes on without.
+//! What tasks returned, as Celery's result backend keeps it: events cut it short, and say nothing of groups. Read only but
+//! for a task that is to be aborted, and never needed: the live view goes on without.
 
 mod redis;
 mod sql;
@@ -12,6 +12,7 @@ use async_trait::async_trait;
 use crate::broker::{BrokerUrl, TransportOptions};
 use crate::celery::TaskId;
 use crate::celery::result::Stored;
+use crate::clock::Stamp;
 
 pub use url::ResultUrl;
 
@@ -19,6 +20,13 @@ pub use url::ResultUrl;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct Error(String);
+
+impl Error {
+    /// For this reason.
+    pub fn new(why: impl Into<String>) -> Self {
+        Self(why.into())
+    }
+}
 
 /// A result backend.
 #[async_trait]
@@ -33,6 +41,11 @@ pub trait Backend: Send + Sync {
 
     /// What is kept of these tasks; nothing is said of those it knows nothing of.
     async fn get(&self, ids: &[TaskId]) -> Result<Vec<(TaskId, Stored)>, Error>;
+
+    /// Marks a task as to be aborted, unless it has succeeded already.
+    async fn abort(&self, _id: &TaskId, _now: Stamp) -> Result<(), Error> {
+        Err(Error(format!("{} is only read: tasks can be aborted where results are kept on Redis", self.url())))
+    }
 }
 
 /// What the application has set besides the URL.

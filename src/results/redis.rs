@@ -8,7 +8,10 @@ use crate::broker::redis::Reader;
 use crate::broker::url::RedisUrl;
 use crate::celery::TaskId;
 use crate::celery::result::{Stored, redis_key};
+use crate::clock::Stamp;
 
+/// How long a mark is kept: Celery's usual `result_expires`.
+const KEPT: std::time::Duration = std::time::Duration::from_secs(86_400);
 /// Results read in one go.
 const AT_ONCE: usize = 200;
 
@@ -50,6 +53,21 @@ impl Backend for RedisResults {
             found.extend(kept);
         }
         Ok(found)
+    }
+
+    async fn abort(&self, id: &TaskId, now: Stamp) -> Result<(), Error> {
+        let before = self.get(std::slice::from_ref(id)).await?;
+        let done = |stored: &Stored| stored.result().is_some_and(|result| result.status == "SUCCESS");
+        if before.iter().any(|(_, stored)| done(stored)) {
+            return Ok(());
+        }
+        // As an application's own `abort` writes it (Celery 5.7.0, `backends/base.py`, `_get_result_meta`).
+        let document = serde_json::json!({
+            "status": "ABORTED", "result": null, "traceback": null, "children": [], "date_done": now.iso(),
+            "task_id": id,
+        });
+        let key = format!("{}{}", self.prefix, redis_key(id));
+        self.reader.store(&key, &document.to_string(), KEPT).await.map_err(|e| Error(e.to_string()))
     }
 }
 

@@ -118,6 +118,7 @@ pub struct Store {
     model: Arc<RwLock<Model>>,
     version: Arc<watch::Sender<Version>>,
     tap: Arc<OnceLock<Tap>>,
+    heard: Arc<OnceLock<Tap>>,
 }
 
 /// Somebody who is told what the model is told. It must not take long, nor call back.
@@ -138,12 +139,18 @@ impl Store {
             model: Arc::new(RwLock::new(Model::new(limits, zone))),
             version: Arc::new(watch::Sender::new(0)),
             tap: Arc::default(),
+            heard: Arc::default(),
         }
     }
 
     /// Tells somebody every update from now on; the first to ask stays the only one.
     pub fn tap(&self, tap: impl Fn(&Update) + Send + Sync + 'static) {
         self.tap.get_or_init(|| Box::new(tap));
+    }
+
+    /// Tells somebody every update once it is applied; the first to ask stays the only one.
+    pub fn heard(&self, tap: impl Fn(&Update) + Send + Sync + 'static) {
+        self.heard.get_or_init(|| Box::new(tap));
     }
 
     /// With secrets taken out of what is shown by these names of keys, in place of the usual ones.
@@ -176,6 +183,9 @@ impl Store {
                     }
                 }
                 other => self.model.write().apply(other),
+            }
+            if let Some(heard) = self.heard.get() {
+                heard(update);
             }
         }
         let version = self.model.read().version();

@@ -10,7 +10,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("redact", &[]),
     ("celery", &[]),
     ("filter", &[]),
-    ("config", &["broker", "history", "ops", "results"]),
+    ("config", &["broker", "celery", "history", "ops", "results"]),
     ("schedule", &["celery"]),
     ("broker", &["celery", "schedule"]),
     ("sim", &["broker", "celery"]),
@@ -20,12 +20,13 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("ops", &["broker", "celery", "filter", "history", "results", "schedule", "state"]),
     ("results", &["broker", "celery"]),
     ("feed", &["broker", "celery", "history", "results", "state"]),
+    ("serve", &["broker", "celery", "config", "feed", "filter", "history", "ops", "results", "state"]),
     ("tui", &["broker", "celery", "export", "feed", "filter", "history", "ops", "schedule", "state"]),
     (
         "cli",
         &[
-            "broker", "celery", "config", "export", "feed", "filter", "history", "ops", "results", "schedule", "sim",
-            "state", "tui",
+            "broker", "celery", "config", "export", "feed", "filter", "history", "ops", "results", "schedule", "serve",
+            "sim", "state", "tui",
         ],
     ),
 ];
@@ -40,6 +41,7 @@ const FORBIDDEN: &[(&str, &[&str])] = &[
     ("tui/views", &["crate::feed::Feed", "dyn Broker", "mpsc::"]),
     ("tui", &["redis::", "dyn Broker", "println!"]),
     ("cli", &["redis::"]),
+    ("serve", &["redis::", "lapin::", "println!"]),
     ("ops", &["redis::"]),
 ];
 

@@ -23,6 +23,7 @@ mod rolling;
 mod schedule;
 mod screens;
 mod send;
+mod serve;
 mod state;
 mod whereabouts;
 mod workers;

@@ -8,7 +8,7 @@ use super::fault;
 use crate::broker::url::RedisUrl;
 use crate::broker::{Result, TransportOptions};
 
-/// Reads, and writes nothing.
+/// Reads; and stores what a person asked for.
 pub struct Reader {
     dialer: Dialer,
     url: String,
@@ -26,16 +26,31 @@ impl Reader {
         if keys.is_empty() {
             return Ok(Vec::new());
         }
+        let mut command = redis::pipe();
+        command.cmd("MGET").arg(keys);
+        let (values,) = self.run("MGET", &command).await?;
+        Ok(values)
+    }
+
+    /// Puts a text under a key for so long, and tells whoever waits for it there.
+    pub async fn store(&self, key: &str, text: &str, kept: std::time::Duration) -> Result<()> {
+        let mut command = redis::pipe();
+        command.atomic().cmd("SET").arg(key).arg(text).arg("EX").arg(kept.as_secs()).ignore();
+        command.cmd("PUBLISH").arg(key).arg(text).ignore();
+        self.run("SET", &command).await
+    }
+
+    async fn run<T: redis::FromRedisValue>(&self, name: &'static str, command: &redis::Pipeline) -> Result<T> {
         let mut slot = self.connection.lock().await;
         let mut connection = match slot.take() {
             Some(connection) => connection,
             None => self.dialer.commands(Some(self.dialer.answer)).await?,
         };
-        let values = redis::cmd("MGET").arg(keys).query_async(&mut connection).await;
+        let values: redis::RedisResult<T> = command.query_async(&mut connection).await;
         // Kept where it can be used again: what broke, or took too long, is made anew the next time.
         if values.as_ref().err().is_none_or(|e| !(e.is_io_error() || e.is_connection_dropped() || e.is_timeout())) {
             *slot = Some(connection);
         }
-        values.map_err(|e| fault::error(&self.url, "MGET", self.dialer.answer.as_secs(), &e))
+        values.map_err(|e| fault::error(&self.url, name, self.dialer.answer.as_secs(), &e))
     }
 }

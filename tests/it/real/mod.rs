@@ -20,6 +20,7 @@ mod reconnect;
 mod refusals;
 mod rolling;
 mod schedule;
+mod serve;
 mod sql;
 mod suspend;
 mod whereabouts;
