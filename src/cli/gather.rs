@@ -76,6 +76,7 @@ const PATIENCE: Duration = Duration::from_secs(4);
 pub async fn begin(env: &Env) -> anyhow::Result<Gathered> {
     let broker = env.connected().await?;
     let store = env.store();
+    store.apply(&[Update::Deeds(tokio::task::block_in_place(|| env.aftermath(&broker.url())))]);
     let context = Context {
         broker: broker.clone(),
         store: store.clone(),

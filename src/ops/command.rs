@@ -9,7 +9,7 @@ use super::beat::Beat;
 use super::bulk::Bulk;
 use super::control::Control;
 use super::queue::{QueueAction, Undoable};
-use super::retry::{Retry, SENT_WHOLE};
+use super::retry::{Retry, SENT_WHOLE, twice};
 
 /// How much harm a command can do. Orders from harmless to harmful.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -204,10 +204,17 @@ impl Command {
                     lines.push(format!("{} can't be sent again exactly:", plural(refused.len(), "other")));
                     lines.extend(listed(refused, Clone::clone));
                 }
+                lines.extend(twice(tasks, model));
                 format!("Send {} again?", plural(tasks.len(), "task"))
             }
             Command::Send(message) => return super::send::preview(message, model.redactor()),
-            Command::Bulk(bulk) => return bulk.preview(model.redactor()),
+            Command::Bulk(bulk) => {
+                let mut preview = bulk.preview(model.redactor());
+                if let Bulk::New { tasks, .. } = bulk {
+                    preview.lines.extend(twice(tasks, model));
+                }
+                return preview;
+            }
             Command::Control { workers, what } => return what.preview(workers, model),
             Command::Queue { queue, what } => return what.preview(queue, model),
             Command::Undo { what, .. } => return what.preview(),

@@ -10,6 +10,7 @@ mod course;
 pub mod locate;
 pub mod overrides;
 pub mod queue;
+mod recall;
 mod receipt;
 pub mod retry;
 mod rolling;

@@ -45,20 +45,6 @@ pub struct Ops {
 const LOGGED: usize = 10_000;
 
 impl Ops {
-    /// What earlier sessions left behind that is still so: queues that are held.
-    pub fn recall(&self) {
-        if let Ok(Some(audit)) = &*self.audit
-            && let Ok(held) = audit.held(&self.broker.url())
-        {
-            let mut by_queue: std::collections::BTreeMap<String, Vec<String>> = std::collections::BTreeMap::new();
-            for (queue, worker) in held {
-                by_queue.entry(queue).or_default().push(worker);
-            }
-            let held = by_queue.into_iter().map(|(queue, workers)| Update::Held(queue, workers));
-            self.store.apply(&held.collect::<Vec<_>>());
-        }
-    }
-
     /// Carries a command out. Always ends in a receipt.
     pub async fn run(&self, command: &Command) -> Receipt {
         self.run_along(command, &self.going).await

@@ -88,6 +88,7 @@ impl Model {
             Update::Mark(at, text) => self.marks.set(*at, text.clone()),
             Update::Held(queue, workers) if workers.is_empty() => _ = self.held.remove(queue),
             Update::Held(queue, workers) => _ = self.held.insert(queue.clone(), workers.clone()),
+            Update::Deeds(deeds) => deeds.iter().for_each(|deed| self.deed(deed)),
             Update::RevokeAsked(at, ids) => self.revoke_asked(*at, ids),
             Update::Retried(old, new, queue) => {
                 self.published(new, queue);
@@ -243,7 +244,8 @@ impl Model {
     }
 
     /// A person sent `new` in place of `old`.
-    fn retried(&mut self, old: &TaskId, new: &TaskId) {
+    pub(super) fn retried(&mut self, old: &TaskId, new: &TaskId) {
+        self.deeds.note_sent_again(old, new);
         if self.retry_of.len() < KEPT_SENT {
             self.retry_of.insert(new.clone(), old.clone());
         }
@@ -276,6 +278,9 @@ impl Model {
             self.note_arrival(batch, event);
         }
         let before = text_size(&self.tasks.cold[i]);
+        if new && let Some(newer) = self.deeds.sent_again(&event.id).cloned() {
+            self.rare(i).retried_as = Some(newer);
+        }
         let holder = self.holder(i);
         self.no_longer_lost(slot);
         if event.kind != TaskEventKind::Sent {

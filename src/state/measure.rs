@@ -83,6 +83,10 @@ impl Model {
         });
         let rare = self.tasks.cold[i].rare.get_or_insert_default();
         rare.group = Some(group);
+        // It was sent again before we heard that it failed.
+        if rare.retried_as.is_some() {
+            self.failures.close(group);
+        }
     }
 
     fn close_failure(&mut self, i: usize) {

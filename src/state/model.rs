@@ -14,6 +14,7 @@ use crate::redact::Redactor;
 use super::Version;
 use super::beat::Beat;
 use super::canvases::Canvases;
+use super::deeds::Deeds;
 use super::failure::Failures;
 use super::intern::{Interner, Sym};
 use super::journal::Journal;
@@ -92,6 +93,7 @@ pub struct Model {
     pub(super) retry_of: HashMap<TaskId, TaskId>,
     /// Queues that are held, with the workers that consumed them.
     pub(super) held: HashMap<String, Vec<String>>,
+    pub(super) deeds: Deeds,
     /// Tasks that went away with their worker.
     pub(super) lost: HashMap<TaskId, Lost>,
     pub(super) peeks: Peeks,
@@ -136,6 +138,7 @@ impl Model {
             revoke_asked: HashMap::new(),
             retry_of: HashMap::new(),
             held: HashMap::new(),
+            deeds: Deeds::default(),
             lost: HashMap::new(),
             peeks: Peeks::default(),
             beat: Beat::default(),
@@ -401,6 +404,11 @@ impl Model {
     /// The workers that were told to consume a queue no longer; none where it is not held.
     pub fn held(&self, queue: &str) -> &[String] {
         self.held.get(queue).map_or(&[], Vec::as_slice)
+    }
+
+    /// Every queue that is held.
+    pub fn held_queues(&self) -> impl Iterator<Item = &str> {
+        self.held.keys().map(String::as_str)
     }
 
     /// What takes secrets out of texts that are shown.

@@ -14,6 +14,7 @@ pub mod pick;
 pub mod prompt;
 pub mod scroll;
 pub mod shown;
+pub mod twice;
 
 pub use again::Again;
 pub use choose::Choose;
@@ -27,3 +28,4 @@ pub use palette::Palette;
 pub use pick::Pick;
 pub use prompt::Prompt;
 pub use shown::Shown;
+pub use twice::Twice;
