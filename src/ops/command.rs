@@ -85,11 +85,11 @@ impl Command {
     }
 
     /// The command that takes this one back, if it is that row of the audit log.
-    pub(super) fn undone_by(&self, row: i64) -> Option<Command> {
+    pub(super) fn undone_by(&self, row: i64, messages: u64) -> Option<Command> {
         let Command::Queue { queue, what } = self else { return None };
         let what = match what {
             QueueAction::Delete(_) | QueueAction::Purge | QueueAction::Dump { take: true, .. } => {
-                Undoable::Taken(queue.clone())
+                Undoable::Taken { queue: queue.clone(), messages: Some(messages) }
             }
             QueueAction::Aside(aside) => Undoable::Aside { queue: queue.clone(), aside: aside.clone() },
             _ => return None,
@@ -122,7 +122,7 @@ impl Command {
             Command::Control { workers, .. } if workers.is_empty() => "all workers".into(),
             Command::Control { workers, .. } => join(workers.iter().cloned()),
             Command::Queue { queue, .. } => queue.clone(),
-            Command::Undo { what: Undoable::Taken(queue) | Undoable::Aside { queue, .. }, .. } => queue.clone(),
+            Command::Undo { what: Undoable::Taken { queue, .. } | Undoable::Aside { queue, .. }, .. } => queue.clone(),
             Command::Beat(beat) => beat.entry().to_owned(),
         }
     }
@@ -217,7 +217,7 @@ impl Command {
             }
             Command::Control { workers, what } => return what.preview(workers, model),
             Command::Queue { queue, what } => return what.preview(queue, model),
-            Command::Undo { what, .. } => return what.preview(),
+            Command::Undo { what, .. } => return what.preview(model),
             Command::Beat(beat) => return beat.preview(model),
         };
         Preview { title, lines }

@@ -63,12 +63,13 @@ impl Ops {
         let outcome = match self.permit(command) {
             Err(error) => Outcome::NotSent(error),
             Ok(row) => {
-                undo = row.and_then(|row| command.undone_by(row)).map(Box::new);
                 let outcome = match self.send(command, row, &mut replies, &mut next).await {
                     Ok(outcome) => outcome,
                     Err(Error::Unsure(why)) => Outcome::Unconfirmed(why),
                     Err(error) => Outcome::NotSent(error),
                 };
+                let messages = replies.iter().filter_map(|(_, reply)| reply["messages"].as_u64()).sum();
+                undo = row.and_then(|row| command.undone_by(row, messages)).map(Box::new);
                 self.write_down(row, &outcome, &replies);
                 if command.risk() > Risk::Looks && !matches!(outcome, Outcome::NotSent(_)) {
                     let words = [command.target(), command.arguments().join(" ")].join(" ");
@@ -191,7 +192,15 @@ impl Ops {
                 let found = answers
                     .iter()
                     .any(|r| r.ok().is_some_and(|text| ids.iter().any(|id| text.contains(&id.to_string()))));
-                collect(&everybody, answers, |name| self.pool_of(name), replies);
+                // Celery prints the set of ids in Python's words.
+                let answers = answers.into_iter().map(|mut answer| {
+                    if answer.ok().is_some_and(|text| text.ends_with("flagged as revoked")) {
+                        let ids = command::plural(ids.len(), "id");
+                        answer.value = json!({"ok": format!("remembers {ids} as revoked")});
+                    }
+                    answer
+                });
+                collect(&everybody, answers.collect(), |name| self.pool_of(name), replies);
                 Ok(match judge(replies) {
                     Outcome::Confirmed if terminate.is_some() && !found => {
                         Outcome::Failed("no worker runs or holds it".into())

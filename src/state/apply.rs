@@ -88,6 +88,7 @@ impl Model {
             Update::Mark(at, text) => self.marks.set(*at, text.clone()),
             Update::Held(queue, workers) if workers.is_empty() => _ = self.held.remove(queue),
             Update::Held(queue, workers) => _ = self.held.insert(queue.clone(), workers.clone()),
+            Update::Requeued(ids) => self.requeued(ids),
             Update::Deeds(deeds) => deeds.iter().for_each(|deed| self.deed(deed)),
             Update::RevokeAsked(at, ids) => self.revoke_asked(*at, ids),
             Update::Retried(old, new, queue) => {

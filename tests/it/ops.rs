@@ -70,7 +70,7 @@ fn every_command(ops: &Ops) -> Vec<Command> {
         Command::Retry { tasks: vec![retry.clone()], refused: vec![] },
         Command::Bulk(Bulk::New { tasks: vec![retry], refused: vec![], rate: 50.0, canary: 0 }),
         Command::Bulk(Bulk::Resume { id: 1, left: 1 }),
-        Command::Undo { row: 1, what: Undoable::Taken("media".into()) },
+        Command::Undo { row: 1, what: Undoable::Taken { queue: "media".into(), messages: None } },
         queue(QueueAction::Delete(Which::All)),
         queue(QueueAction::Move(Which::All, "other".into())),
         queue(QueueAction::Aside("later".into())),
