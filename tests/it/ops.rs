@@ -319,3 +319,21 @@ async fn the_audit_log_has_the_words_of_a_command() {
     assert_eq!(rows[0], ["grow", "celery@app-1", "2", "flower-tui worker celery@app-1 grow 2"]);
     assert_eq!(rows[1], ["terminate", "x", "SIGKILL", "flower-tui revoke x --terminate --signal SIGKILL"]);
 }
+
+#[tokio::test]
+async fn who_looks_at_the_same_log_learns_of_what_others_hold_and_release_while_it_runs() {
+    use flower_tui::history::aftermath::Place;
+    let folder = tempfile::tempdir().expect("temp");
+    let audit = Audit::open(&folder.path().join("audit.db")).expect("opens");
+    let (ops, _) = ops(Ok(Some(audit))).await;
+    let other = Ops { store: Store::new(Limits::default()), ..ops.clone() };
+    let mut place = Place::default();
+    let command = |what| Command::Queue { queue: "media".into(), what };
+    assert_eq!(ops.run(&command(QueueAction::Hold)).await.outcome, Outcome::Confirmed);
+    other.recall(&mut place);
+    let held = other.store.read(|m| m.held("media").to_vec());
+    assert!(!held.is_empty());
+    assert_eq!(ops.run(&command(QueueAction::Release)).await.outcome, Outcome::Confirmed);
+    other.recall(&mut place);
+    assert!(other.store.read(|m| m.held("media").is_empty()));
+}

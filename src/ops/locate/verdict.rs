@@ -496,7 +496,7 @@ mod tests {
     #[test]
     fn it_ended_by_the_word_of_an_event_a_backend_or_the_history() {
         let evidence = Evidence { events: events(seen(State::Failure)), ..nothing() };
-        assert_told(&evidence, "finished", "ended @90: FAILURE, says an event");
+        assert_told(&evidence, "finished", "ended @90: FAILURE with E('no'), says an event");
         let ended = |ready, state: &str| {
             Asked::Told(Some(Ended { state: state.into(), ready, at: Some(at(50)), worker: None, name: None }))
         };

@@ -134,7 +134,10 @@ impl BrokerView {
     fn sync_note(&mut self, cx: &Cx<'_>) {
         if let Some(aside) = self.cursor.at.as_deref().and_then(|name| cx.model.aside(name)) {
             let how = aside.words(&|at| cx.time(at));
-            self.note = vec![(crate::clean!("{} messages {how}, U puts them back", aside.messages), Role::Warn)];
+            self.note = vec![(
+                crate::clean!("{} messages {how}, U puts them back", human::thousands(aside.messages)),
+                Role::Warn,
+            )];
             return;
         }
         let lacks = cx.health.map_or(&[][..], |health| &health.lacks);

@@ -185,7 +185,7 @@ fn by_keys_a_queue_is_held_and_released_and_a_purge_undone() {
     screen.keys("L");
     screen.wait("3 messages destroyed");
     screen.keys("u");
-    screen.yes("Put back what was taken out of celery?", "undo confirmed");
+    screen.yes("Put back the 3 messages taken out of celery?", "undo confirmed");
     assert_eq!(waiting(&cluster, "celery"), 3);
 
     screen.keys("\x1b");
@@ -213,7 +213,9 @@ fn what_a_killed_worker_had_taken_is_given_out_again() {
     screen.keys("U");
     screen.yes("Give out again", "requeue-unacked confirmed");
     // Received and not acknowledged: the sleeper was acknowledged when it began.
-    assert_eq!(waiting(&cluster, "celery"), 3);
+    let queue = cluster.json(&["queue", "celery", "--json"]);
+    let order: Vec<&str> = queue["waiting"].as_array().expect("some").iter().filter_map(|w| w["id"].as_str()).collect();
+    assert_eq!(order, ids, "in the order in which they were taken");
     cluster.start_worker(&["-c", "1"]);
     wait_for("all to run", || ids.iter().all(|id| cluster.log().contains(&format!("[{id}] succeeded"))).then_some(()));
     screen.keys("q");
