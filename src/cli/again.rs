@@ -9,6 +9,7 @@ use super::exit::{Exit, not_so, usage};
 use super::gather;
 use super::{change, out, tasks};
 use crate::celery::TaskId;
+use crate::human;
 use crate::ops::bulk::{CANARY, MANY, RATE};
 use crate::ops::retry::{Options, Retry};
 use crate::ops::{Bulk, Command};
@@ -30,6 +31,12 @@ pub async fn retry(env: &Env, args: RetryArgs) -> anyhow::Result<Exit> {
     // Whoever names a task means it; of those that a filter selects, the ones that may run again by themselves stay.
     let waits = |id: &TaskId| cluster.store.read(|m| m.task(id).is_some_and(|task| !task.state().is_ready()));
     let (stay, ids): (Vec<TaskId>, Vec<TaskId>) = ids.into_iter().partition(|id| args.filter.is_some() && waits(id));
+    let sent = |id: &TaskId| cluster.store.read(|m| m.task(id).is_some_and(|task| task.retried_as().is_some()));
+    let (again, ids): (Vec<TaskId>, Vec<TaskId>) = ids.into_iter().partition(|id| args.filter.is_some() && sent(id));
+    if !again.is_empty() {
+        let n = human::plural(again.len(), "task");
+        out::error(&format!("flower-tui: {n} sent again already, left out: name one by its id to send it once more"));
+    }
     if !stay.is_empty() {
         let retrying = |id: &&TaskId| cluster.store.read(|m| m.task(id).is_some_and(|t| t.state() == State::Retry));
         let n = stay.iter().filter(retrying).count();

@@ -13,12 +13,14 @@ use super::look::Look;
 use crate::broker::{self, Broker, BrokerUrl};
 use crate::clock::Clock;
 use crate::config::{Flags, Settings, file, resolve};
+use crate::history::aftermath;
 use crate::history::audit::{Audit, Logged, Origin};
 use crate::history::reader::Reader;
 use crate::history::writer;
 use crate::ops::{Course, Ops};
 use crate::redact::Redactor;
 use crate::results::{self, Backend, ResultUrl};
+use crate::state::deeds::Deed;
 use crate::state::{Limits, Store};
 
 /// See the module.
@@ -182,8 +184,18 @@ impl Env {
         if let Some(path) = &self.settings.history.value {
             return Audit::in_history(path).map_err(|e| e.to_string());
         }
-        let folder = file::state_folder().ok_or("there is no home folder for the audit log")?;
-        Audit::open(&folder.join("audit.db")).map_err(|e| e.to_string())
+        let path = own_log().ok_or("there is no home folder for the audit log")?;
+        Audit::open(&path).map_err(|e| e.to_string())
+    }
+
+    /// What of the commands in the log still holds at a broker. A log that can't be read tells nothing.
+    pub fn aftermath(&self, broker: &str) -> Vec<Deed> {
+        let path = self.settings.history.value.clone().or_else(own_log).filter(|_| self.settings.audit.value);
+        let read = path.map_or(Ok(Vec::new()), |path| aftermath::of_file(&path, broker));
+        read.unwrap_or_else(|why| {
+            tracing::warn!("what was done before is not known: {why}");
+            Vec::new()
+        })
     }
 
     /// A command in the log, by its row.
@@ -239,6 +251,11 @@ impl Env {
             going: Course::default(),
         }
     }
+}
+
+/// Where the log is kept while there is no history file.
+fn own_log() -> Option<PathBuf> {
+    Some(file::state_folder()?.join("audit.db"))
 }
 
 fn log_to(path: &Path, verbose: u8) -> anyhow::Result<Log> {

@@ -36,7 +36,8 @@ impl Gathered {
     pub async fn ask_depths(&self, env: &Env) {
         let names: Vec<String> = self.store.read(|m| {
             let consumed = m.workers().into_iter().flat_map(|(_, w)| w.inspected.queues.iter().flatten().cloned());
-            m.queue_names().into_iter().chain(consumed.collect::<Vec<_>>()).collect()
+            let asides = m.asides().map(|aside| aside.name.clone());
+            m.queue_names().into_iter().chain(consumed.collect::<Vec<_>>()).chain(asides).collect()
         });
         // What can't be had is missing from the listing as it is from the screen.
         if let Ok(depths) = self.broker.queues(&names).await {
@@ -92,6 +93,7 @@ const ANSWER: Duration = Duration::from_secs(1);
 pub async fn begin(env: &Env) -> anyhow::Result<Gathered> {
     let broker = env.connected().await?;
     let store = env.store();
+    store.apply(&[Update::Deeds(tokio::task::block_in_place(|| env.aftermath(&broker.url())))]);
     let context = Context {
         broker: broker.clone(),
         store: store.clone(),

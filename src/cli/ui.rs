@@ -18,6 +18,7 @@ use crate::clock::Clock;
 use crate::config::{file, keep};
 use crate::feed::replay::{Controls, ReplayBroker, Source};
 use crate::feed::{self, Context, Feed, warm};
+use crate::history::aftermath;
 use crate::history::audit::Audit;
 use crate::history::writer::{self, Recorder, Running};
 use crate::ops::locate::Locator;
@@ -172,7 +173,9 @@ async fn session(
         read_only: env.settings.read_only.value,
     };
     let ops = env.ops(cluster.broker.clone(), store, cluster.clock.clone(), "ui", cluster.real);
-    ops.recall();
+    let mut place = aftermath::Place::default();
+    tokio::task::block_in_place(|| ops.recall(&mut place));
+    tracker.spawn(ops.clone().keep_recalling(place, stop.clone()));
     let settings = &env.settings;
     let file = settings.config.clone().or_else(file::default_path);
     let kept = begin.typed.take().zip(file);

@@ -177,6 +177,8 @@ impl Poller {
         asked.depths = Some((Instant::now(), ages));
         let names = self.context.store.read(|m| {
             let mut names = m.queue_names();
+            // Where a broker lists no queues, what lies aside is known by name alone.
+            names.extend(m.asides().map(|aside| aside.name.clone()));
             for (_, worker) in m.workers() {
                 names.extend(worker.inspected.queues.iter().flatten().cloned());
             }

@@ -1,7 +1,7 @@
 //! Which task was sent again as which: read off what commands were answered and what bulk actions have done, in the file
 //! of the audit log. Nothing is written for it.
 
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::{Connection, OptionalExtension};
 
 use super::audit::{Audit, Error};
 use crate::celery::TaskId;
@@ -52,20 +52,6 @@ impl Audit {
     pub fn links_of(&self, id: &TaskId) -> Result<Vec<Link>, Error> {
         of(&self.connection(), id).map_err(|e| self.error(&e))
     }
-
-    /// The latest links, the oldest of them first.
-    pub fn latest_links(&self, most: usize) -> Result<Vec<Link>, Error> {
-        let connection = self.connection();
-        let read = || -> rusqlite::Result<Vec<Link>> {
-            let mut find = connection.prepare(
-                "SELECT task_id, sent_as FROM retries WHERE task_id != sent_as ORDER BY timestamp DESC LIMIT ?",
-            )?;
-            find.query_map(params![i64::try_from(most).unwrap_or(i64::MAX)], link)?.collect()
-        };
-        let mut links = read().map_err(|e| self.error(&e))?;
-        links.reverse();
-        Ok(links)
-    }
 }
 
 #[cfg(test)]
@@ -107,7 +93,5 @@ mod tests {
         assert_eq!((of("a"), of("a1"), of("a2")), ("a>a2".into(), "a>a1".into(), "a>a2".into()));
         assert_eq!((of("c"), of("c1")), ("c>c1".into(), "c>c1".into()));
         assert_eq!([of("b"), of("d"), of("s"), of("t1")].concat(), "", "not sent, sent under its own id, or new");
-        let latest = audit.latest_links(2).expect("read");
-        assert_eq!(latest, [(TaskId::new("a"), TaskId::new("a2")), (TaskId::new("c"), TaskId::new("c1"))]);
     }
 }

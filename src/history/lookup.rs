@@ -103,6 +103,8 @@ impl Drop for Waiting {
 pub struct Part {
     /// Every event of theirs.
     pub batch: Arc<Batch>,
+    /// Which of them were sent again, and as what.
+    pub again: Vec<(TaskId, TaskId)>,
     /// How far the whole look is.
     pub progress: Progress,
     /// Where to go on; `None` where everything was looked at.
@@ -223,6 +225,7 @@ fn tasks(reader: &mut Reader, query: &Query, over: &dyn Fn() -> bool, tell: Tell
     let mut query = query.clone();
     let wanted = std::mem::replace(&mut query.limit, FIRST);
     let (mut looked, mut found) = (0, 0);
+    let sent_again = reader.sent_again()?;
     loop {
         query.limit = query.limit.min(wanted - found);
         let (mut said, mut last) = (Instant::now(), Progress::default());
@@ -244,8 +247,10 @@ fn tasks(reader: &mut Reader, query: &Query, over: &dyn Fn() -> bool, tell: Tell
         }
         looked += last.looked;
         found += page.tasks.len();
-        let mut events = Vec::new();
+        let (mut events, mut again) = (Vec::new(), Vec::new());
         for (n, doc) in &page.tasks {
+            let id = TaskId::new(&doc.id);
+            again.extend(sent_again.get(&id).map(|new| (id, new.clone())));
             events.extend(reader.events(*n, doc)?);
         }
         let of = if last.of > 0 { last.of } else { reader.tasks()? };
@@ -253,6 +258,7 @@ fn tasks(reader: &mut Reader, query: &Query, over: &dyn Fn() -> bool, tell: Tell
         let done = page.next.is_none() || found >= wanted;
         let part = Part {
             batch: Arc::new(super::batch(events, query.now)),
+            again,
             progress: Progress { looked: looked_at, of, found: found as u64 },
             next: page.next,
             done,

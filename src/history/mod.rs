@@ -2,6 +2,7 @@
 //!
 //! One thread writes ([`writer`]); readers open the file for themselves ([`reader`]). Nothing here talks to a broker.
 
+pub mod aftermath;
 mod archive;
 pub mod audit;
 mod blocks;

@@ -2,6 +2,8 @@
 //! of queues, written before they are taken, and which workers were told to consume a queue no longer. Messages are whole,
 //! secrets and all, since a message without them is another one.
 
+use std::collections::BTreeSet;
+
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::audit::{Audit, Error};
@@ -42,6 +44,8 @@ pub enum Fate {
     PutBack,
     /// It was only seen, and stayed where it was.
     Peeked,
+    /// It was taken, and put into a queue again out of a file.
+    Loaded,
 }
 
 impl Fate {
@@ -52,6 +56,7 @@ impl Fate {
             Fate::Gone => "gone",
             Fate::PutBack => "put back",
             Fate::Peeked => "peeked",
+            Fate::Loaded => "loaded",
         }
     }
 }
@@ -143,6 +148,56 @@ impl Audit {
             rows.collect()
         };
         read().map_err(|e| self.error(&e))
+    }
+
+    /// Writes down that messages wait again out of a file, each for the last command that had taken it. Says of which
+    /// commands nothing is left to be put back.
+    pub fn loaded(&self, broker: &str, messages: &[Original]) -> Result<Vec<i64>, Error> {
+        let mut connection = self.connection();
+        let mut write = || -> rusqlite::Result<Vec<i64>> {
+            let tx = connection.transaction()?;
+            let mut of = BTreeSet::new();
+            for id in messages.iter().filter_map(|message| Some(message.message().ok()?.id.to_string())) {
+                let find = "SELECT id, audit FROM original WHERE task = ? AND broker = ? AND state = 'taken' \
+                            ORDER BY id DESC LIMIT 1";
+                let found: Option<(i64, i64)> = tx
+                    .prepare_cached(find)?
+                    .query_row([&id, broker], |row| Ok((row.get(0)?, row.get(1)?)))
+                    .optional()?;
+                if let Some((number, row)) = found {
+                    tx.prepare_cached("UPDATE original SET state = ? WHERE id = ?")?
+                        .execute(params![Fate::Loaded.word(), number])?;
+                    of.insert(row);
+                }
+            }
+            let mut over = Vec::new();
+            for row in of {
+                let left = "SELECT count(*) FROM original WHERE audit = ? AND state IN ('taken', 'taking')";
+                if tx.query_row(left, [row], |found| found.get::<_, i64>(0))? == 0 {
+                    over.push(row);
+                }
+            }
+            tx.commit()?;
+            Ok(over)
+        };
+        write().map_err(|e| self.error(&e))
+    }
+
+    /// How many of these messages were dumped and are back by an undo: in a file they are a second time.
+    pub fn undumped(&self, broker: &str, messages: &[Original]) -> Result<u64, Error> {
+        let connection = self.connection();
+        let count = || -> rusqlite::Result<u64> {
+            let mut find = connection.prepare_cached(
+                "SELECT o.state = 'put back' AND a.command = 'dump' FROM original o JOIN audit a ON a.id = o.audit \
+                 WHERE o.task = ? AND o.broker = ? AND o.state != 'gone' ORDER BY o.id DESC LIMIT 1",
+            )?;
+            let mut n = 0;
+            for id in messages.iter().filter_map(|message| Some(message.message().ok()?.id.to_string())) {
+                n += u64::from(find.query_row([&id, broker], |row| row.get::<_, bool>(0)).optional()?.unwrap_or(false));
+            }
+            Ok(n)
+        };
+        count().map_err(|e| self.error(&e))
     }
 
     /// Writes down which workers were told to consume a queue no longer; with none, that it is held no more.

@@ -2,7 +2,7 @@
 //! in the row, and only what few tasks have in the whole document.
 
 use std::cell::RefCell;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use jiff::tz::TimeZone;
 use rusqlite::types::ValueRef;
@@ -10,6 +10,7 @@ use rusqlite::{Connection, Result, Row};
 
 use super::row::{self, Dictionary, Kind, flag};
 use super::{ids, ticks};
+use crate::celery::TaskId;
 use crate::clock::Stamp;
 use crate::filter::{Comparison, Edge, Filter, Measure, Pattern, Test, Trait, Word};
 use crate::state::doc::TaskDoc;
@@ -26,6 +27,8 @@ pub struct Plan {
     /// Digits an id begins with, where the filter is sure to ask for one.
     pub begins: Option<String>,
     now: Stamp,
+    /// Tasks that were sent again.
+    again: HashSet<TaskId>,
 }
 
 struct Term {
@@ -51,8 +54,8 @@ fn needs_doc(test: &Test) -> bool {
 impl Plan {
     /// Prepares a filter; clock times in it are meant in a zone, and `mark` knows when a mark was set.
     pub fn new(filter: &Filter, now: Stamp, zone: &TimeZone, mark: impl Fn(&str) -> Option<Stamp>) -> Self {
-        let mut plan =
-            Self { terms: Vec::new(), kinds: HashMap::new(), from: i64::MIN, to: i64::MAX, begins: None, now };
+        let (kinds, again) = (HashMap::new(), HashSet::new());
+        let mut plan = Self { terms: Vec::new(), kinds, from: i64::MIN, to: i64::MAX, begins: None, now, again };
         for term in &filter.terms {
             let at = match &term.test {
                 Test::Time(_, when) => Some(when.resolve(now, zone, &mark).map(ticks::of)),
@@ -77,6 +80,16 @@ impl Plan {
         plan
     }
 
+    /// Whether it has to be known which tasks were sent again.
+    pub fn asks_for_sent_again(&self) -> bool {
+        self.terms.iter().any(|term| matches!(term.test, Test::Is(..)))
+    }
+
+    /// Is told which tasks were sent again.
+    pub fn sent_again(&mut self, ids: HashSet<TaskId>) {
+        self.again = ids;
+    }
+
     /// Whether the kind of a task and the time it was heard of decide everything.
     pub fn is_by_kind(&self) -> bool {
         self.terms.iter().all(|term| match &term.test {
@@ -84,7 +97,7 @@ impl Plan {
                 matches!(word, Word::State | Word::Task | Word::Worker | Word::Queue | Word::Exception)
             }
             Test::Time(..) => !term.negated && !term.never,
-            Test::Is(Trait::Open, _) => true,
+            Test::Is(..) => self.again.is_empty(),
             _ => false,
         })
     }
@@ -92,7 +105,7 @@ impl Plan {
     /// Whether a task of this name may be selected, where nothing else is asked for.
     pub fn takes_name(&self, name: &str) -> bool {
         let kind = Kind { name: name.into(), ..Kind::default() };
-        self.terms.iter().all(|term| by_kind(&term.test, &kind) != Some(term.negated))
+        self.terms.iter().all(|term| by_kind(&term.test, &kind, &self.again) != Some(term.negated))
     }
 
     /// Whether tasks of a kind may be selected.
@@ -101,7 +114,7 @@ impl Plan {
     }
 
     fn open_terms(&mut self, kind: i64, dictionary: &Dictionary) -> Option<&[usize]> {
-        let Self { kinds, terms, .. } = self;
+        let Self { kinds, terms, again, .. } = self;
         let open = kinds.entry(kind).or_insert_with(|| {
             let known = dictionary.kinds.get(&kind).cloned().unwrap_or_default();
             let mut open = Vec::new();
@@ -109,7 +122,7 @@ impl Plan {
                 if term.never {
                     return term.negated.then(|| open.into());
                 }
-                match by_kind(&term.test, &known) {
+                match by_kind(&term.test, &known, again) {
                     Some(holds) if holds == term.negated => return None,
                     Some(_) => {}
                     None => open.push(i),
@@ -140,6 +153,12 @@ impl Plan {
         for term in open.iter().map(|&i| &self.terms[i]) {
             if needs_doc(&term.test) {
                 slow = true;
+            } else if let Test::Is(asked, yes) = &term.test {
+                // What its kind leaves open is whether it was sent again.
+                let again = self.again.contains(&row::task_id(row.get_ref(1)?));
+                if ((*asked == Trait::Retried) == again) == (*yes == term.negated) {
+                    return Ok(false);
+                }
             } else if term.holds(db, row, at, running)? == term.negated {
                 return Ok(false);
             }
@@ -157,7 +176,7 @@ impl Plan {
 }
 
 /// What the kind alone decides.
-fn by_kind(test: &Test, kind: &Kind) -> Option<bool> {
+fn by_kind(test: &Test, kind: &Kind, again: &HashSet<TaskId>) -> Option<bool> {
     let any = |patterns: &[Pattern], text: &str| patterns.iter().any(|p| !text.is_empty() && p.matches(text));
     match test {
         Test::Text(Word::State, patterns) => Some(patterns.iter().any(|p| p.begins(&kind.state))),
@@ -165,9 +184,9 @@ fn by_kind(test: &Test, kind: &Kind) -> Option<bool> {
         Test::Text(Word::Worker, patterns) => Some(any(patterns, &kind.worker)),
         Test::Text(Word::Queue, patterns) => Some(any(patterns, &kind.queue)),
         Test::Text(Word::Exception, patterns) => Some(any(patterns, &kind.exception)),
-        Test::Is(Trait::Open, yes) => Some((&*kind.state == "FAILURE") == *yes),
-        // The file does not know which tasks were sent again.
-        Test::Is(Trait::Retried, yes) => Some(!yes),
+        Test::Is(Trait::Open, yes) if &*kind.state != "FAILURE" => Some(!yes),
+        Test::Is(Trait::Open, yes) => again.is_empty().then_some(*yes),
+        Test::Is(Trait::Retried, yes) => again.is_empty().then_some(!yes),
         Test::Anywhere(pattern) if !kind.name.is_empty() && pattern.matches(&kind.name) => Some(true),
         _ => None,
     }

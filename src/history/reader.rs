@@ -142,7 +142,11 @@ impl Reader {
 
     fn plan(&mut self, query: &Query) -> rusqlite::Result<Plan> {
         self.dictionary.load(&self.db)?;
-        Ok(Plan::new(&query.filter, query.now, &query.zone, |name| self.mark(name)))
+        let mut plan = Plan::new(&query.filter, query.now, &query.zone, |name| self.mark(name));
+        if plan.asks_for_sent_again() {
+            plan.sent_again(self.ids_sent_again()?);
+        }
+        Ok(plan)
     }
 
     /// Looks for tasks, the newest first: those heard of last, by the order in which they were first heard of.

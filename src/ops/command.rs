@@ -9,7 +9,7 @@ use super::beat::Beat;
 use super::bulk::Bulk;
 use super::control::Control;
 use super::queue::{QueueAction, Undoable};
-use super::retry::{Retry, SENT_WHOLE};
+use super::retry::{Retry, SENT_WHOLE, twice};
 
 /// How much harm a command can do. Orders from harmless to harmful.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -90,17 +90,18 @@ impl Command {
     }
 
     /// The command that takes this one back, if it is that row of the audit log.
-    pub(super) fn undone_by(&self, row: i64) -> Option<Command> {
+    pub(super) fn undone_by(&self, row: i64, messages: u64) -> Option<Command> {
         let (queue, what) = match self {
             Command::Queue { queue, what } => (queue, what),
             Command::Bulk(Bulk::Delete { queue, .. }) => {
-                return Some(Command::Undo { row, what: Undoable::Taken(queue.clone()) });
+                let what = Undoable::Taken { queue: queue.clone(), messages: Some(messages) };
+                return Some(Command::Undo { row, what });
             }
             _ => return None,
         };
         let what = match what {
             QueueAction::Delete(_) | QueueAction::Purge | QueueAction::Dump { take: true, .. } => {
-                Undoable::Taken(queue.clone())
+                Undoable::Taken { queue: queue.clone(), messages: Some(messages) }
             }
             QueueAction::Aside(aside) => Undoable::Aside { queue: queue.clone(), aside: aside.clone() },
             _ => return None,
@@ -135,7 +136,7 @@ impl Command {
             Command::Control { workers, .. } if workers.is_empty() => "all workers".into(),
             Command::Control { workers, .. } => join(workers.iter().cloned()),
             Command::Queue { queue, .. } => queue.clone(),
-            Command::Undo { what: Undoable::Taken(queue) | Undoable::Aside { queue, .. }, .. } => queue.clone(),
+            Command::Undo { what: Undoable::Taken { queue, .. } | Undoable::Aside { queue, .. }, .. } => queue.clone(),
             Command::Beat(beat) => beat.entry().to_owned(),
         }
     }
@@ -207,13 +208,20 @@ impl Command {
                     lines.push(format!("{} can't be sent again exactly:", plural(refused.len(), "other")));
                     lines.extend(listed(refused, Clone::clone));
                 }
+                lines.extend(twice(tasks, model));
                 format!("Send {} again?", plural(tasks.len(), "task"))
             }
             Command::Send(message) => return super::send::preview(message, model),
-            Command::Bulk(bulk) => return bulk.preview(model),
+            Command::Bulk(bulk) => {
+                let mut preview = bulk.preview(model);
+                if let Bulk::New { tasks, .. } = bulk {
+                    preview.lines.extend(twice(tasks, model));
+                }
+                return preview;
+            }
             Command::Control { workers, what } => return what.preview(workers, model),
             Command::Queue { queue, what } => return what.preview(queue, model),
-            Command::Undo { what, .. } => return what.preview(),
+            Command::Undo { what, .. } => return what.preview(model),
             Command::Beat(beat) => return beat.preview(model),
         };
         Preview { title, lines }

@@ -13,6 +13,7 @@ pub mod doctor;
 pub mod locate;
 pub mod overrides;
 pub mod queue;
+mod recall;
 mod receipt;
 pub mod retry;
 mod rolling;

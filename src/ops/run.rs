@@ -46,26 +46,6 @@ pub struct Ops {
 const LOGGED: usize = 10_000;
 
 impl Ops {
-    /// What earlier sessions left behind that is still so: queues that are held, and what was sent in place of what.
-    pub fn recall(&self) {
-        if let Ok(Some(audit)) = &*self.audit
-            && let Ok(held) = audit.held(&self.broker.url())
-        {
-            let mut by_queue: std::collections::BTreeMap<String, Vec<String>> = std::collections::BTreeMap::new();
-            for (queue, worker) in held {
-                by_queue.entry(queue).or_default().push(worker);
-            }
-            let held = by_queue.into_iter().map(|(queue, workers)| Update::Held(queue, workers));
-            self.store.apply(&held.collect::<Vec<_>>());
-        }
-        if let Ok(Some(audit)) = &*self.audit {
-            match audit.latest_links(LOGGED) {
-                Ok(links) => self.store.apply(&[Update::Linked(links)]),
-                Err(why) => tracing::warn!("{why}"),
-            }
-        }
-    }
-
     /// Carries a command out. Always ends in a receipt.
     pub async fn run(&self, command: &Command) -> Receipt {
         self.run_along(command, &self.going).await
@@ -84,12 +64,13 @@ impl Ops {
         let outcome = match self.permit(command) {
             Err(error) => Outcome::NotSent(error),
             Ok(row) => {
-                undo = row.and_then(|row| command.undone_by(row)).map(Box::new);
                 let outcome = match self.send(command, row, &mut replies, &mut next).await {
                     Ok(outcome) => outcome,
                     Err(Error::Unsure(why)) => Outcome::Unconfirmed(why),
                     Err(error) => Outcome::NotSent(error),
                 };
+                let messages = replies.iter().filter_map(|(_, reply)| reply["messages"].as_u64()).sum();
+                undo = row.and_then(|row| command.undone_by(row, messages)).map(Box::new);
                 self.write_down(row, &outcome, &replies);
                 if command.risk() > Risk::Looks && !matches!(outcome, Outcome::NotSent(_)) {
                     let words = [command.target(), command.arguments().join(" ")].join(" ");
@@ -232,7 +213,14 @@ impl Ops {
         self.store.apply(&[Update::RevokeAsked(self.clock.now(), ids.to_vec())]);
         let found =
             answers.iter().any(|r| r.ok().is_some_and(|text| ids.iter().any(|id| text.contains(&id.to_string()))));
-        collect(&everybody, answers, |name| self.pool_of(name), replies);
+        // Celery prints the set of ids in Python's words.
+        let answers = answers.into_iter().map(|mut answer| {
+            if answer.ok().is_some_and(|text| text.ends_with("flagged as revoked")) {
+                answer.value = json!({"ok": format!("remembers {} as revoked", command::plural(ids.len(), "id"))});
+            }
+            answer
+        });
+        collect(&everybody, answers.collect(), |name| self.pool_of(name), replies);
         Ok(match judge(replies) {
             Outcome::Confirmed if terminate.is_some() && !found => Outcome::Failed("no worker runs or holds it".into()),
             outcome => outcome,

@@ -89,8 +89,10 @@ impl Model {
             Update::Mark(at, text) => self.marks.set(*at, text.clone()),
             Update::Held(queue, workers) if workers.is_empty() => _ = self.held.remove(queue),
             Update::Held(queue, workers) => _ = self.held.insert(queue.clone(), workers.clone()),
+            Update::Requeued(ids) => self.requeued(ids),
+            Update::Deeds(deeds) => deeds.iter().for_each(|deed| self.deed(deed)),
             Update::RevokeAsked(at, ids) => self.revoke_asked(*at, ids),
-            Update::Linked(links) => links.iter().for_each(|(old, new)| self.linked(old, new)),
+            Update::Linked(links) => links.iter().for_each(|(old, new)| self.sent_again(old, new)),
             Update::Retried(old, new, queue) => {
                 self.published(new, queue);
                 self.retried(old, new);
@@ -245,16 +247,9 @@ impl Model {
         }
     }
 
-    /// `new` was sent in place of `old`, which may become known only later.
-    fn linked(&mut self, old: &TaskId, new: &TaskId) {
-        self.retried(old, new);
-        if self.tasks.find(old).is_none() && self.linked.len() < KEPT_SENT {
-            self.linked.insert(old.clone(), new.clone());
-        }
-    }
-
     /// A person sent `new` in place of `old`.
-    fn retried(&mut self, old: &TaskId, new: &TaskId) {
+    pub(super) fn retried(&mut self, old: &TaskId, new: &TaskId) {
+        self.deeds.note_sent_again(old, new);
         if self.retry_of.len() < KEPT_SENT {
             self.retry_of.insert(new.clone(), old.clone());
         }
@@ -287,6 +282,9 @@ impl Model {
             self.note_arrival(batch, event);
         }
         let before = text_size(&self.tasks.cold[i]);
+        if new && let Some(newer) = self.deeds.sent_again(&event.id).cloned() {
+            self.rare(i).retried_as = Some(newer);
+        }
         let holder = self.holder(i);
         self.no_longer_lost(slot);
         if event.kind != TaskEventKind::Sent {
@@ -320,12 +318,6 @@ impl Model {
                 self.regroup(&event.id, i);
             }
             self.measure(event, i, Step { old, new, late, placeless });
-        }
-        if self.tasks.hot[i].state == State::Failure
-            && let Some(new) = self.linked.remove(&event.id)
-        {
-            // Its group is told that it is no longer open.
-            self.retried(&event.id, &new);
         }
         self.hand_over(slot, holder, self.holder(i));
         self.journal.push(slot);

@@ -183,6 +183,17 @@ pub struct QueueDoc {
     /// Messages a second, as the broker counts them or by events.
     pub rate_in: Option<f64>,
     pub rate_out: Option<f64>,
+    /// Where it lies aside: from which queue, by whom and when, and the row of the log by which that is undone.
+    pub aside: Option<AsideDoc>,
+}
+
+/// How a queue was set aside.
+#[derive(Serialize, Debug, Clone, PartialEq)]
+pub struct AsideDoc {
+    pub from: String,
+    pub by: String,
+    pub at: f64,
+    pub row: i64,
 }
 
 impl QueueDoc {
@@ -200,6 +211,12 @@ impl QueueDoc {
             memory: queue.depth.memory,
             rate_in: model.flow(queue, now).map(|(into, _)| into),
             rate_out: model.flow(queue, now).map(|(_, out)| out),
+            aside: model.aside(name).map(|aside| AsideDoc {
+                from: aside.queue.clone(),
+                by: aside.by.clone(),
+                at: aside.at.secs(),
+                row: aside.row,
+            }),
         }
     }
 }

@@ -253,6 +253,26 @@ impl Model {
         self.journal.push(slot);
     }
 
+    /// These wait in their queues again, in nobody's hands.
+    pub(super) fn requeued(&mut self, ids: &[TaskId]) {
+        for slot in ids.iter().filter_map(|id| self.tasks.find(id)).collect::<Vec<_>>() {
+            let held = self.holder(slot as usize);
+            self.no_longer_lost(slot);
+            let hot = &mut self.tasks.hot[slot as usize];
+            if matches!(hot.state, State::Received | State::Started) {
+                hot.state = State::Pending;
+            }
+            self.hand_over(slot, held, None);
+            self.journal.push(slot);
+        }
+    }
+
+    /// Lost tasks of a queue whose messages the broker still holds.
+    pub fn left_behind(&self, queue: &str) -> usize {
+        let held = self.lost.iter().filter(|(_, lost)| matches!(lost.again, Again::Held(_)));
+        held.filter_map(|(id, _)| self.task(id)).filter(|task| task.queue() == Some(queue)).count()
+    }
+
     /// The result backend knows how a task ended.
     pub(super) fn has_result(&mut self, id: &TaskId) {
         if !self.lost.contains_key(id) {
@@ -412,6 +432,22 @@ mod tests {
         task(&store, 13, "received", "new", 5);
         beat(&store, 14, "heartbeat", "w@h", 5, 1);
         assert_eq!((why(&store, "b"), why(&store, "new")), (Some(Why::Restarted), None));
+    }
+
+    #[test]
+    fn what_is_put_back_into_its_queue_is_lost_no_more_and_waits_until_it_is_taken() {
+        let store = busy();
+        beat(&store, 12, "offline", "w@h", 5, 1);
+        store.apply(&[Update::Requeued(vec![TaskId::new("a"), TaskId::new("b")])]);
+        store.read(|m| {
+            let states = ["a", "b"].map(|id| m.task(&TaskId::new(id)).unwrap().shown_state().to_owned());
+            assert_eq!((m.lost(), states), (0, ["PENDING".to_owned(), "PENDING".to_owned()]));
+            assert_eq!(m.worker("w@h").unwrap().unfinished, 0);
+        });
+        beat(&store, 30, "heartbeat", "other@h", 9, 0);
+        assert_eq!(store.read(Model::lost), 0, "nor is it lost once more");
+        tell(&store, 31, r#"[{"type":"task-started","uuid":"b","hostname":"other@h","timestamp":31}]"#);
+        store.read(|m| assert_eq!(m.task(&TaskId::new("b")).unwrap().shown_state(), "STARTED"));
     }
 
     #[test]

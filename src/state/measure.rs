@@ -100,6 +100,10 @@ impl Model {
         });
         let rare = self.tasks.cold[i].rare.get_or_insert_default();
         rare.group = Some(group);
+        // It was sent again before we heard that it failed.
+        if rare.retried_as.is_some() {
+            self.failures.close(group);
+        }
     }
 
     /// Its name is known only now: it failed among the nameless.

@@ -7,6 +7,7 @@ mod apply;
 pub mod beat;
 mod canvases;
 pub mod common;
+pub mod deeds;
 pub mod doc;
 pub mod failure;
 pub mod follow;
@@ -104,6 +105,10 @@ pub enum Update {
     Mark(Stamp, String),
     /// A queue is held: these workers were told to consume it no longer. With none, it is held no more.
     Held(String, Vec<String>),
+    /// These wait in their queues again: workers that are gone had taken them.
+    Requeued(Vec<TaskId>),
+    /// What the log of commands tells.
+    Deeds(Vec<deeds::Deed>),
     /// A person asked all workers to revoke these.
     RevokeAsked(Stamp, Vec<TaskId>),
     /// In earlier sessions the second tasks were sent in place of the first.

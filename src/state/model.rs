@@ -15,6 +15,7 @@ use crate::redact::Redactor;
 use super::Version;
 use super::beat::Beat;
 use super::canvases::Canvases;
+use super::deeds::Deeds;
 use super::failure::Failures;
 use super::intern::{Interner, Sym};
 use super::journal::Journal;
@@ -91,10 +92,9 @@ pub struct Model {
     pub(super) revoke_asked: HashMap<TaskId, Stamp>,
     /// Tasks that were sent from here, and in place of which others.
     pub(super) retry_of: HashMap<TaskId, TaskId>,
-    /// Those that were sent again in earlier sessions, until they are known to have failed.
-    pub(super) linked: HashMap<TaskId, TaskId>,
     /// Queues that are held, with the workers that consumed them.
     pub(super) held: HashMap<String, Vec<String>>,
+    pub(super) deeds: Deeds,
     /// Tasks that went away with their worker.
     pub(super) lost: HashMap<TaskId, Lost>,
     pub(super) peeks: Peeks,
@@ -138,8 +138,8 @@ impl Model {
             sent_here: HashMap::new(),
             revoke_asked: HashMap::new(),
             retry_of: HashMap::new(),
-            linked: HashMap::new(),
             held: HashMap::new(),
+            deeds: Deeds::default(),
             lost: HashMap::new(),
             peeks: Peeks::default(),
             beat: Beat::default(),
@@ -410,7 +410,7 @@ impl Model {
 
     /// The task that was sent in the place of this one, which need not be known itself.
     pub fn sent_again_as(&self, id: &TaskId) -> Option<&TaskId> {
-        self.task(id).and_then(|task| task.retried_as()).or_else(|| self.linked.get(id))
+        self.task(id).and_then(|task| task.retried_as()).or_else(|| self.deeds.sent_again(id))
     }
 
     /// The task in whose place this one was sent.
@@ -421,6 +421,11 @@ impl Model {
     /// The workers that were told to consume a queue no longer; none where it is not held.
     pub fn held(&self, queue: &str) -> &[String] {
         self.held.get(queue).map_or(&[], Vec::as_slice)
+    }
+
+    /// Every queue that is held.
+    pub fn held_queues(&self) -> impl Iterator<Item = &str> {
+        self.held.keys().map(String::as_str)
     }
 
     /// What takes secrets out of texts that are shown.

@@ -418,7 +418,7 @@ impl<'m> Task<'m> {
     /// The task that a person sent in its place.
     pub fn retried_as(&self) -> Option<&'m TaskId> {
         let here = self.rare().and_then(|rare| rare.retried_as.as_ref());
-        here.or_else(|| self.model.linked.get(&self.cold.id))
+        here.or_else(|| self.model.deeds.sent_again(&self.cold.id))
     }
     /// Failed, and neither sent again nor succeeded since.
     pub fn is_open(&self) -> bool {

@@ -160,7 +160,7 @@ actions! {
     MessageMove   Broker  ["M"]                      Changes  "move"     "move them to another queue"
     QueuePurge    Broker  ["P"]                      Destroys "purge"    "empty the queue: set it aside, into a file, or destroy it"
     QueueHold     Broker  ["H"]                      Changes  "hold"     "hold the queue: no worker consumes it; or release it"
-    UnackedBack   Broker  ["U"]                      Sends    ""         "give out again what workers that are gone had taken"
+    UnackedBack   Broker  ["U"]                      Sends    "put back" "give out again what workers that are gone had taken; or put back what lies aside"
     LookInside    Broker  ["i"]                      Changes  ""         "look into the queue, where that leaves a mark on its messages"
 
     ApplyAgain    Overrides ["a"]                    Changes  "apply again" "give the order again to those that lack it"

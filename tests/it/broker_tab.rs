@@ -6,9 +6,13 @@ use flower_tui::broker::Broker;
 use flower_tui::celery::queue::Waiting;
 use flower_tui::clock::Stamp;
 use flower_tui::feed::{self, Context};
+use flower_tui::ops::queue::Undoable;
+use flower_tui::ops::{Command, Outcome, Receipt};
 use flower_tui::sim::{Options, Scenario};
 use flower_tui::state::Update;
+use flower_tui::state::deeds::{Aside, Deed};
 use flower_tui::state::peek::{Found, Look, Peeked};
+use flower_tui::state::queue::Depth;
 use flower_tui::tui::theme::Theme;
 use ratatui::layout::Size;
 
@@ -280,4 +284,62 @@ fn the_tasks_with_one_value_of_an_argument_are_opened() {
     stage.keys("<Enter>");
     let text = stage.text();
     assert!(text.contains("kwargs:\"'tenant': 'globex'\""), "{text}");
+}
+
+#[test]
+fn what_lies_aside_is_a_row_that_says_who_did_it_and_is_put_back_from_there() {
+    let mut stage = payments(&Options::default(), 120, 36);
+    let name = "payments.aside-1".to_owned();
+    let (queue, by, at) = ("payments".to_owned(), "bob".to_owned(), stage.now());
+    let aside = Aside { row: 7, queue, name: name.clone(), at, by, messages: 24_000 };
+    let depth = Depth { name, ready: 24_000, ..Depth::default() };
+    stage.store.apply(&[Update::Deeds(vec![Deed::Aside(aside)]), Update::Queues(at, vec![depth])]);
+    stage.keys("gg");
+    let text = stage.text();
+    assert!(text.lines().any(|line| line.contains("payments.aside-1") && line.contains("aside ")), "{text}");
+    assert!(text.contains("24,000 messages set aside from payments by bob"), "{text}");
+    stage.keys("U");
+    let text = stage.text();
+    assert!(text.contains("Put the 24,000 messages set aside back into payments?"), "{text}");
+}
+
+#[test]
+fn a_held_queue_that_somebody_consumes_all_the_same_can_be_held_again() {
+    let mut stage = payments(&Options::default(), 120, 36);
+    stage.store.apply(&[Update::Held("payments".into(), vec!["celery@gone".into()])]);
+    stage.keys("H");
+    let text = stage.text();
+    assert!(text.contains("payments is held") && text.contains("hold it again"), "{text}");
+    stage.keys("j<Enter>");
+    assert!(stage.text().contains("Hold payments?"), "{}", stage.text());
+}
+
+#[test]
+fn the_log_offers_to_take_back_only_what_nobody_has_taken_back_yet() {
+    let mut stage = payments(&Options::default(), 120, 36);
+    let now = stage.now();
+    let receipt = |row: i64, n: u64| Receipt {
+        verb: "delete",
+        words: format!("flower-tui queue q{row} delete x"),
+        asked: now,
+        answered: now,
+        outcome: Outcome::Confirmed,
+        replies: vec![("q".into(), serde_json::json!({"ok": "done", "messages": n}))],
+        next: None,
+        undo: Some(Box::new(Command::Undo {
+            row,
+            what: Undoable::Taken { queue: format!("q{row}"), messages: Some(n) },
+        })),
+    };
+    for row in 1..=3 {
+        stage.app.done(receipt(row, 5), now);
+    }
+    stage.store.apply(&[Update::Deeds(vec![Deed::Undone(3)])]);
+    stage.keys("Lu");
+    let text = stage.text();
+    assert!(text.contains("q2 delete x  (5 messages)") && !text.contains("q3 delete x  (5"), "{text}");
+    stage.keys("<Esc>");
+    stage.store.apply(&[Update::Deeds(vec![Deed::Undone(1)])]);
+    stage.keys("u");
+    assert!(stage.text().contains("Put back the 5 messages taken out of q2?"), "{}", stage.text());
 }

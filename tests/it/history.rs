@@ -446,3 +446,32 @@ async fn a_moment_that_was_named_is_known_to_a_screen_that_begins_later_and_is_n
     let texts: Vec<&str> = all.iter().map(|(_, text)| text.as_str()).collect();
     assert_eq!(texts, ["v412", "a later one"]);
 }
+
+#[test]
+fn what_was_sent_again_by_one_is_open_for_nobody_who_looks_into_the_file_later() {
+    use flower_tui::celery::original::Original;
+    use flower_tui::history::audit::{Audit, Entry, Origin};
+    let folder = tempfile::tempdir().expect("temp");
+    let path = folder.path().join("h.db");
+    write(&path, [vec![batch(0..single_events().len())]]);
+    let failed: Vec<String> = find(&path, "open:yes").tasks.into_iter().map(|(_, doc)| doc.id).collect();
+    assert!(failed.len() >= 2, "{failed:?}");
+    assert_eq!(find(&path, "retried:yes").tasks.len(), 0);
+
+    let audit = Audit::in_history(&path).expect("opens");
+    let entry = Entry { command: "bulk retry", ..Entry::default() };
+    let row = audit.asked(now(), &Origin::default(), "b", &entry).expect("written");
+    let message = Original { queue: "q".into(), priority: 0, bytes: Vec::new().into() };
+    let items = [(failed[0].clone(), "new".to_owned(), message)];
+    let bulk = audit.freeze((row, now()), "b", ("retry", 1.0), &items).expect("frozen");
+    assert_eq!(find(&path, "retried:yes").tasks.len(), 0, "nothing has gone yet");
+    audit.cross_off(bulk, 0, 1, now()).expect("crossed off");
+
+    let ids = |line: &str| find(&path, line).tasks.into_iter().map(|(_, doc)| doc.id).collect::<Vec<_>>();
+    assert_eq!(ids("open:yes"), failed[1..]);
+    assert_eq!(ids("retried:yes"), failed[..1]);
+    assert_eq!(ids("state:failure -open:yes"), failed[..1]);
+    assert_eq!(ids("state:failure retried:no"), failed[1..]);
+    let mut reader = Reader::open(&path).expect("opens");
+    assert_eq!(reader.totals(&query("open:yes"), &mut |_| true).expect("added up").count(), failed.len() as u64 - 1);
+}

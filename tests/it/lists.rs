@@ -9,6 +9,7 @@ use flower_tui::celery::envelope::Format;
 use flower_tui::celery::event::Batch;
 use flower_tui::export::What;
 use flower_tui::sim::{Options, Scenario};
+use flower_tui::state::deeds::Deed;
 use flower_tui::state::queue::Depth;
 use flower_tui::state::{Limits, Store, Update};
 use flower_tui::tui::app::{Do, Told};
@@ -105,6 +106,24 @@ fn what_was_sent_again_and_what_it_was_sent_in_place_of_name_each_other() {
     assert!(stage.text().contains(&format!("sent again as {}", new.short())), "{}", stage.text());
     stage.keys(&format!("/<ctrl-u>id:{new}<Enter>"));
     assert!(stage.text().contains(&format!("in place of {}", old.short())), "{}", stage.text());
+}
+
+#[test]
+fn what_somebody_sent_again_already_goes_out_once_more_only_when_it_is_asked_for() {
+    let mut stage = stage(120, 36);
+    let failed: Vec<TaskId> =
+        stage.store.read(|m| m.all_tasks().filter(|t| t.is_open()).map(|t| t.id().clone()).take(3).collect());
+    let [first, second, _] = &failed[..] else { panic!("{failed:?}") };
+    let again = |id: &TaskId, new: &str| Deed::SentAgain(id.clone(), TaskId::new(new));
+    stage.store.apply(&[Update::Deeds(vec![again(first, "new-1"), again(second, "new-2")])]);
+    let ids = failed.iter().map(ToString::to_string).collect::<Vec<_>>().join(",");
+    stage.keys(&format!("/id:{ids}<Enter>   r"));
+    assert!(stage.text().contains("already sent again: 2 of 3"), "{}", stage.text());
+    stage.keys("<Enter>");
+    assert!(stage.text().contains("Send 1 task again?"), "{}", stage.text());
+    stage.keys("<Esc>rj<Enter>");
+    let text = stage.text();
+    assert!(text.contains("Send 3 tasks again?") && text.contains("2 tasks were sent again already."), "{text}");
 }
 
 #[test]

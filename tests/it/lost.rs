@@ -59,6 +59,30 @@ fn what_was_lost_with_its_worker_is_seen_in_every_place_that_shows_it() {
 }
 
 #[test]
+fn a_lost_task_can_be_sent_again_and_the_question_says_whether_it_comes_back_by_itself() {
+    let mut stage = stage();
+    let at = stage.now().secs();
+    let sent = format!(r#"[{{"type":"task-sent","uuid":"{LONG}","hostname":"web","queue":"gpu","timestamp":{at}}}]"#);
+    tell(&stage, &sent);
+    for _ in 0..8 {
+        stage.pass(2);
+    }
+    stage.keys(&format!("/id:{LONG}<Enter>"));
+    let text = stage.text();
+    assert!(text.contains("LOST") && text.lines().last().is_some_and(|hints| hints.contains("r retry")), "{text}");
+    stage.store.apply(&[Update::Unacked(Vec::new(), true)]);
+    stage.keys("r");
+    let text = stage.text();
+    assert!(text.contains("Send 1 task again?") && !text.contains("twice"), "{text}");
+    let again = stage.now() + std::time::Duration::from_secs(3_600);
+    stage.store.apply(&[Update::Unacked(vec![(flower_tui::celery::TaskId::new(LONG), Some(again))], true)]);
+    stage.keys("<Esc>r");
+    let text = stage.text();
+    assert!(text.contains("It was lost, and the broker gives it out again, from 15:"), "{text}");
+    assert!(text.contains("sent now too, it runs twice"), "{text}");
+}
+
+#[test]
 fn what_a_worker_counts_and_nobody_heard_of_is_said_and_figures_are_marked() {
     let mut stage = stage();
     for (processed, started) in [(9, 0), (19, 7), (29, 10), (39, 10)] {

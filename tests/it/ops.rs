@@ -74,7 +74,7 @@ fn every_command(ops: &Ops) -> Vec<Command> {
         Command::Bulk(Bulk::Revoke { ids: vec![TaskId::new("x")], terminate: None, rate: 50.0 }),
         Command::Bulk(Bulk::Delete { queue: "media".into(), ids: [TaskId::new("x")].into() }),
         Command::Bulk(Bulk::Resume { id: 1, kind: Kind::Terminate(Signal::Kill), left: 1 }),
-        Command::Undo { row: 1, what: Undoable::Taken("media".into()) },
+        Command::Undo { row: 1, what: Undoable::Taken { queue: "media".into(), messages: None } },
         queue(QueueAction::Delete(Which::All)),
         queue(QueueAction::Move(Which::All, "other".into())),
         queue(QueueAction::Aside("later".into())),
@@ -397,4 +397,22 @@ async fn without_a_log_many_are_revoked_in_one_message() {
     assert!(matches!(command, Command::Bulk(_)));
     assert_eq!(ops.run(&command).await.outcome, Outcome::Confirmed);
     assert_eq!(revoked(&sim).await, 30);
+}
+
+#[tokio::test]
+async fn who_looks_at_the_same_log_learns_of_what_others_hold_and_release_while_it_runs() {
+    use flower_tui::history::aftermath::Place;
+    let folder = tempfile::tempdir().expect("temp");
+    let audit = Audit::open(&folder.path().join("audit.db")).expect("opens");
+    let (ops, _) = ops(Ok(Some(audit))).await;
+    let other = Ops { store: Store::new(Limits::default()), ..ops.clone() };
+    let mut place = Place::default();
+    let command = |what| Command::Queue { queue: "media".into(), what };
+    assert_eq!(ops.run(&command(QueueAction::Hold)).await.outcome, Outcome::Confirmed);
+    other.recall(&mut place);
+    let held = other.store.read(|m| m.held("media").to_vec());
+    assert!(!held.is_empty());
+    assert_eq!(ops.run(&command(QueueAction::Release)).await.outcome, Outcome::Confirmed);
+    other.recall(&mut place);
+    assert!(other.store.read(|m| m.held("media").is_empty()));
 }

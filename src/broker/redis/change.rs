@@ -194,7 +194,9 @@ pub(super) async fn rename_back(broker: &RedisBroker, from: &str, queue: &str) -
 /// See [`crate::broker::Broker::requeue`].
 pub(super) async fn requeue(broker: &RedisBroker, delivered: &[Delivered]) -> Result<Vec<bool>> {
     let mut done = Vec::with_capacity(delivered.len());
-    for piece in delivered.chunks(PIECE) {
+    // Each goes to the end that is consumed next: the one that was delivered first goes there last.
+    let last_first: Vec<&Delivered> = delivered.iter().rev().collect();
+    for piece in last_first.chunks(PIECE) {
         let mut keys = vec![broker.keys.unacked(), broker.keys.unacked_index()];
         let mut arguments: Vec<(Vec<u8>, usize, Vec<u8>)> = Vec::new();
         for entry in piece {
@@ -214,6 +216,7 @@ pub(super) async fn requeue(broker: &RedisBroker, delivered: &[Delivered]) -> Re
         let answers: Vec<i64> = run(broker, &pipe).await?;
         done.extend(answers.into_iter().map(|n| n == 1));
     }
+    done.reverse();
     Ok(done)
 }
 

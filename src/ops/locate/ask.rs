@@ -32,7 +32,8 @@ impl Locator {
     pub(super) async fn depths(&self) -> Result<Vec<Depth>, String> {
         let names: Vec<String> = self.store.read(|m| {
             let consumed = m.workers().into_iter().flat_map(|(_, w)| w.inspected.queues.iter().flatten().cloned());
-            m.queue_names().into_iter().chain(consumed.collect::<Vec<_>>()).collect()
+            let asides = m.asides().map(|aside| aside.name.clone());
+            m.queue_names().into_iter().chain(consumed.collect::<Vec<_>>()).chain(asides).collect()
         });
         self.broker.queues(&names).await.map_err(|error| error.reason())
     }
@@ -98,6 +99,7 @@ impl Locator {
                 }
             }
             Flow {
+                aside: m.aside(queue).cloned(),
                 rates: rates.or_else(|| m.flow(m.queue(queue)?, now)),
                 consumers: m.consumers(queue, now),
                 busy: (busy.1 > 0).then_some(busy),

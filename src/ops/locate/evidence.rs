@@ -1,9 +1,15 @@
 //! What was asked about a task, and what came of it: plain data that [`super::verdict`] draws its conclusion from. No I/O.
 
+use std::time::Duration;
+
 use crate::clock::Stamp;
 use crate::human;
+use crate::state::deeds::Aside;
 use crate::state::lost::Again;
 use crate::state::{Model, State, Task};
+
+/// Columns of an exception that a verdict names.
+const SHOWN: usize = 120;
 
 /// What came of asking one source.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -40,13 +46,16 @@ pub struct Seen {
     pub at: Option<Stamp>,
     pub started: Option<Stamp>,
     pub finished: Option<Stamp>,
+    /// What it failed with.
+    pub exception: Option<String>,
     /// When it may start.
     pub eta: Option<Stamp>,
     /// Why it counts as lost with its worker, and whether it comes back.
     pub lost: Option<(String, Again)>,
     pub revoke_asked: Option<Stamp>,
-    /// Its worker is there, as far as we hear.
+    /// Its worker is there, as far as we hear; and whether that began anew since.
     pub worker_is_there: bool,
+    pub worker_restarted: bool,
 }
 
 impl Seen {
@@ -62,12 +71,23 @@ impl Seen {
             at: task.stamp(),
             started: task.started(),
             finished: task.finished(),
+            exception: task.exception().map(|text| crate::text::cut_end(&text, SHOWN).into_owned()),
             eta: task.eta().and_then(crate::state::task::parse_iso),
             lost: task.lost_reason().zip(task.lost().map(|lost| lost.again)),
             revoke_asked: task.revoke_asked(),
             worker_is_there: task.worker().and_then(|w| model.worker(w)).is_some_and(|w| w.is_online(now)),
+            worker_restarted: restarted(task, model),
         }
     }
+}
+
+/// Whether a worker began later than the last event of what it had.
+fn restarted(task: &Task<'_>, model: &Model) -> bool {
+    let began = || {
+        let inspected = &model.worker(task.worker()?)?.inspected;
+        Some(inspected.answered("stats")? - Duration::from_secs(inspected.stats.as_ref()?.uptime?))
+    };
+    began().zip(task.stamp()).is_some_and(|(began, last)| began > last)
 }
 
 /// Where a message waits.
@@ -86,6 +106,8 @@ pub struct Place {
 /// How a queue moves.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Flow {
+    /// It is no queue, but lies aside.
+    pub aside: Option<Aside>,
     /// Messages a second in and out.
     pub rates: Option<(f64, f64)>,
     pub consumers: Option<usize>,
@@ -340,7 +362,7 @@ impl Workers {
         if let Some(limit) = &self.rate_limit {
             parts.push(format!("this task's rate limit there is {limit}"));
         }
-        (self.held.is_some() || !self.revoked.is_empty(), parts.join("; "))
+        (self.held.is_some(), parts.join("; "))
     }
 }
 

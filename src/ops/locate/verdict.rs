@@ -29,6 +29,8 @@ pub enum Verdict {
     Reserved {
         worker: String,
         behind: Option<Running>,
+        /// What else runs there.
+        others: usize,
     },
     Scheduled {
         worker: String,
@@ -51,6 +53,8 @@ pub enum Verdict {
         state: String,
         at: Option<Stamp>,
         by: &'static str,
+        /// What it failed with, where that is known.
+        raised: Option<String>,
     },
     Lost {
         why: String,
@@ -130,11 +134,15 @@ impl Verdict {
                 });
                 format!("runs on {worker}{since}{late}")
             }
-            Verdict::Reserved { worker, behind: Some(first) } => {
-                let since = first.since.map_or(String::new(), |at| format!(", which runs for {} already", ago(at)));
-                format!("reserved by {worker}, behind {}{since}", first.name)
+            Verdict::Reserved { worker, behind: Some(first), others } => {
+                let since = first.since.map_or(String::new(), |at| match now.since(at).as_secs() {
+                    0 => ", which has just begun".to_owned(),
+                    _ => format!(", which runs for {} already", ago(at)),
+                });
+                let others = if *others > 0 { format!(", and {others} more that run there") } else { String::new() };
+                format!("reserved by {worker}, behind {}{since}{others}", first.name)
             }
-            Verdict::Reserved { worker, behind: None } => format!("reserved by {worker}, next in line"),
+            Verdict::Reserved { worker, behind: None, .. } => format!("reserved by {worker}, next in line"),
             Verdict::Scheduled { worker, eta } => format!("scheduled on {worker} for{}", at(eta)),
             Verdict::RateLimited { worker, limit } => {
                 format!("held back on {worker} by the rate limit of its kind, {limit}")
@@ -147,7 +155,11 @@ impl Verdict {
                 let again = again.map_or(String::new(), |at| format!("; given out again {}", time(at)));
                 format!("delivered to {who} and never acknowledged{again}")
             }
-            Verdict::Finished { state, at: when, by } => format!("ended{}: {state}, says {by}", at(when)),
+            Verdict::Finished { state, at: when, by, raised } => {
+                let raised =
+                    raised.as_ref().filter(|_| state == "FAILURE").map_or(String::new(), |e| format!(" with {e}"));
+                format!("ended{}: {state}{raised}, says {by}", at(when))
+            }
             Verdict::Lost { why, again } => lost(why, *again, time),
             Verdict::Unsettled { state, worker, at: when } => {
                 let on = worker.as_ref().map_or(String::new(), |worker| format!(" on {worker}"));
@@ -160,6 +172,10 @@ impl Verdict {
     /// What that can mean, or what goes on around it.
     pub fn why(&self) -> Option<String> {
         match self {
+            Verdict::Waiting { place: Place { flow: Flow { aside: Some(aside), .. }, .. } } => {
+                let how = aside.words(&|at| human::date(at, &jiff::tz::TimeZone::system()));
+                Some(format!("{how}: flower-tui undo {} puts it back, and so does U on tab 4", aside.row))
+            }
             Verdict::Waiting { place } => flow(&place.queue, &place.flow),
             Verdict::Unsettled { .. } => Some(
                 "a worker may have taken it just now, or gave no answer; or it ended and its event was missed".into(),
@@ -182,7 +198,7 @@ fn held_by(held: &Held, workers: &Workers, seen: Option<&Seen>, evidence: &Evide
     let worker = held.worker.clone();
     // The answer is a moment old: an event may have told of the end since.
     if let Some(seen) = seen.filter(|seen| seen.state.is_ready() && seen.finished >= Some(evidence.now)) {
-        return Verdict::Finished { state: seen.state_name.clone(), at: seen.finished, by: "an event" };
+        return by_event(seen);
     }
     if held.hold == Hold::Active {
         let ran = held.started.map(|at| evidence.now.since(at).as_secs_f64());
@@ -198,19 +214,28 @@ fn held_by(held: &Held, workers: &Workers, seen: Option<&Seen>, evidence: &Evide
     let full = workers.places.is_none_or(|places| workers.running.len() as u64 >= places);
     match &workers.rate_limit {
         Some(limit) if !full => Verdict::RateLimited { worker, limit: limit.clone() },
-        _ => Verdict::Reserved { worker, behind: workers.running.iter().min_by_key(|r| r.since).cloned() },
+        _ => {
+            let behind = workers.running.iter().min_by_key(|r| r.since).cloned();
+            Verdict::Reserved { worker, behind, others: workers.running.len().saturating_sub(1) }
+        }
     }
+}
+
+/// That it has ended, as an event told.
+fn by_event(seen: &Seen) -> Verdict {
+    let (state, raised) = (seen.state_name.clone(), seen.exception.clone());
+    Verdict::Finished { state, at: seen.finished, by: "an event", raised }
 }
 
 /// That it has ended, by whoever knows that.
 fn finished(evidence: &Evidence, seen: Option<&Seen>) -> Option<Verdict> {
     if let Some(seen) = seen.filter(|seen| seen.state.is_ready()) {
-        return Some(Verdict::Finished { state: seen.state_name.clone(), at: seen.finished, by: "an event" });
+        return Some(by_event(seen));
     }
     let sources = [(&evidence.result, "the result backend"), (&evidence.history, "the history")];
     sources.into_iter().find_map(|(asked, by)| {
         let ended = asked.told()?.as_ref().filter(|ended| ended.ready)?;
-        Some(Verdict::Finished { state: ended.state.clone(), at: ended.at, by })
+        Some(Verdict::Finished { state: ended.state.clone(), at: ended.at, by, raised: None })
     })
 }
 
@@ -242,9 +267,10 @@ fn unheld(evidence: &Evidence, workers: &Workers, seen: Option<&Seen>) -> Option
         return evidence.is_whole().then(|| Verdict::Lost { why: why.clone(), again });
     }
     let in_hand = matches!(seen.state, State::Received | State::Started);
-    let gone = in_hand && !seen.worker_is_there && !silent && evidence.is_whole();
+    let gone = in_hand && (!seen.worker_is_there || seen.worker_restarted) && !silent && evidence.is_whole();
+    let what = if seen.worker_is_there { "has restarted since" } else { "is not there" };
     gone.then(|| Verdict::Lost {
-        why: format!("{} is not there", seen.worker.as_deref().unwrap_or("its worker")),
+        why: format!("{} {what}", seen.worker.as_deref().unwrap_or("its worker")),
         again: if evidence.unacked.told().is_some() { Again::NotHeld } else { Again::Unknown },
     })
 }
@@ -265,6 +291,7 @@ fn last_word(evidence: &Evidence, seen: Option<&Seen>) -> Verdict {
 fn waiting(place: &Place) -> String {
     let (n, of) = (human::thousands(place.place as u64), human::thousands(place.of as u64));
     let start = match &place.flow {
+        Flow { aside: Some(_), .. } => "; nobody takes from there".to_owned(),
         Flow { consumers: Some(0), .. } => "; nobody consumes this queue".to_owned(),
         Flow { rates: Some((_, out)), .. } if *out > 0.0 => {
             let secs = place.place as f64 / out;
@@ -341,10 +368,12 @@ mod tests {
             at: Some(at(90)),
             started: None,
             finished: state.is_ready().then_some(at(90)),
+            exception: (state == State::Failure).then(|| "E('no')".into()),
             eta: None,
             lost: None,
             revoke_asked: None,
             worker_is_there: true,
+            worker_restarted: false,
         }
     }
 
@@ -360,7 +389,7 @@ mod tests {
             priority: Some(0),
             redelivered: false,
             name: "t".into(),
-            flow: Flow { rates: Some((240.0, 210.0)), consumers: Some(3), busy: Some((24, 24)) },
+            flow: Flow { rates: Some((240.0, 210.0)), consumers: Some(3), busy: Some((24, 24)), ..Flow::default() },
         }
     }
 
@@ -457,6 +486,10 @@ mod tests {
         assert_eq!(told(&kept).0, "unacked");
         let blind = Evidence { unacked: Asked::Unable("RabbitMQ can't tell".into()), ..evidence.clone() };
         assert_eq!(told(&blind).0, "lost");
+        let anew = Seen { worker_restarted: true, ..seen(State::Started) };
+        let evidence = Evidence { events: events(anew), ..nothing() };
+        let text = "lost: w@h has restarted since, and its message is gone too: it does not run again by itself";
+        assert_told(&evidence, "lost", text);
         let away = Seen { worker_is_there: false, ..seen(State::Started) };
         assert_eq!(told(&Evidence { events: events(away), ..evidence }).0, "lost", "nobody has heard of its worker");
     }
@@ -464,7 +497,7 @@ mod tests {
     #[test]
     fn it_ended_by_the_word_of_an_event_a_backend_or_the_history() {
         let evidence = Evidence { events: events(seen(State::Failure)), ..nothing() };
-        assert_told(&evidence, "finished", "ended @90: FAILURE, says an event");
+        assert_told(&evidence, "finished", "ended @90: FAILURE with E('no'), says an event");
         let ended = |ready, state: &str| {
             Asked::Told(Some(Ended { state: state.into(), ready, at: Some(at(50)), worker: None, name: None }))
         };

@@ -56,6 +56,7 @@ impl Ops {
         let request = Request { method: Method::CancelConsumer { queue: queue.to_owned() }, to: Some(workers.clone()) };
         let answers = self.control(&request, &workers).await?;
         collect(&workers, answers, |_| None, replies);
+        self.ask_consumers().await;
         Ok(judge(replies))
     }
 
@@ -80,12 +81,24 @@ impl Ops {
             let request = Request { method: Method::AddConsumer { queue: queue.to_owned() }, to: Some(there.clone()) };
             let answers = self.control(&request, &there).await?;
             collect(&there, answers, |_| None, replies);
+            self.ask_consumers().await;
         }
         let outcome = judge(replies);
         if matches!(outcome, Outcome::Confirmed) || there.is_empty() {
             self.remember_held(queue, &[])?;
         }
         Ok(if there.is_empty() { Outcome::Confirmed } else { outcome })
+    }
+
+    /// Who consumes what is another answer now than it was.
+    async fn ask_consumers(&self) {
+        match self.control(&Request::to_all(Method::ActiveQueues), &self.online()).await {
+            Ok(answers) => {
+                let name = Method::ActiveQueues.name();
+                self.store.apply(&[Update::Inspected(self.clock.now(), name, answers)]);
+            }
+            Err(why) => tracing::debug!("{why}"),
+        }
     }
 
     fn remember_held(&self, queue: &str, workers: &[String]) -> Result<(), Error> {

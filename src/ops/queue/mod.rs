@@ -85,7 +85,8 @@ impl QueueAction {
         let ready = model.queue(queue).map(|q| q.depth.ready);
         let all = match ready {
             Some(n) => {
-                format!("the {} waiting in {queue}", plural(n, "message"))
+                // Depths are read every few seconds, and workers go on meanwhile.
+                format!("about {} waiting in {queue}", plural(n, "message"))
             }
             None => format!("all that waits in {queue}"),
         };
@@ -99,9 +100,10 @@ impl QueueAction {
             QueueAction::Load(path) => format!("Put what {path} holds into its queue?"),
             QueueAction::Hold => format!("Hold {queue}?"),
             QueueAction::Release => format!("Release {queue}?"),
-            QueueAction::RequeueUnacked(_) => {
-                format!("Give out again what was taken from {queue} by workers that are gone?")
-            }
+            QueueAction::RequeueUnacked(_) => match model.left_behind(queue) {
+                0 => format!("Give out again what was taken from {queue} by workers that are gone?"),
+                n => format!("Give out again {} taken from {queue} by workers that are gone?", plural(n, "message")),
+            },
         };
         let mut lines = self.meaning(queue, model);
         if let Some(said) = out_of_reach(queue, model).filter(|_| self.empties()) {

@@ -18,7 +18,8 @@ use crate::ops::Error;
 use crate::ops::command::plural;
 use crate::ops::receipt::Outcome;
 use crate::ops::run::Ops;
-use crate::state::State;
+use crate::state::deeds::{Aside, Deed};
+use crate::state::{State, Update};
 
 use super::QueueAction;
 use super::choose::{Chooser, Which};
@@ -133,18 +134,29 @@ impl Ops {
             Ok(n) => {
                 let said = format!("{} wait in {to}", plural_of(n));
                 replies.push((queue.to_owned(), json!({"ok": said, "messages": n, "aside": to})));
+                self.remember_aside(queue, to, row, n);
                 Ok(Outcome::Confirmed)
             }
             // One by one, where it can't be done at once.
             Err(broker::Error::Unable { .. }) if self.broker.capabilities().peek_marks => {
                 let outcome = self.take(queue, &Which::All, Some(to), row, "move", replies).await?;
+                let n = replies.iter().filter_map(|(_, reply)| reply["messages"].as_u64()).sum();
                 for (_, reply) in replies.iter_mut() {
                     reply["aside"] = json!(to);
                 }
+                self.remember_aside(queue, to, row, n);
                 Ok(outcome)
             }
             Err(error) => Err(failed(&error)),
         }
+    }
+
+    /// The model knows of it at once; others learn it from the log.
+    fn remember_aside(&self, queue: &str, name: &str, row: Option<i64>, messages: u64) {
+        let Some(row) = row else { return };
+        let (queue, name, by) = (queue.to_owned(), name.to_owned(), self.origin.user.clone());
+        let aside = Aside { row, queue, name, at: self.clock.now(), by, messages };
+        self.store.apply(&[Update::Deeds(vec![Deed::Aside(aside)])]);
     }
 
     async fn dump(
@@ -193,6 +205,7 @@ impl Ops {
     async fn load(&self, queue: &str, path: &str, replies: &mut Replies) -> Result<Outcome, Error> {
         let messages = read_file(path, queue).map_err(Error::Refused)?;
         let name = name_of(&messages);
+        self.not_undone(path, &messages)?;
         let (mut put, mut from) = (0, 0);
         for piece in messages.chunks(PIECE) {
             let n = self.broker.put(piece, &name, from).await.map_err(|e| match put {
@@ -202,6 +215,7 @@ impl Ops {
                 }
                 _ => Error::Broker(format!("stopped after {}: {e}; load it again to go on", plural_of(put as u64))),
             })?;
+            self.remember_loaded(piece);
             put += n;
             from += piece.len();
             self.going.say(format!("load: {} …", plural_of(put as u64)));
@@ -215,6 +229,26 @@ impl Ops {
         let said = format!("{} put into {queue}", plural_of(put as u64));
         replies.push((queue.to_owned(), json!({"ok": said, "messages": put})));
         Ok(Outcome::Confirmed)
+    }
+
+    /// What was taken out into the file, and is back by an undo, is not put there a second time.
+    fn not_undone(&self, path: &str, messages: &[Original]) -> Result<(), Error> {
+        let Ok(Some(audit)) = &*self.audit else { return Ok(()) };
+        let n = audit.undumped(&self.broker.url(), messages).map_err(|e| Error::Audit(e.to_string()))?;
+        if n == 0 {
+            return Ok(());
+        }
+        let n = plural_of(n);
+        Err(Error::Refused(format!("of {path} an undo has put back {n} already: nothing was put a second time")))
+    }
+
+    /// What waits again out of a file can't be put back a second time by taking back the command that took it.
+    fn remember_loaded(&self, messages: &[Original]) {
+        let Ok(Some(audit)) = &*self.audit else { return };
+        match audit.loaded(&self.broker.url(), messages) {
+            Ok(over) => self.store.apply(&[Update::Deeds(over.into_iter().map(Deed::Undone).collect())]),
+            Err(error) => tracing::warn!("{error}"),
+        }
     }
 
     async fn requeue(&self, queue: &str, worker: Option<&str>, replies: &mut Replies) -> Result<Outcome, Error> {
@@ -247,6 +281,9 @@ impl Ops {
         }
         let done = self.broker.requeue(&chosen).await.map_err(|e| failed(&e))?;
         let n = done.iter().filter(|done| **done).count();
+        let back = chosen.iter().zip(&done).filter(|(_, done)| **done);
+        let ids = back.filter_map(|(entry, _)| Some(entry.message.as_ref().ok()?.id.clone())).collect();
+        self.store.apply(&[Update::Requeued(ids)]);
         let said = format!("{} given out again, {} stay with their workers", plural(n, "message"), delivered.len() - n);
         replies.push((queue.to_owned(), json!({"ok": said, "messages": n})));
         Ok(Outcome::Confirmed)

@@ -11,6 +11,8 @@ use crate::ops::receipt::Outcome;
 use crate::ops::run::Ops;
 
 use super::run::failed;
+use crate::state::deeds::Deed;
+use crate::state::{Model, Update};
 
 /// Messages put back in one piece.
 const PIECE: usize = 250;
@@ -19,7 +21,11 @@ const PIECE: usize = 250;
 #[derive(Debug, Clone, PartialEq)]
 pub enum Undoable {
     /// Messages of a queue that were taken out.
-    Taken(String),
+    Taken {
+        queue: String,
+        /// How many, where that is known.
+        messages: Option<u64>,
+    },
     /// All of a queue has another name.
     Aside { queue: String, aside: String },
 }
@@ -31,7 +37,11 @@ pub fn undoable(logged: &Logged) -> Result<Undoable, String> {
         "bulk delete" if logged.line.starts_with("flower-tui bulk resume") => {
             Err("take back the bulk delete that it went on with: that puts all of it back".into())
         }
-        "delete" | "bulk delete" | "purge" | "dump" => Ok(Undoable::Taken(queue)),
+        "delete" | "bulk delete" | "purge" | "dump" => {
+            let replies = logged.replies.as_deref().and_then(|text| serde_json::from_str::<Value>(text).ok());
+            let messages = replies.and_then(|replies| replies[&queue]["messages"].as_u64());
+            Ok(Undoable::Taken { queue, messages })
+        }
         "aside" => {
             let aside = logged.arguments.clone();
             Ok(Undoable::Aside { queue, aside })
@@ -44,14 +54,21 @@ pub fn undoable(logged: &Logged) -> Result<Undoable, String> {
 
 impl Undoable {
     /// What a person is asked.
-    pub(in crate::ops) fn preview(&self) -> Preview {
+    pub(in crate::ops) fn preview(&self, model: &Model) -> Preview {
+        let n = |n: u64| plural(usize::try_from(n).unwrap_or(0), "message");
         match self {
-            Undoable::Taken(queue) => Preview {
-                title: format!("Put back what was taken out of {queue}?"),
+            Undoable::Taken { queue, messages } => Preview {
+                title: match messages {
+                    Some(messages) => format!("Put back the {} taken out of {queue}?", n(*messages)),
+                    None => format!("Put back what was taken out of {queue}?"),
+                },
                 lines: vec!["They go behind what waits there, in the order they had.".into()],
             },
             Undoable::Aside { queue, aside } => Preview {
-                title: format!("Put back into {queue} what was set aside?"),
+                title: match model.queue(aside).map(|q| q.depth.ready).or(model.aside(aside).map(|a| a.messages)) {
+                    Some(messages) => format!("Put the {} set aside back into {queue}?", n(messages)),
+                    None => format!("Put back into {queue} what was set aside?"),
+                },
                 lines: vec![format!("What waits in {aside} goes before what waits there now.")],
             },
         }
@@ -66,6 +83,14 @@ impl Ops {
         what: &Undoable,
         replies: &mut Vec<(String, Value)>,
     ) -> Result<Outcome, Error> {
+        let outcome = self.put_again(row, what, replies).await?;
+        if matches!(outcome, Outcome::Confirmed) {
+            self.store.apply(&[Update::Deeds(vec![Deed::Undone(row)])]);
+        }
+        Ok(outcome)
+    }
+
+    async fn put_again(&self, row: i64, what: &Undoable, replies: &mut Vec<(String, Value)>) -> Result<Outcome, Error> {
         match what {
             Undoable::Aside { queue, aside } => {
                 let n = match self.broker.rename_back(aside, queue).await {
@@ -80,7 +105,7 @@ impl Ops {
                 replies.push((queue.clone(), json!({"ok": said, "messages": n})));
                 Ok(Outcome::Confirmed)
             }
-            Undoable::Taken(queue) => self.put_back(row, queue, replies).await,
+            Undoable::Taken { queue, .. } => self.put_back(row, queue, replies).await,
         }
     }
 
@@ -110,6 +135,11 @@ impl Ops {
             put += n;
             from += kept.len();
             self.going.say(format!("undo: {} …", plural(put, "message")));
+        }
+        let loaded = audit.count_kept(row, Fate::Loaded).map_err(wrong)?;
+        if from == 0 && unsure == 0 && loaded > 0 {
+            let n = plural(usize::try_from(loaded).unwrap_or(0), "message");
+            return Ok(Outcome::Failed(format!("its file was loaded: {n} came back by that, and none is put twice")));
         }
         if from == 0 && unsure == 0 {
             return Ok(Outcome::Failed("nothing of it is left to be put back".into()));

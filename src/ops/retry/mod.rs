@@ -4,8 +4,11 @@
 
 mod gather;
 pub(super) mod repeat;
+mod twice;
 
 use std::borrow::Cow;
+
+pub(super) use twice::twice;
 
 use crate::celery::json as python;
 use crate::celery::message::Outgoing;

@@ -65,15 +65,33 @@ fn lines(receipt: &Receipt, cx: &Cx<'_>, lines: &mut Vec<Vec<(Clean, Role)>>) {
     }
 }
 
+/// Whether there is something to be taken back, and nobody has done so yet.
+fn can_be_taken_back(receipt: &Receipt, cx: &Cx<'_>) -> bool {
+    match receipt.undo.as_deref() {
+        Some(Command::Undo { row, .. }) => {
+            // Of what was only tried nothing may be there to be put back.
+            let tried = matches!(receipt.outcome, Came::Failed(_)) && messages(receipt) == 0;
+            !tried && !cx.model.is_undone(*row)
+        }
+        _ => false,
+    }
+}
+
+/// How many messages a command took.
+fn messages(receipt: &Receipt) -> u64 {
+    receipt.replies.iter().filter_map(|(_, reply)| reply["messages"].as_u64()).sum()
+}
+
 impl Log {
     /// Which command is to be taken back: asked where there are several.
     fn choose(&mut self, cx: &Cx<'_>) -> Outcome {
-        let receipts = || cx.receipts.iter().rev().filter(|receipt| receipt.undo.is_some());
+        let receipts = || cx.receipts.iter().rev().filter(|receipt| can_be_taken_back(receipt, cx));
         self.undoable = receipts().filter_map(|receipt| receipt.undo.as_deref().cloned()).collect();
         if let [only] = &self.undoable[..] {
             return Outcome::Effect(Effect::Ask(only.clone()));
         }
-        let lines = receipts().map(|r| format!("{}  {}", human::clock(r.asked, cx.zone), r.words));
+        let n = |r: &Receipt| human::plural(usize::try_from(messages(r)).unwrap_or(0), "message");
+        let lines = receipts().map(|r| format!("{}  {}  ({})", human::clock(r.asked, cx.zone), r.words, n(r)));
         Outcome::Effect(Effect::Open(Box::new(Choose::lines("take back", lines, 0))))
     }
 }
@@ -84,7 +102,7 @@ impl View for Log {
     }
 
     fn refuse(&self, action: Action, cx: &Cx<'_>) -> Option<String> {
-        let none = action == Action::Undo && cx.receipts.iter().all(|receipt| receipt.undo.is_none());
+        let none = action == Action::Undo && !cx.receipts.iter().any(|receipt| can_be_taken_back(receipt, cx));
         none.then(|| "nothing of this session can be taken back; `flower-tui undo` knows earlier ones".into())
     }
 

@@ -15,6 +15,7 @@ pub mod prompt;
 pub mod scroll;
 pub mod send;
 pub mod shown;
+pub mod twice;
 
 pub use again::Again;
 pub use choose::Choose;
@@ -29,3 +30,4 @@ pub use pick::Pick;
 pub use prompt::Prompt;
 pub use send::Send;
 pub use shown::Shown;
+pub use twice::Twice;

@@ -91,7 +91,7 @@ impl Scroll {
             }
         }
         if self.lines.len() > usize::from(area.height) && area.height > 0 {
-            let share = (self.top + usize::from(area.height)) * 100 / self.lines.len();
+            let share = ((self.top + usize::from(area.height)) * 100 / self.lines.len()).min(100);
             let text = crate::clean!(" {share}% ");
             page.put_right(area.x, area.y + area.height - 1, area.width, &text, Role::Faint);
         }

@@ -132,6 +132,14 @@ impl BrokerView {
 
     /// What stands above the table: the filter, what we may not do, or the last event that could not be read.
     fn sync_note(&mut self, cx: &Cx<'_>) {
+        if let Some(aside) = self.cursor.at.as_deref().and_then(|name| cx.model.aside(name)) {
+            let how = aside.words(&|at| cx.time(at));
+            self.note = vec![(
+                crate::clean!("{} messages {how}, U puts them back", human::thousands(aside.messages)),
+                Role::Warn,
+            )];
+            return;
+        }
         let lacks = cx.health.map_or(&[][..], |health| &health.lacks);
         self.note = match (self.filter.is_empty(), cx.model.undecodable().last()) {
             (false, _) => vec![(crate::clean!("filter  {}", self.filter), Role::Muted)],

@@ -121,7 +121,7 @@ fn lines(report: &Report, whole: bool, width: usize, time: &dyn Fn(Stamp) -> Str
 
 impl View for Whereabouts {
     fn scopes(&self) -> &'static [Scope] {
-        &[Scope::Tasks, Scope::Text, Scope::Global]
+        &[Scope::Opens, Scope::Tasks, Scope::Text, Scope::Global]
     }
 
     fn perform(&mut self, action: Action, cx: &mut Cx<'_>) -> Outcome {
@@ -130,6 +130,7 @@ impl View for Whereabouts {
         }
         match action {
             Action::Back => Outcome::Effect(Effect::Close),
+            Action::Open => Outcome::Effect(Effect::OpenTask(self.id.clone())),
             // Once more.
             Action::WhereIs | Action::Refresh => {
                 (self.asks, self.whole) = (true, false);
@@ -144,6 +145,9 @@ impl View for Whereabouts {
     }
 
     fn refuse(&self, action: Action, cx: &Cx<'_>) -> Option<String> {
+        if action == Action::Open && cx.model.task(&self.id).is_none() {
+            return Some("no event of it is known here".into());
+        }
         act::refuse(action, self.ids(), cx.model)
     }
 

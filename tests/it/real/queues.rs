@@ -84,6 +84,13 @@ fn messages_are_deleted_moved_set_aside_and_put_back_and_each_runs_once() {
 
     done(&cluster, &["queue", "parked", "aside", "parked.later"]);
     assert_eq!((waiting(&cluster, "parked"), llen(&cluster, "parked.later")), (0, 4), "and four at another priority");
+    let queues = cluster.json(&["queues", "--json"]);
+    let aside = queues.as_array().expect("queues").iter().find(|q| q["name"] == "parked.later").expect("listed");
+    assert_eq!((&aside["ready"], &aside["aside"]["from"]), (&json!(8), &json!("parked")));
+    let task = cluster.json(&["task", &ids[1], "--json"]);
+    assert_eq!(task["verdict"], "waiting");
+    assert!(task["sentence"].as_str().expect("said").contains("parked.later"), "{task}");
+    assert!(task["why"].as_str().expect("said").contains("set aside from parked"), "{task}");
     done(&cluster, &["undo", &last_row(&cluster)]);
     assert_eq!(waiting(&cluster, "parked"), 8);
 
@@ -93,6 +100,15 @@ fn messages_are_deleted_moved_set_aside_and_put_back_and_each_runs_once() {
     let again = act(&cluster, &["queue", "parked", "load", &file]);
     assert!(String::from_utf8_lossy(&again.stderr).contains("put back before"), "not twice");
     assert_eq!(waiting(&cluster, "parked"), 8);
+    let undo = act(&cluster, &["undo", &row_before(&cluster, 2)]);
+    assert!(String::from_utf8_lossy(&undo.stderr).contains("its file was loaded"), "{undo:?}");
+    assert_eq!(waiting(&cluster, "parked"), 8, "nor by taking the dump back");
+    let other = cluster.folder.path().join("other.jsonl").display().to_string();
+    done(&cluster, &["queue", "parked", "dump", &other, "--take", "--yes"]);
+    done(&cluster, &["undo", &last_row(&cluster)]);
+    let load = act(&cluster, &["queue", "parked", "load", &other]);
+    assert!(String::from_utf8_lossy(&load.stderr).contains("an undo has put back 8 messages already"), "{load:?}");
+    assert_eq!(waiting(&cluster, "parked"), 8, "nor the other way round");
 
     let unasked = act(&cluster, &["queue", "parked", "purge"]);
     assert_eq!(unasked.status.code(), Some(2), "nobody is there to be asked");
@@ -169,7 +185,7 @@ fn by_keys_a_queue_is_held_and_released_and_a_purge_undone() {
     screen.keys("L");
     screen.wait("3 messages destroyed");
     screen.keys("u");
-    screen.yes("Put back what was taken out of celery?", "undo confirmed");
+    screen.yes("Put back the 3 messages taken out of celery?", "undo confirmed");
     assert_eq!(waiting(&cluster, "celery"), 3);
 
     screen.keys("\x1b");
@@ -197,7 +213,9 @@ fn what_a_killed_worker_had_taken_is_given_out_again() {
     screen.keys("U");
     screen.yes("Give out again", "requeue-unacked confirmed");
     // Received and not acknowledged: the sleeper was acknowledged when it began.
-    assert_eq!(waiting(&cluster, "celery"), 3);
+    let queue = cluster.json(&["queue", "celery", "--json"]);
+    let order: Vec<&str> = queue["waiting"].as_array().expect("some").iter().filter_map(|w| w["id"].as_str()).collect();
+    assert_eq!(order, ids, "in the order in which they were taken");
     cluster.start_worker(&["-c", "1"]);
     wait_for("all to run", || ids.iter().all(|id| cluster.log().contains(&format!("[{id}] succeeded"))).then_some(()));
     screen.keys("q");

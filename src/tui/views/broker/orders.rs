@@ -2,7 +2,9 @@
 //! the question.
 
 use crate::human;
+use crate::ops::queue::Undoable;
 use crate::ops::{Command, QueueAction, Which};
+use crate::state::deeds::Aside;
 use crate::state::peek::By;
 use crate::tui::action::Action;
 use crate::tui::layers::form::Entry;
@@ -21,6 +23,8 @@ enum Asking {
     Purge,
     File,
     Destroy,
+    /// It is held, and somebody consumes it.
+    Held,
 }
 
 /// The layer that is open, and the queue it is for.
@@ -68,11 +72,15 @@ pub fn refuse(
     let Some(queue) = queue else { return Some("no queue is chosen".into()) };
     let ready = cx.model.queue(queue).map_or(0, |q| q.depth.ready);
     match (action, which) {
+        (Action::UnackedBack, _) if cx.model.aside(queue).is_some() => None,
         (Action::MessageDelete | Action::MessageMove, None) => Some("open the queue, and choose messages".into()),
         (Action::MessageDelete | Action::MessageMove, Some(Err(why))) => Some(why.into()),
         (Action::QueuePurge, _) if ready == 0 => Some(format!("nothing waits in {queue}")),
         (Action::UnackedBack, _) if cx.health.is_some_and(|health| health.visibility_timeout.is_none()) => {
             Some("this broker gives messages out again by itself, when their worker is gone".into())
+        }
+        (Action::UnackedBack, _) if cx.model.queue(queue).and_then(|q| q.depth.unacked) == Some(0) => {
+            Some(format!("nothing taken from {queue} is unacked"))
         }
         _ => None,
     }
@@ -98,8 +106,17 @@ impl Orders {
                 (Asking::Purge, Box::new(Choose::lines(&format!("empty {queue}"), ways, 0)))
             }
             Action::QueueHold if cx.model.held(queue).is_empty() => return ask(QueueAction::Hold),
+            // Who was started since, or has forgotten it, consumes it all the same.
+            Action::QueueHold if cx.model.consumers(queue, cx.now).is_some_and(|n| n > 0) => {
+                let n = human::plural(cx.model.consumers(queue, cx.now).unwrap_or(0), "worker");
+                let ways = ["release it".to_owned(), format!("hold it again: {n} consume it")];
+                (Asking::Held, Box::new(Choose::lines(&format!("{queue} is held"), ways, 0)))
+            }
             Action::QueueHold => return ask(QueueAction::Release),
-            Action::UnackedBack => return ask(QueueAction::RequeueUnacked(None)),
+            Action::UnackedBack => match cx.model.aside(queue) {
+                Some(aside) => return Some(Outcome::Effect(Effect::Ask(back(aside)))),
+                None => return ask(QueueAction::RequeueUnacked(None)),
+            },
             _ => return None,
         };
         self.asking = asking;
@@ -116,6 +133,8 @@ impl Orders {
                 None => Outcome::Done,
             },
             (Asking::Purge, Answer::Choice(way)) => self.empty(*way, cx),
+            (Asking::Held, Answer::Choice(0)) => ask(&queue, QueueAction::Release),
+            (Asking::Held, Answer::Choice(_)) => ask(&queue, QueueAction::Hold),
             (Asking::File, Answer::Text { text, done: true }) => {
                 ask(&queue, QueueAction::Dump { path: text.trim().to_owned(), take: true })
             }
@@ -153,6 +172,12 @@ impl Orders {
             }
         }
     }
+}
+
+/// The command that puts back what lies aside.
+fn back(aside: &Aside) -> Command {
+    let what = Undoable::Aside { queue: aside.queue.clone(), aside: aside.name.clone() };
+    Command::Undo { row: aside.row, what }
 }
 
 fn ask(queue: &str, what: QueueAction) -> Outcome {

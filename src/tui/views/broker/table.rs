@@ -117,6 +117,7 @@ pub fn cell(column: &Column, name: &str, queue: &Queue, cx: &Cx<'_>) -> Cell {
     let net = || queue.slope(cx.now).filter(|s| s.abs() >= 0.05);
     match column.title {
         // What nobody takes, and what comes faster than it is taken.
+        "" if cx.model.aside(name).is_some() => Cell::new(Clean::own("○"), Role::Warn),
         "" if consumers == Some(0) && queue.depth.ready > 0 => Cell::new(Clean::own("○"), Role::Fail),
         "" if consumers == Some(0) => Cell::new(Clean::own("○"), Role::Faint),
         "" if queue.grows(cx.now) => Cell::new(Clean::own("●"), Role::Warn),
@@ -131,6 +132,7 @@ pub fn cell(column: &Column, name: &str, queue: &Queue, cx: &Cx<'_>) -> Cell {
             Cell::new(spark::bars(&spark::squeeze(&values, usize::from(column.width)), Some(top)), Role::Series1)
         }
         "UNACKED" => queue.depth.unacked.map_or(blank, |n| muted(human::count(n))),
+        "CONSUMERS" if cx.model.aside(name).is_some() => Cell::new(Clean::own("aside"), Role::Warn),
         "CONSUMERS" => match consumers {
             Some(0) | None if !cx.model.held(name).is_empty() => Cell::new(Clean::own("held"), Role::Warn),
             Some(n) if !cx.model.held(name).is_empty() => Cell::new(crate::clean!("held {n} ▲"), Role::Warn),

@@ -6,6 +6,7 @@ use crate::filter::Filter;
 use crate::history::lookup::{Look, Part, Request, Ticket, Waiting};
 use crate::history::reader::{Progress, Query};
 use crate::redact::Redactor;
+use crate::state::deeds::Deed;
 use crate::state::doc::TaskDoc;
 use crate::state::{Limits, Model, Store, Update};
 
@@ -124,7 +125,8 @@ impl Rows {
         if anew {
             self.store = empty(self.store.redactor());
         }
-        self.store.apply(&[Update::Recalled(part.batch.clone())]);
+        let again = part.again.iter().map(|(old, new)| Deed::SentAgain(old.clone(), new.clone())).collect();
+        self.store.apply(&[Update::Deeds(again), Update::Recalled(part.batch.clone())]);
         if let Some(query) = &self.query {
             self.store.apply(&[Update::Tick(query.now)]);
         }

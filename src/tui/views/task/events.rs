@@ -166,6 +166,8 @@ pub fn events(task: &Task<'_>, cx: &Cx<'_>) -> Vec<Item> {
     }
     // What happened to the cluster meanwhile may be the reason.
     if let (Some(from), Some(to)) = (events.iter().map(|e| e.0).min(), events.iter().map(|e| e.0).max()) {
+        // What has not ended goes on.
+        let to = if task.state().is_ready() { to } else { cx.now };
         let meanwhile = cx.model.marks().all().filter(|mark| mark.at > from && mark.at < to);
         events.extend(meanwhile.map(|mark| (mark.at, "▾".to_owned(), Role::Accent, mark.text.clone())));
     }

@@ -295,7 +295,12 @@ fn facts(task: &Task<'_>, cx: &Cx<'_>, items: &mut Vec<Item>) {
     ];
     for (label, value) in facts {
         if let Some(value) = value {
-            items.push(Item::line(0, vec![(crate::clean!("{label:<10} "), Role::Muted), (clean(&value), Role::Text)]));
+            // What is too long for one line goes on below.
+            let width = usize::from(cx.size.width).saturating_sub(15).max(20);
+            for (i, line) in literal::wrap(&clean(&value), width).into_iter().enumerate() {
+                let label = if i == 0 { label } else { "" };
+                items.push(Item::line(0, vec![(crate::clean!("{label:<10} "), Role::Muted), (line, Role::Text)]));
+            }
         }
     }
 }

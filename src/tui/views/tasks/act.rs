@@ -6,7 +6,7 @@ use crate::ops::Command;
 use crate::ops::retry;
 use crate::state::{Model, State};
 use crate::tui::action::Action;
-use crate::tui::layers::{Again, Choose};
+use crate::tui::layers::{Again, Choose, Twice};
 use crate::tui::view::{Answer, Effect, Outcome};
 use crate::tui::views::whereabouts::Whereabouts;
 
@@ -47,8 +47,11 @@ pub fn subject(ids: &[TaskId], model: &Model) -> Option<String> {
 }
 
 fn reason(action: Action, id: &TaskId, model: &Model) -> Option<String> {
-    let state = model.task(id).map(|task| task.state());
+    let task = model.task(id);
+    let state = task.as_ref().map(|task| task.state());
     match (action, state) {
+        // It will not end where it was: the question says whether it may run by itself all the same.
+        (Action::TaskRetry | Action::TaskRetryWith, _) if task.is_some_and(|task| task.lost().is_some()) => None,
         (Action::TaskRetry | Action::TaskRetryWith, Some(State::Started)) => {
             Some("it runs at the moment: revoke it first".into())
         }
@@ -69,7 +72,14 @@ pub fn perform(action: Action, ids: &[TaskId], model: &Model) -> Outcome {
         Action::TaskRetry => {
             let why = |id: &TaskId| Some(format!("{}  {}", id.short(), reason(action, id, model)?));
             let refused = ids.iter().filter_map(why).collect();
-            Outcome::Effect(Effect::Retry { ids: able(), refused, options: retry::Options::default() })
+            let again = |id: &&TaskId| model.task(id).is_some_and(|task| task.retried_as().is_some());
+            let ids = able();
+            Outcome::Effect(match ids.iter().filter(again).count() {
+                0 => Effect::Retry { ids, refused, options: retry::Options::default() },
+                // Of one the question says it.
+                1 if ids.len() == 1 => Effect::Retry { ids, refused, options: retry::Options::default() },
+                _ => Effect::Open(Box::new(Twice::new(ids, refused, model))),
+            })
         }
         Action::TaskRetryWith => match able().into_iter().next() {
             Some(id) => Outcome::Effect(Effect::Open(Box::new(Again::one(id, None, model)))),
