@@ -143,6 +143,8 @@ pub struct Recorded {
     said: Value,
     processes: AtomicU64,
     gone: Mutex<Vec<String>>,
+    /// Queues that were added while it ran.
+    added: Mutex<Vec<String>>,
 }
 
 impl Recorded {
@@ -152,7 +154,14 @@ impl Recorded {
         let raised = json!({"exc_type": "ValueError", "exc_message": ["boom 4"], "exc_module": "builtins"});
         let failed = json!({"status": "FAILURE", "result": raised, "traceback": "Traceback (most recent call last):"});
         kept.put("3cf26a24-9ab1-417f-bbf0-5eff186db4ea", failed);
-        Self { store, kept, said: all["body"].clone(), processes: AtomicU64::new(2), gone: Mutex::default() }
+        Self {
+            store,
+            kept,
+            said: all["body"].clone(),
+            processes: AtomicU64::new(2),
+            gone: Mutex::default(),
+            added: Mutex::default(),
+        }
     }
 
     fn reply(&self, worker: &str, method: &str, arguments: &Value) -> Value {
@@ -164,7 +173,12 @@ impl Recorded {
                 stats["pool"]["processes"] = json!(pids);
                 stats
             }
-            "active_queues" | "registered" | "conf" => self.said[worker][method].clone(),
+            "active_queues" => {
+                let mut queues = self.said[worker][method].as_array().cloned().unwrap_or_default();
+                queues.extend(self.added.lock().iter().map(|name| json!({"name": name, "routing_key": name})));
+                json!(queues)
+            }
+            "registered" | "conf" => self.said[worker][method].clone(),
             "active" | "scheduled" | "reserved" | "revoked" => json!([]),
             "pool_grow" => {
                 self.processes.fetch_add(arguments["n"].as_u64().unwrap_or(0), Ordering::Relaxed);
@@ -176,8 +190,14 @@ impl Recorded {
             }
             "pool_restart" => json!({"ok": "reload started"}),
             "autoscale" => json!({"error": "ValueError('Autoscale not enabled')"}),
-            "add_consumer" => json!({"ok": format!("add consumer {}", text("queue"))}),
-            "cancel_consumer" => json!({"ok": format!("no longer consuming from {}", text("queue"))}),
+            "add_consumer" => {
+                self.added.lock().push(text("queue"));
+                json!({"ok": format!("add consumer {}", text("queue"))})
+            }
+            "cancel_consumer" => {
+                self.added.lock().retain(|name| *name != text("queue"));
+                json!({"ok": format!("no longer consuming from {}", text("queue"))})
+            }
             "time_limit" => json!({"ok": "time limits set successfully"}),
             "rate_limit" if text("rate_limit") == "bogus" => {
                 json!({"error": "Invalid rate limit string: ValueError(\"could not convert string to float: 'bogus'\")"})
