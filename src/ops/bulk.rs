@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::command::{NAMED, Preview, plural};
+use super::command::{NAMED, Preview, join, plural, quote};
 use super::receipt::Outcome;
+pub use super::resume::Resume;
 use super::retry::{Retry, repeat};
 use super::run::Ops;
 use super::{Command, Error};
@@ -46,44 +47,47 @@ pub enum Bulk {
         rate: f64,
         /// So many go first, and what becomes of them is waited for.
         canary: usize,
+        /// The filter that chose them all, where one did.
+        filter: Option<String>,
     },
-    /// One that was broken off, by its number, and how many of it are left.
-    Resume { id: i64, left: u64 },
+    /// One that was broken off.
+    Resume(Resume),
 }
 
 impl Bulk {
     pub(super) fn target(&self) -> String {
         match self {
             Bulk::New { tasks, .. } => plural(tasks.len(), "task"),
-            Bulk::Resume { id, .. } => format!("bulk {id}"),
+            Bulk::Resume(resume) => format!("bulk {}", resume.id),
         }
     }
 
     pub(super) fn arguments(&self) -> Vec<String> {
         match self {
             Bulk::New { rate, canary, .. } => vec![format!("--rate {rate}/s"), format!("--canary {canary}")],
-            Bulk::Resume { .. } => Vec::new(),
+            Bulk::Resume(_) => Vec::new(),
         }
     }
 
+    /// The command line that does the same: none of hundreds of ids.
     pub(super) fn words(&self) -> String {
         match self {
-            Bulk::New { tasks, rate, canary, .. } => {
-                let ids: Vec<String> = tasks.iter().take(2).map(|task| task.original.to_string()).collect();
-                let more = if tasks.len() > 2 { " …" } else { "" };
-                format!("flower-tui retry {}{more} --rate {rate}/s --canary {canary}", ids.join(" "))
+            Bulk::New { tasks, rate, canary, filter, .. } => {
+                let which = match filter {
+                    Some(filter) => format!("--filter {}", quote(filter)),
+                    None if tasks.len() > NAMED => return format!("retry of {}", plural(tasks.len(), "task")),
+                    None => join(tasks.iter().map(|task| quote(&task.original.to_string()))),
+                };
+                format!("flower-tui retry {which} --rate {rate}/s --canary {canary}")
             }
-            Bulk::Resume { id, .. } => format!("flower-tui bulk resume {id}"),
+            Bulk::Resume(resume) => format!("flower-tui bulk resume {}", resume.id),
         }
     }
 
     pub(super) fn preview(&self, redactor: &Redactor) -> Preview {
         match self {
-            Bulk::Resume { id, left } => Preview {
-                title: format!("Go on with bulk {id}?"),
-                lines: vec![format!("{} are left.", plural(usize::try_from(*left).unwrap_or(0), "task"))],
-            },
-            Bulk::New { tasks, refused, rate, canary } => {
+            Bulk::Resume(resume) => resume.preview(),
+            Bulk::New { tasks, refused, rate, canary, .. } => {
                 let mut lines: Vec<String> = tasks.iter().take(NAMED).map(|task| task.line(redactor)).collect();
                 if tasks.len() > NAMED {
                     lines.push(format!("and {} more", crate::human::thousands((tasks.len() - NAMED) as u64)));
@@ -115,8 +119,9 @@ struct Run<'a> {
     /// What the broker knows it by: audit logs of others have a first bulk too.
     name: String,
     rate: f64,
-    /// The place of the next message, and how many there are.
+    /// The place of the next message, how many were sent, and how many there are.
     next: usize,
+    sent: usize,
     all: usize,
     /// Those sent last, until they have ended.
     watched: VecDeque<TaskId>,
@@ -131,8 +136,9 @@ impl Ops {
         replies: &mut Vec<(String, Value)>,
         next: &mut Option<Box<Command>>,
     ) -> Result<Outcome, Error> {
-        let (Ok(Some(audit)), Some(row)) = (&*self.audit, row) else {
-            return Err(Error::Audit("a bulk action is written down first, and there is no audit log".into()));
+        let audit = self.bulk_log()?;
+        let Some(row) = row else {
+            return Err(Error::Audit("a bulk action is written down first, and it could not be".into()));
         };
         let wrong = |e: crate::history::audit::Error| Error::Audit(e.to_string());
         let (id, canary) = match bulk {
@@ -144,39 +150,41 @@ impl Ops {
                 let kept = audit.freeze((row, self.clock.now()), &self.broker.url(), ("retry", *rate), &items);
                 (kept.map_err(wrong)?, (*canary).min(tasks.len()))
             }
-            Bulk::Resume { id, .. } => (*id, 0),
+            Bulk::Resume(resume) => (resume.id, 0),
         };
-        let known = audit.bulks(Some(id)).map_err(wrong)?;
-        let Some(known) = known.into_iter().next() else {
-            return Err(Error::Refused(format!("there is no bulk action {id}")));
-        };
-        if known.broker != self.broker.url() {
-            return Err(Error::Refused(format!("bulk {id} belongs to another broker: {}", known.broker)));
+        let known = self.known_bulk(id)?;
+        if matches!(bulk, Bulk::Resume(_)) {
+            let left = self.sent_meanwhile(id).await?;
+            replies.extend(left.iter().map(|(_, task, why)| (task.clone(), json!({"left_out": why}))));
+            let left: Vec<(usize, String)> = left.into_iter().map(|(n, _, why)| (n, why)).collect();
+            audit.leave_out(id, &left).map_err(wrong)?;
         }
         let count = |n: u64| usize::try_from(n).unwrap_or(usize::MAX);
-        let (next_n, all) = (count(known.sent), count(known.all));
+        let (sent, all) = (count(known.sent), count(known.all));
+        let next_n = audit.next_of(id).map_err(wrong)?;
         let first = audit.items(id, 0, 1).map_err(wrong)?.into_iter().next();
         let name = format!("bulk:{id}:{}", first.map(|item| item.new).unwrap_or_default());
-        let mut run =
-            Run { ops: self, audit, id, name, rate: known.rate.max(0.1), next: next_n, all, watched: VecDeque::new() };
+        let rate = known.rate.max(0.1);
+        let mut run = Run { ops: self, audit, id, name, rate, next: next_n, sent, all, watched: VecDeque::new() };
         audit.stands(id, Stand::Going, "").map_err(wrong)?;
         let ended = run.send(canary).await?;
-        let said =
-            format!("{} of {} sent", crate::human::thousands(run.next as u64), crate::human::thousands(all as u64));
-        replies.push((format!("bulk {id}"), json!({"ok": said, "sent": run.next, "of": all, "bulk": id})));
-        if matches!(ended, End::Paused(_)) && run.next < all {
-            *next = Some(Box::new(Command::Bulk(Bulk::Resume { id, left: (all - run.next) as u64 })));
-        }
+        let said = run.said();
+        replies.push((format!("bulk {id}"), json!({"ok": said, "sent": run.sent, "of": all, "bulk": id})));
+        let left = self.known_bulk(id)?.left();
         let (stand, why) = match &ended {
             End::Done => (Stand::Done, String::new()),
-            End::Paused(why) if run.next >= all => (Stand::Done, why.clone()),
+            End::Paused(why) if left == 0 => (Stand::Done, why.clone()),
             End::Paused(why) => (Stand::Paused, why.clone()),
             End::Stopped => (Stand::Stopped, format!("{said}; bulk resume {id} goes on")),
         };
+        if stand == Stand::Paused {
+            let resume = Resume { id, left, why: why.clone(), left_out: Vec::new() };
+            *next = Some(Box::new(Command::Bulk(Bulk::Resume(resume))));
+        }
         audit.stands(id, stand, &why).map_err(wrong)?;
         Ok(match stand {
             Stand::Done => Outcome::Confirmed,
-            Stand::Paused => Outcome::Unconfirmed(why),
+            Stand::Paused => Outcome::Paused(why),
             _ => Outcome::Failed(format!("stopped: {why}")),
         })
     }
@@ -215,7 +223,12 @@ impl Run<'_> {
             return Ok(End::Done);
         }
         let (good, bad, open) = self.outcomes().await;
-        Ok(End::Paused(format!("canary: {good} succeeded, {bad} failed again, {open} have not ended")))
+        Ok(End::Paused(format!("canary of {canary}: {good} succeeded, {bad} failed again, {open} have not ended")))
+    }
+
+    fn said(&self) -> String {
+        let (sent, all) = (crate::human::thousands(self.sent as u64), crate::human::thousands(self.all as u64));
+        format!("{sent} of {all} sent")
     }
 
     fn is_stopped(&self) -> bool {
@@ -228,7 +241,14 @@ impl Run<'_> {
         let most = ((self.rate / PIECES).ceil() as usize).clamp(1, 250).min(until - self.next);
         let wrong = |e: crate::history::audit::Error| Error::Audit(e.to_string());
         let begun = std::time::Instant::now();
-        let items = self.audit.items(self.id, self.next, most).map_err(wrong)?;
+        let mut items = self.audit.items(self.id, self.next, most).map_err(wrong)?;
+        // In one piece go those that lie side by side: what is left out would move the others' places.
+        let out = items.iter().take_while(|item| !item.left_out.is_empty()).count();
+        if out > 0 || items.is_empty() {
+            self.next = if items.is_empty() { until } else { self.next + out };
+            return Ok(None);
+        }
+        items.truncate(items.iter().take_while(|item| item.left_out.is_empty()).count());
         let messages: Vec<Original> = items.iter().map(|item| item.message.clone()).collect();
         let mut away = false;
         loop {
@@ -236,11 +256,12 @@ impl Run<'_> {
             match self.ops.broker.put(&messages, &self.name, self.next).await {
                 Ok(_) => break,
                 Err(error) if comes_back(&error) => self.wait(&error.reason(), &mut away).await?,
-                Err(error) => return Ok(Some(format!("stopped at {} of {}: {error}", self.next, self.all))),
+                Err(error) => return Ok(Some(format!("{}, then: {error}", self.said()))),
             }
         }
         self.audit.cross_off(self.id, self.next, items.len(), self.ops.clock.now()).map_err(wrong)?;
         self.next += items.len();
+        self.sent += items.len();
         let told = items
             .iter()
             .map(|item| Update::Retried(TaskId::new(&item.task), TaskId::new(&item.new), item.message.queue.clone()));
@@ -249,8 +270,7 @@ impl Run<'_> {
         while self.watched.len() > WATCHED {
             self.watched.pop_front();
         }
-        let (sent, all) = (crate::human::thousands(self.next as u64), crate::human::thousands(self.all as u64));
-        self.ops.going.say(format!("bulk {}: {sent} of {all} sent …", self.id));
+        self.ops.going.say(format!("bulk {}: {} …", self.id, self.said()));
         let due = Duration::from_secs_f64(items.len() as f64 / self.rate);
         tokio::time::sleep(due.saturating_sub(begun.elapsed())).await;
         Ok(None)

@@ -11,6 +11,7 @@ pub mod locate;
 pub mod overrides;
 pub mod queue;
 mod receipt;
+mod resume;
 pub mod retry;
 mod rolling;
 mod run;

@@ -94,6 +94,8 @@ pub enum Effect {
         refused: Vec<String>,
         options: retry::Options,
     },
+    /// See to bulk actions that have not ended.
+    Bulk(BulkWish),
     Open(Box<dyn View>),
     OpenTask(TaskId),
     /// Show the tasks a filter selects; `Esc` leads back here.
@@ -151,6 +153,15 @@ pub enum Answer {
     Picked(Vec<String>),
 }
 
+/// What is wanted of bulk actions that have not ended: all of them, or one by its number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BulkWish {
+    List,
+    Resume(i64),
+    Stop(i64),
+    Show(i64),
+}
+
 /// Why the screen ends.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Leave {
@@ -186,6 +197,9 @@ pub trait View: Send {
     fn urges(&self) -> Option<(Action, &'static str)> {
         None
     }
+
+    /// Tasks were sent again: they are no longer chosen.
+    fn sent_again(&mut self, _tasks: &[TaskId]) {}
 
     /// What an action would be taken on, in words, where a refusal has to name it.
     fn subject(&self, _cx: &Cx<'_>) -> Option<String> {

@@ -9,6 +9,7 @@ use flower_tui::celery::pidbox::{Method, Request, Signal};
 use flower_tui::clock::{Clock, Stamp};
 use flower_tui::feed::apply_messages;
 use flower_tui::history::audit::{Audit, Origin};
+use flower_tui::ops::bulk::Resume;
 use flower_tui::ops::queue::Undoable;
 use flower_tui::ops::retry::{Known, Options as RetryOptions, Refusal, Retry};
 use flower_tui::ops::{Beat, Bulk, Command, Control, Error, Ops, Outcome, QueueAction, Risk, Which};
@@ -68,8 +69,8 @@ fn every_command(ops: &Ops) -> Vec<Command> {
         Command::Revoke { ids: vec![TaskId::new("x")], terminate: None },
         Command::Revoke { ids: vec![TaskId::new("x")], terminate: Some(Signal::Kill) },
         Command::Retry { tasks: vec![retry.clone()], refused: vec![] },
-        Command::Bulk(Bulk::New { tasks: vec![retry], refused: vec![], rate: 50.0, canary: 0 }),
-        Command::Bulk(Bulk::Resume { id: 1, left: 1 }),
+        Command::Bulk(Bulk::New { tasks: vec![retry], refused: vec![], rate: 50.0, canary: 0, filter: None }),
+        Command::Bulk(Bulk::Resume(Resume { id: 1, left: 1, ..Resume::default() })),
         Command::Undo { row: 1, what: Undoable::Taken("media".into()) },
         queue(QueueAction::Delete(Which::All)),
         queue(QueueAction::Move(Which::All, "other".into())),
