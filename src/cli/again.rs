@@ -67,7 +67,7 @@ pub async fn retry(env: &Env, args: RetryArgs) -> anyhow::Result<Exit> {
     let command = if bulk {
         let usual = if ready.len() > MANY && std::io::stdin().is_terminal() && !args.yes { CANARY } else { 0 };
         let (rate, canary) = (args.rate.unwrap_or(RATE), args.canary.unwrap_or(usual));
-        Command::Bulk(Bulk::New { tasks: ready, refused, rate, canary })
+        Command::Bulk(Bulk::New { tasks: ready, refused, rate, canary, filter: args.filter.clone() })
     } else {
         Command::Retry { tasks: ready, refused }
     };

@@ -612,6 +612,9 @@ pub enum BulkCommand {
     /// Go on with one that was broken off, or that waits for a person
     Resume {
         id: i64,
+        /// Don't ask
+        #[arg(long)]
+        yes: bool,
         /// One JSON document
         #[arg(long)]
         json: bool,

@@ -6,9 +6,7 @@ use super::args::{BulkArgs, BulkCommand};
 use super::env::Env;
 use super::exit::{Exit, not_so};
 use super::{change, gather, out};
-use crate::history::bulk::Stand;
 use crate::human;
-use crate::ops::bulk::Kind;
 use crate::ops::{Bulk, Command};
 
 pub async fn run(env: &Env, args: BulkArgs) -> anyhow::Result<Exit> {
@@ -21,7 +19,7 @@ pub async fn run(env: &Env, args: BulkArgs) -> anyhow::Result<Exit> {
                 .map(|bulk| {
                     json!({
                         "id": bulk.id, "at": bulk.at, "command": bulk.verb, "state": bulk.stand.word(), "sent": bulk.sent,
-                        "of": bulk.all, "rate": bulk.rate, "why": bulk.why, "broker": bulk.broker,
+                        "left_out": bulk.left_out, "of": bulk.all, "rate": bulk.rate, "why": bulk.why, "broker": bulk.broker,
                     })
                 })
                 .collect();
@@ -47,38 +45,36 @@ pub async fn run(env: &Env, args: BulkArgs) -> anyhow::Result<Exit> {
             let rows: Vec<serde_json::Value> = audit
                 .items(id, 0, usize::MAX)?
                 .into_iter()
-                .map(|item| json!({"task": item.task, "new": item.new, "queue": item.message.queue, "sent": item.sent}))
+                .map(|item| json!({"task": item.task, "new": item.new, "queue": item.message.queue, "sent": item.sent, "left_out": item.left_out}))
                 .collect();
             out::rows(format, &rows, &["TASK", "SENT AS", "QUEUE", "DONE"], |row| {
                 let text = |key: &str| row[key].as_str().unwrap_or_default().to_owned();
-                let sent = if row["sent"].is_null() { "-" } else { "yes" };
-                vec![text("task"), text("new"), text("queue"), sent.to_owned()]
+                let sent = match (row["sent"].is_null(), text("left_out")) {
+                    (false, _) => "yes".to_owned(),
+                    (true, why) if why.is_empty() => "-".to_owned(),
+                    (true, why) => format!("no: {why}"),
+                };
+                vec![text("task"), text("new"), text("queue"), sent]
             })?;
             Ok(Exit::Done)
         }
         BulkCommand::Stop { id } => {
-            let audit = env.audit().map_err(not_so)?;
-            let bulk = one(&audit, id)?;
-            let stand = match bulk.stand {
-                Stand::Going => Stand::Stopping,
-                Stand::Paused => Stand::Stopped,
-                other => return Err(not_so(format!("bulk {id} is {} already", other.word()))),
-            };
-            audit.stands(id, stand, "asked to stop")?;
+            let ops = env.ops(env.broker()?, env.store(), env.clock.clone(), "cli", true);
+            ops.stop_bulk(id).map_err(|why| not_so(why.to_string()))?;
             Ok(Exit::Done)
         }
-        BulkCommand::Resume { id, json } => {
-            let bulk = one(&env.audit().map_err(not_so)?, id)?;
-            if bulk.sent >= bulk.all {
-                return Err(not_so(format!("all of bulk {id} is done")));
-            }
-            let Some(kind) = Kind::parse(&bulk.verb) else {
-                return Err(not_so(format!("bulk {id} is a {}, which this flower-tui can't do", bulk.verb)));
-            };
+        BulkCommand::Resume { id, yes, json } => {
+            one(&env.audit().map_err(not_so)?, id)?;
             let cluster = gather::begin(env).await?;
             // Who is online is told what is to be revoked.
             cluster.listen(env, 0.3).await;
-            let command = Command::Bulk(Bulk::Resume { id, kind, left: bulk.all - bulk.sent });
+            let ops = env.ops(cluster.broker.clone(), cluster.store.clone(), env.clock.clone(), "cli", true);
+            let command = ops.to_resume(id).await.map_err(|why| not_so(why.to_string()))?;
+            // Where nothing is left there is nothing to ask: it is only noted as done.
+            let sends = matches!(&command, Command::Bulk(Bulk::Resume(resume)) if resume.left > 0);
+            if sends && !yes && !change::agreed(&cluster, &command)? {
+                return Err(not_so("nothing was sent"));
+            }
             change::run(env, &cluster, &command, json).await
         }
     }

@@ -39,7 +39,7 @@ impl Exit {
     pub fn of(receipt: &Receipt) -> Self {
         match &receipt.outcome {
             Outcome::Confirmed => Exit::Done,
-            Outcome::Unconfirmed(_) => Exit::Unconfirmed,
+            Outcome::Unconfirmed(_) | Outcome::Paused(_) => Exit::Unconfirmed,
             Outcome::Failed(_) => Exit::NotSo,
             Outcome::NotSent(crate::ops::Error::Broker(_)) => Exit::Unreachable,
             Outcome::NotSent(_) => Exit::NotSo,

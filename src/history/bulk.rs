@@ -1,6 +1,8 @@
 //! Bulk actions, in the file of the audit log: what is to be sent is frozen before the first message goes, and each message
 //! is crossed off when it has gone, so that one that was broken off can be resumed.
 
+use std::collections::BTreeMap;
+
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::audit::{Audit, Error};
@@ -14,8 +16,23 @@ const SCHEMA: &str = "
     );
     CREATE TABLE IF NOT EXISTS bulk_item (
         bulk INTEGER NOT NULL, n INTEGER NOT NULL, task TEXT NOT NULL, new TEXT NOT NULL, queue TEXT NOT NULL,
-        priority INTEGER NOT NULL, sent REAL, body BLOB NOT NULL, PRIMARY KEY (bulk, n)
+        priority INTEGER NOT NULL, sent REAL, body BLOB NOT NULL, left_out TEXT NOT NULL DEFAULT '',
+        PRIMARY KEY (bulk, n)
     ) WITHOUT ROWID;";
+
+/// Items of a bulk that are still to go and whose task a retry of the log names, given after the bulk: with a reply that
+/// has its new id, or without any reply.
+const BY_COMMAND: &str = "
+    SELECT i.n, a.id FROM bulk b JOIN audit a ON a.id > b.audit AND a.command = 'retry' AND a.broker = b.broker
+    JOIN bulk_item i ON i.bulk = b.id AND i.sent IS NULL AND i.left_out = ''
+    WHERE b.id = ?1 AND CASE WHEN a.replies IS NULL THEN instr(' ' || a.target || ' ', ' ' || i.task || ' ') > 0
+        ELSE EXISTS (SELECT 1 FROM json_each(a.replies) r
+                     WHERE r.key = i.task AND json_extract(r.value, '$.error') IS NULL) END";
+/// And those that another bulk has sent since.
+const BY_BULK: &str = "
+    SELECT i.n, o.bulk FROM bulk b JOIN bulk_item i ON i.bulk = b.id AND i.sent IS NULL AND i.left_out = ''
+    JOIN bulk_item o ON o.task = i.task AND o.bulk != b.id AND o.sent >= b.at
+    JOIN bulk other ON other.id = o.bulk AND other.broker = b.broker AND other.verb = b.verb WHERE b.id = ?1";
 
 /// How a bulk action stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -62,7 +79,16 @@ pub struct Bulk {
     pub stand: Stand,
     pub why: String,
     pub sent: u64,
+    /// Those that somebody else had sent by the time it went on.
+    pub left_out: u64,
     pub all: u64,
+}
+
+impl Bulk {
+    /// Messages that are still to go.
+    pub fn left(&self) -> u64 {
+        self.all.saturating_sub(self.sent + self.left_out)
+    }
 }
 
 /// One message of it.
@@ -74,11 +100,17 @@ pub struct Item {
     /// The id it goes out under.
     pub new: String,
     pub sent: Option<f64>,
+    /// Why it is not sent any more; empty while it is to go.
+    pub left_out: String,
     pub message: Original,
 }
 
 pub(super) fn prepare(connection: &Connection) -> rusqlite::Result<()> {
-    connection.execute_batch(SCHEMA)
+    connection.execute_batch(SCHEMA)?;
+    if !connection.column_exists(None, "bulk_item", "left_out")? {
+        connection.execute_batch("ALTER TABLE bulk_item ADD COLUMN left_out TEXT NOT NULL DEFAULT ''")?;
+    }
+    Ok(())
 }
 
 impl Audit {
@@ -132,6 +164,7 @@ impl Audit {
             let mut find = connection.prepare(
                 "SELECT id, at, broker, verb, rate, state, why, audit, \
                  (SELECT count(*) FROM bulk_item WHERE bulk = id AND sent IS NOT NULL), \
+                 (SELECT count(*) FROM bulk_item WHERE bulk = id AND sent IS NULL AND left_out != ''), \
                  (SELECT count(*) FROM bulk_item WHERE bulk = id) FROM bulk WHERE ?1 IS NULL OR id = ?1 ORDER BY id DESC",
             )?;
             let rows = find.query_map([id], |row| {
@@ -146,7 +179,8 @@ impl Audit {
                     why: row.get(6)?,
                     row: row.get(7)?,
                     sent: count(8)?,
-                    all: count(9)?,
+                    left_out: count(9)?,
+                    all: count(10)?,
                 })
             })?;
             rows.collect()
@@ -167,18 +201,75 @@ impl Audit {
         let number = |n: usize| i64::try_from(n).unwrap_or(i64::MAX);
         let read = || -> rusqlite::Result<Vec<Item>> {
             let mut find = connection.prepare_cached(
-                "SELECT n, task, new, sent, queue, priority, body FROM bulk_item WHERE bulk = ? AND n >= ? \
+                "SELECT n, task, new, sent, queue, priority, body, left_out FROM bulk_item WHERE bulk = ? AND n >= ? \
                  ORDER BY n LIMIT ?",
             )?;
             let rows = find.query_map(params![bulk, number(from), number(most)], |row| {
                 let bytes: Vec<u8> = row.get(6)?;
                 let message = Original { queue: row.get(4)?, priority: row.get(5)?, bytes: bytes.into() };
                 let n = usize::try_from(row.get::<_, i64>(0)?).unwrap_or(0);
-                Ok(Item { n, task: row.get(1)?, new: row.get(2)?, sent: row.get(3)?, message })
+                let (task, new, sent, left_out) = (row.get(1)?, row.get(2)?, row.get(3)?, row.get(7)?);
+                Ok(Item { n, task, new, sent, left_out, message })
             })?;
             rows.collect()
         };
         read().map_err(|e| self.error(&e))
+    }
+
+    /// The places and tasks of all that is still to go.
+    pub fn open_items(&self, bulk: i64) -> Result<Vec<(usize, String)>, Error> {
+        let connection = self.connection();
+        let read = || -> rusqlite::Result<Vec<(usize, String)>> {
+            let mut find = connection.prepare(
+                "SELECT n, task FROM bulk_item WHERE bulk = ? AND sent IS NULL AND left_out = '' ORDER BY n",
+            )?;
+            let rows =
+                find.query_map([bulk], |row| Ok((usize::try_from(row.get::<_, i64>(0)?).unwrap_or(0), row.get(1)?)))?;
+            rows.collect()
+        };
+        read().map_err(|e| self.error(&e))
+    }
+
+    /// Of the messages still to go, those whose task was sent again since it was frozen, by another action on the same
+    /// broker; each with its place and by what.
+    pub fn sent_elsewhere(&self, bulk: i64) -> Result<Vec<(usize, String)>, Error> {
+        let connection = self.connection();
+        let read = || -> rusqlite::Result<Vec<(usize, String)>> {
+            let mut found = BTreeMap::new();
+            // A command that came to no end may have sent any of those it names.
+            for (select, by) in [(BY_COMMAND, "sent again by command"), (BY_BULK, "sent again by bulk")] {
+                let mut find = connection.prepare(select)?;
+                let mut rows = find.query([bulk])?;
+                while let Some(row) = rows.next()? {
+                    let n = usize::try_from(row.get::<_, i64>(0)?).unwrap_or(0);
+                    found.insert(n, format!("{by} {}", row.get::<_, i64>(1)?));
+                }
+            }
+            Ok(found.into_iter().collect())
+        };
+        read().map_err(|e| self.error(&e))
+    }
+
+    /// Leaves messages out, each for its reason: they are not sent any more.
+    pub fn leave_out(&self, bulk: i64, left: &[(usize, String)]) -> Result<(), Error> {
+        let mut connection = self.connection();
+        let mut write = || -> rusqlite::Result<()> {
+            let tx = connection.transaction()?;
+            for (n, why) in left {
+                tx.prepare_cached("UPDATE bulk_item SET left_out = ? WHERE bulk = ? AND n = ? AND sent IS NULL")?
+                    .execute(params![why, bulk, *n as i64])?;
+            }
+            tx.commit()
+        };
+        write().map_err(|e| self.error(&e))
+    }
+
+    /// The place of the first message that is still to go; past the last one, where there is none.
+    pub fn next_of(&self, bulk: i64) -> Result<usize, Error> {
+        let find = "SELECT coalesce(min(CASE WHEN sent IS NULL AND left_out = '' THEN n END), count(*)) \
+                    FROM bulk_item WHERE bulk = ?";
+        let found = self.connection().query_row(find, [bulk], |row| row.get::<_, i64>(0));
+        found.map(|n| usize::try_from(n).unwrap_or(0)).map_err(|e| self.error(&e))
     }
 
     /// Crosses messages off: those from a place on, so many.
@@ -213,5 +304,40 @@ mod tests {
         assert_eq!(left.iter().map(|item| item.new.as_str()).collect::<Vec<_>>(), ["new-2", "new-3", "new-4"]);
         assert_eq!(&*left[0].message.bytes, b"message 2");
         assert_eq!(audit.stand_of(99).expect("read"), None);
+    }
+
+    #[test]
+    fn what_another_action_sent_meanwhile_is_known_and_left_out() {
+        let folder = tempfile::tempdir().expect("temp");
+        let audit = Audit::open(&folder.path().join("audit.db")).expect("opens");
+        let asked = |command: &'static str, target: &str| {
+            let entry = Entry { command, target: target.into(), ..Entry::default() };
+            audit.asked(Stamp::EPOCH, &Origin::default(), "b", &entry).expect("written")
+        };
+        let item = |n: usize| {
+            let bytes = Vec::new().into();
+            (format!("old-{n}"), format!("new-{n}"), Original { queue: "q".into(), priority: 0, bytes })
+        };
+        let items: Vec<_> = (0..6).map(item).collect();
+        let before = asked("retry", "old-0");
+        audit.answered(before, Stamp::EPOCH, "confirmed", r#"{"old-0": {"ok": "sent"}}"#).expect("written");
+        let freeze = |items: &[_]| {
+            audit.freeze((asked("bulk retry", ""), Stamp::EPOCH), "b", ("retry", 50.0), items).expect("frozen")
+        };
+        let id = freeze(&items);
+        audit.cross_off(id, 0, 1, Stamp::EPOCH).expect("crossed off");
+        let retried = asked("retry", "old-1 old-2");
+        let replies = r#"{"old-1": {"ok": "sent", "id": "x"}, "old-2": {"error": "refused"}}"#;
+        audit.answered(retried, Stamp::EPOCH, "failed", replies).expect("written");
+        let unended = asked("retry", "old-30 old-3");
+        let other = freeze(&items[4..5]);
+        audit.cross_off(other, 0, 1, Stamp::EPOCH).expect("crossed off");
+        let left = audit.sent_elsewhere(id).expect("read");
+        let by = |n: usize, by: &str, number: i64| (n, format!("sent again by {by} {number}"));
+        assert_eq!(left, [by(1, "command", retried), by(3, "command", unended), by(4, "bulk", other)]);
+        audit.leave_out(id, &left).expect("written");
+        let bulk = audit.bulks(Some(id)).expect("read").remove(0);
+        assert_eq!((bulk.sent, bulk.left_out, bulk.left(), audit.next_of(id).expect("read")), (1, 3, 2, 2));
+        assert_eq!(audit.sent_elsewhere(id).expect("read"), [], "only once");
     }
 }

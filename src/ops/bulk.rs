@@ -11,8 +11,9 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::command::{NAMED, Preview, plural};
+use super::command::{NAMED, Preview, join, plural, quote};
 use super::receipt::Outcome;
+pub use super::resume::Resume;
 use super::retry::{Retry, repeat};
 use super::run::Ops;
 use super::{Command, Error, QueueAction, Risk, Which};
@@ -59,13 +60,15 @@ pub enum Bulk {
         rate: f64,
         /// So many go first, and what becomes of them is waited for.
         canary: usize,
+        /// The filter that chose them all, where one did.
+        filter: Option<String>,
     },
     /// Tasks that every worker is told to skip; with a signal, those that run get it.
     Revoke { ids: Vec<TaskId>, terminate: Option<Signal>, rate: f64 },
     /// Messages of a queue that are taken out of it.
     Delete { queue: String, ids: BTreeSet<TaskId> },
-    /// One that was broken off, by its number; what it does, and how many of it are left.
-    Resume { id: i64, kind: Kind, left: u64 },
+    /// One that was broken off.
+    Resume(Resume),
 }
 
 impl Command {
@@ -92,7 +95,7 @@ impl Bulk {
             Bulk::New { .. } => Kind::Retry,
             Bulk::Revoke { terminate, .. } => Kind::revoking(*terminate),
             Bulk::Delete { .. } => Kind::Delete,
-            Bulk::Resume { kind, .. } => *kind,
+            Bulk::Resume(resume) => resume.kind,
         }
     }
 
@@ -109,7 +112,7 @@ impl Bulk {
             Bulk::New { tasks, .. } => plural(tasks.len(), "task"),
             Bulk::Revoke { ids, .. } => plural(ids.len(), "task"),
             Bulk::Delete { queue, .. } => queue.clone(),
-            Bulk::Resume { id, .. } => format!("bulk {id}"),
+            Bulk::Resume(resume) => format!("bulk {}", resume.id),
         }
     }
 
@@ -121,47 +124,51 @@ impl Bulk {
                 signal.into_iter().chain([format!("--rate {rate}/s")]).collect()
             }
             Bulk::Delete { ids, .. } => vec![plural(ids.len(), "message")],
-            Bulk::Resume { .. } => Vec::new(),
+            Bulk::Resume(_) => Vec::new(),
         }
     }
 
+    /// The command line that does the same: none of hundreds of ids.
     pub(super) fn words(&self) -> String {
         match self {
-            Bulk::New { tasks, rate, canary, .. } => {
-                let ids = some_ids(tasks.iter().map(|task| &task.original));
-                format!("flower-tui retry {ids} --rate {rate}/s --canary {canary}")
+            Bulk::New { tasks, rate, canary, filter, .. } => {
+                let which = match filter {
+                    Some(filter) => format!("--filter {}", quote(filter)),
+                    None if tasks.len() > NAMED => return format!("retry of {}", plural(tasks.len(), "task")),
+                    None => join(tasks.iter().map(|task| quote(&task.original.to_string()))),
+                };
+                format!("flower-tui retry {which} --rate {rate}/s --canary {canary}")
+            }
+            Bulk::Revoke { ids, terminate, .. } if ids.len() > NAMED => {
+                let what = if terminate.is_some() { "termination" } else { "revocation" };
+                format!("{what} of {}", plural(ids.len(), "task"))
             }
             Bulk::Revoke { ids, terminate, rate } => {
                 let signal = terminate.map_or(String::new(), |s| format!(" --terminate --signal {}", s.name()));
-                format!("flower-tui revoke {}{signal} --rate {rate}/s", some_ids(ids.iter()))
+                let ids = join(ids.iter().map(|id| quote(&id.to_string())));
+                format!("flower-tui revoke {ids}{signal} --rate {rate}/s")
+            }
+            Bulk::Delete { queue, ids } if ids.len() > NAMED => {
+                format!("deletion of {} from {queue}", plural(ids.len(), "message"))
             }
             Bulk::Delete { queue, ids } => {
-                format!("flower-tui queue {} delete {}", super::command::quote(queue), some_ids(ids.iter()))
+                let ids = join(ids.iter().map(|id| quote(&id.to_string())));
+                format!("flower-tui queue {} delete {ids}", quote(queue))
             }
-            Bulk::Resume { id, .. } => format!("flower-tui bulk resume {id}"),
+            Bulk::Resume(resume) => format!("flower-tui bulk resume {}", resume.id),
         }
     }
 
     pub(super) fn preview(&self, model: &Model) -> Preview {
         match self {
-            Bulk::Resume { id, left, .. } => Preview {
-                title: format!("Go on with bulk {id}?"),
-                lines: vec![format!("{} are left.", plural(usize::try_from(*left).unwrap_or(0), "task"))],
-            },
+            Bulk::Resume(resume) => resume.preview(),
             Bulk::Delete { queue, ids } => delete::preview(queue, ids, model),
             Bulk::Revoke { ids, terminate, rate } => revoke::preview(ids, *terminate, *rate, model),
-            Bulk::New { tasks, refused, rate, canary } => {
+            Bulk::New { tasks, refused, rate, canary, .. } => {
                 retry_preview(tasks, refused, (*rate, *canary), model.redactor())
             }
         }
     }
-}
-
-/// The first ids of many, for a line that stands for all of them.
-fn some_ids<'a>(ids: impl ExactSizeIterator<Item = &'a TaskId>) -> String {
-    let more = if ids.len() > 2 { " …" } else { "" };
-    let ids: Vec<String> = ids.take(2).map(|id| super::command::quote(&id.to_string())).collect();
-    format!("{}{more}", ids.join(" "))
 }
 
 fn retry_preview(tasks: &[Retry], refused: &[String], (rate, canary): (f64, usize), redactor: &Redactor) -> Preview {
@@ -193,8 +200,9 @@ struct Run<'a> {
     /// What the broker knows it by: audit logs of others have a first bulk too.
     name: String,
     rate: f64,
-    /// The place of the next message, and how many there are.
+    /// The place of the next message, how many are done, and how many there are.
     next: usize,
+    sent: usize,
     all: usize,
     /// Those sent last, until they have ended.
     watched: VecDeque<TaskId>,
@@ -226,37 +234,39 @@ impl Ops {
         };
         let wrong = |e: crate::history::audit::Error| Error::Audit(e.to_string());
         let (id, canary) = self.frozen(bulk, row, audit).map_err(wrong)?;
-        let known = audit.bulks(Some(id)).map_err(wrong)?;
-        let Some(known) = known.into_iter().next() else {
-            return Err(Error::Refused(format!("there is no bulk action {id}")));
-        };
-        if known.broker != self.broker.url() {
-            return Err(Error::Refused(format!("bulk {id} belongs to another broker: {}", known.broker)));
-        }
+        let known = self.known_bulk(id)?;
         let Some(kind) = Kind::parse(&known.verb).filter(|kind| *kind == bulk.kind()) else {
             return Err(Error::Refused(format!("bulk {id} is another thing than was asked for: {}", known.verb)));
         };
+        if matches!(bulk, Bulk::Resume(_)) {
+            let left = self.sent_meanwhile(id, kind).await?;
+            replies.extend(left.iter().map(|(_, task, why)| (task.clone(), json!({"left_out": why}))));
+            let left: Vec<(usize, String)> = left.into_iter().map(|(n, _, why)| (n, why)).collect();
+            audit.leave_out(id, &left).map_err(wrong)?;
+        }
         let count = |n: u64| usize::try_from(n).unwrap_or(usize::MAX);
-        let (next, all, rate) = (count(known.sent), count(known.all), known.rate.max(0.1));
+        let (sent, all, rate) = (count(known.sent), count(known.all), known.rate.max(0.1));
+        let next = audit.next_of(id).map_err(wrong)?;
         let first = audit.items(id, 0, 1).map_err(wrong)?.into_iter().next();
         let name = format!("bulk:{id}:{}", first.map(|item| item.new).unwrap_or_default());
         let (watched, heard, taken) = (VecDeque::new(), Heard::default(), Taken::default());
         let row = known.row;
-        let mut run = Run { ops: self, audit, id, row, kind, name, rate, next, all, watched, heard, taken };
+        let mut run = Run { ops: self, audit, id, row, kind, name, rate, next, sent, all, watched, heard, taken };
         audit.stands(id, Stand::Going, "").map_err(wrong)?;
         let ended = run.send(canary).await?;
         let said = run.said();
-        replies.push((format!("bulk {id}"), json!({"ok": said, "sent": run.next, "of": all, "bulk": id})));
-        if matches!(ended, End::Paused(_)) && run.next < all {
-            let left = (all - run.next) as u64;
-            *after = Some(Box::new(Command::Bulk(Bulk::Resume { id, kind, left })));
-        }
+        replies.push((format!("bulk {id}"), json!({"ok": said, "sent": run.sent, "of": all, "bulk": id})));
+        let left = self.known_bulk(id)?.left();
         let (stand, why) = match &ended {
             End::Done => (Stand::Done, String::new()),
-            End::Paused(why) if run.next >= all => (Stand::Done, why.clone()),
+            End::Paused(why) if left == 0 => (Stand::Done, why.clone()),
             End::Paused(why) => (Stand::Paused, why.clone()),
             End::Stopped => (Stand::Stopped, format!("{said}; bulk resume {id} goes on")),
         };
+        if stand == Stand::Paused {
+            let resume = Resume { id, kind, left, why: why.clone(), left_out: Vec::new() };
+            *after = Some(Box::new(Command::Bulk(Bulk::Resume(resume))));
+        }
         audit.stands(id, stand, &why).map_err(wrong)?;
         let told = match kind {
             Kind::Retry => None,
@@ -269,7 +279,7 @@ impl Ops {
         });
         Ok(match stand {
             Stand::Done => judged.unwrap_or(Outcome::Confirmed),
-            Stand::Paused => Outcome::Unconfirmed(why),
+            Stand::Paused => Outcome::Paused(why),
             _ => Outcome::Failed(format!("stopped: {why}")),
         })
     }
@@ -277,7 +287,7 @@ impl Ops {
     /// Writes down what is to be done, where that is not done yet: its number, and how many go first.
     fn frozen(&self, bulk: &Bulk, row: i64, audit: &Audit) -> Result<(i64, usize), crate::history::audit::Error> {
         let (items, rate, canary): (Vec<(String, String, Original)>, f64, usize) = match bulk {
-            Bulk::Resume { id, .. } => return Ok((*id, 0)),
+            Bulk::Resume(resume) => return Ok((resume.id, 0)),
             Bulk::New { tasks, rate, canary, .. } => {
                 let item = |task: &Retry| {
                     (task.original.to_string(), task.message.id.to_string(), repeat::as_original(&task.message))
@@ -332,7 +342,7 @@ impl Run<'_> {
             return Ok(End::Done);
         }
         let (good, bad, open) = self.outcomes().await;
-        Ok(End::Paused(format!("canary: {good} succeeded, {bad} failed again, {open} have not ended")))
+        Ok(End::Paused(format!("canary of {canary}: {good} succeeded, {bad} failed again, {open} have not ended")))
     }
 
     fn is_stopped(&self) -> bool {
@@ -345,7 +355,14 @@ impl Run<'_> {
         let most = ((self.rate / PIECES).ceil() as usize).clamp(1, 250).min(until - self.next);
         let wrong = |e: crate::history::audit::Error| Error::Audit(e.to_string());
         let begun = std::time::Instant::now();
-        let items = self.audit.items(self.id, self.next, most).map_err(wrong)?;
+        let mut items = self.audit.items(self.id, self.next, most).map_err(wrong)?;
+        // In one piece go those that lie side by side: what is left out would move the others' places.
+        let out = items.iter().take_while(|item| !item.left_out.is_empty()).count();
+        if out > 0 || items.is_empty() {
+            self.next = if items.is_empty() { until } else { self.next + out };
+            return Ok(None);
+        }
+        items.truncate(items.iter().take_while(|item| item.left_out.is_empty()).count());
         let messages: Vec<Original> = items.iter().map(|item| item.message.clone()).collect();
         let mut away = false;
         loop {
@@ -353,11 +370,12 @@ impl Run<'_> {
             match self.ops.broker.put(&messages, &self.name, self.next).await {
                 Ok(_) => break,
                 Err(error) if comes_back(&error) => self.wait(&error.reason(), &mut away).await?,
-                Err(error) => return Ok(Some(format!("stopped at {} of {}: {error}", self.next, self.all))),
+                Err(error) => return Ok(Some(format!("{}, then: {error}", self.said()))),
             }
         }
         self.audit.cross_off(self.id, self.next, items.len(), self.ops.clock.now()).map_err(wrong)?;
         self.next += items.len();
+        self.sent += items.len();
         let told = items
             .iter()
             .map(|item| Update::Retried(TaskId::new(&item.task), TaskId::new(&item.new), item.message.queue.clone()));
@@ -374,7 +392,7 @@ impl Run<'_> {
 
     fn said(&self) -> String {
         let n = |n: usize| crate::human::thousands(n as u64);
-        format!("{} of {} {}", n(self.next), n(self.all), self.kind.done())
+        format!("{} of {} {}", n(self.sent), n(self.all), self.kind.done())
     }
 
     fn say(&self) {

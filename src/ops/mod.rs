@@ -15,6 +15,7 @@ pub mod overrides;
 pub mod queue;
 mod recall;
 mod receipt;
+mod resume;
 pub mod retry;
 mod rolling;
 mod run;

@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use crate::celery::TaskId;
 use crate::clock::Stamp;
 
 /// How a command ended.
@@ -11,6 +12,8 @@ pub enum Outcome {
     Confirmed,
     /// It went out, and somebody addressed did not answer in time.
     Unconfirmed(String),
+    /// It waits for a person to say whether it shall go on, for this reason.
+    Paused(String),
     /// Somebody answered that it could not be done.
     Failed(String),
     /// It was never sent.
@@ -23,6 +26,7 @@ impl Outcome {
         match self {
             Outcome::Confirmed => "confirmed",
             Outcome::Unconfirmed(_) => "unconfirmed",
+            Outcome::Paused(_) => "paused",
             Outcome::Failed(_) => "failed",
             Outcome::NotSent(_) => "not sent",
         }
@@ -32,7 +36,7 @@ impl Outcome {
     pub fn why(&self) -> Option<String> {
         match self {
             Outcome::Confirmed => None,
-            Outcome::Unconfirmed(why) | Outcome::Failed(why) => Some(why.clone()),
+            Outcome::Unconfirmed(why) | Outcome::Paused(why) | Outcome::Failed(why) => Some(why.clone()),
             Outcome::NotSent(error) => Some(error.to_string()),
         }
     }
@@ -49,6 +53,8 @@ pub struct Receipt {
     /// What each worker answered, or what became of each task sent again. Who did not answer has `silent`, who was not
     /// asked `left_out`, each with the reason.
     pub replies: Vec<(String, Value)>,
+    /// Tasks that were sent again, or are going to be.
+    pub again: Vec<TaskId>,
     /// What comes next, once a person has agreed: the rest, after a canary.
     pub next: Option<Box<super::Command>>,
     /// The command that takes it back, where one can.

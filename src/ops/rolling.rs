@@ -42,7 +42,7 @@ impl Ops {
             Control::RollingRestart => replies.extend(self.restart_in_turn(workers, course).await),
             _ => {
                 let drained = workers.iter().map(|name| async {
-                    let mut walk = Walk { ops: self, course, name, steps: Vec::new() };
+                    let mut walk = Walk { ops: self, course, name, of: String::new(), steps: Vec::new() };
                     let went = walk.leave().await.map(|_| "drained and gone".to_owned());
                     walk.reply(went)
                 });
@@ -62,8 +62,8 @@ impl Ops {
             self.store.read(|m| m.workers().into_iter().map(|(name, _)| name.to_owned()).collect());
         let mut replies: Vec<(String, Value)> = Vec::new();
         for (place, name) in workers.iter().enumerate() {
-            course.say(format!("{name}: {} of {}", place + 1, workers.len()));
-            let mut walk = Walk { ops: self, course, name, steps: Vec::new() };
+            let of = format!("{} of {}, ", place + 1, workers.len());
+            let mut walk = Walk { ops: self, course, name, of, steps: Vec::new() };
             let went = walk.restart(&mut known).await;
             let halted = went.is_err();
             replies.push(walk.reply(went));
@@ -88,12 +88,14 @@ struct Walk<'a> {
     ops: &'a Ops,
     course: &'a Course,
     name: &'a str,
+    /// Which of how many it is, where they go one after the other.
+    of: String,
     steps: Vec<Value>,
 }
 
 impl Walk<'_> {
     fn say(&self, text: &str) {
-        self.course.say(format!("{}: {text}", self.name));
+        self.course.say(format!("{}{}: {text}", self.of, self.name));
     }
 
     /// A step that was taken.

@@ -12,7 +12,7 @@ use super::course::Course;
 use super::receipt::{Outcome, Receipt};
 use super::retry::Retry;
 use super::verdict::{NO_ANSWER, collect, judge};
-use super::{Error, command};
+use super::{Bulk, Error, command};
 use crate::broker::Broker;
 use crate::celery::TaskId;
 use crate::celery::pidbox::{Method, Reply, Request, Signal};
@@ -81,6 +81,15 @@ impl Ops {
             }
         };
         let undo = undo.filter(|_| !matches!(outcome, Outcome::NotSent(_)));
+        let again = match (&outcome, command) {
+            (Outcome::NotSent(_), _) => Vec::new(),
+            (_, Command::Bulk(Bulk::New { tasks, .. })) => tasks.iter().map(|task| task.original.clone()).collect(),
+            (_, Command::Retry { .. }) => {
+                let sent = replies.iter().filter(|(_, value)| value.get("id").is_some());
+                sent.map(|(id, _)| TaskId::new(id)).collect()
+            }
+            _ => Vec::new(),
+        };
         Receipt {
             verb: command.verb(),
             words: command.words(),
@@ -88,6 +97,7 @@ impl Ops {
             answered: self.clock.now(),
             outcome,
             replies,
+            again,
             next,
             undo,
         }

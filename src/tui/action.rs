@@ -256,6 +256,7 @@ actions! {
     ReplayFaster  Replay  ["ctrl-up"]                Looks    "faster"   "play faster"
     ReplaySlower  Replay  ["ctrl-down"]              Looks    "slower"   "play slower"
 
+    LogBulks      Log     ["b"]                      Looks    "bulk"     "bulk actions that have not ended: go on, stop, show"
     Undo          Log     ["u"]                      Sends    "undo"     "take a command back: messages it took out wait again"
 
     Pause         Global  ["p"]                      Looks    "pause"    "hold the view still"
@@ -265,6 +266,7 @@ actions! {
     Log           Global  ["L"]                      Looks    "log"      "commands and their replies"
     SendTask      Global  []                         Sends    ""         "send a task: its name, arguments and queue are asked for, then its message is shown"
     Overrides     Global  []                         Looks    ""         "overrides: what was changed at runtime and a restart forgets"
+    Bulks         Global  []                         Looks    ""         "bulk actions that have not ended: go on, stop, show"
     StopSteps     Global  ["ctrl-x"]                 Looks    ""         "stop the command that is under way step by step"
     Find          Global  ["F"]                      Looks    "find"     "find a task anywhere: an id, a part of one, an argument, kwarg=value (on RabbitMQ that marks waiting messages as redelivered)"
     Palette       Global  [":"]                      Looks    "command"  "find an action, a tab, a task's name, a worker, a queue"

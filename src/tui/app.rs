@@ -2,6 +2,7 @@
 
 mod again;
 mod asks;
+mod bulks;
 mod replay;
 mod told;
 mod ways;
@@ -21,7 +22,7 @@ use super::options::Times;
 use super::page::{Page, Target};
 use super::tabs;
 use super::theme::{Role, ascii};
-use super::view::{self, Answer, Cx, Effect, Leave, Outcome, View};
+use super::view::{self, Answer, BulkWish, Cx, Effect, Leave, Outcome, View};
 use super::views::find::{self, FindScreen};
 use super::views::task::TaskScreen;
 use super::views::welcome::Welcome;
@@ -39,6 +40,7 @@ use crate::text::{Clean, clean};
 pub use super::header::Profile;
 pub use super::options::Options;
 pub use again::{Prepared, Wanted};
+pub use bulks::Bulked;
 pub use told::Told;
 use ways::Return;
 
@@ -56,6 +58,8 @@ pub enum Do {
     Run(Command),
     /// Look up what tasks were sent with: the answer goes to [`App::prepared`].
     Prepare(Wanted),
+    /// See to bulk actions: the answer goes to [`App::bulked`].
+    Bulk(BulkWish),
     /// Let what is under way step by step go no further.
     StopSteps,
     /// Read the audit log, for [`App::overrides`].
@@ -458,6 +462,7 @@ impl App {
                 self.layers.pop();
                 return self.effect(*effect, model, world);
             }
+            Effect::Bulk(wish) => return self.wish(wish, world),
             Effect::Open(view) => self.layers.push(view),
             Effect::Replace(view) => {
                 self.layers.pop();
@@ -534,6 +539,7 @@ impl App {
             Action::ReplayTo => self.ask_where(),
             Action::ReplayBack | Action::ReplayOn | Action::ReplayFaster | Action::ReplaySlower => self.play(action),
             Action::SendTask => self.layers.push(Box::new(Send::new(model))),
+            Action::Bulks => return self.wish(BulkWish::List, world),
             Action::Overrides => return vec![Do::ReadLog],
             Action::StopSteps if self.steps.is_empty() => {
                 self.say("nothing is under way step by step", Role::Muted, world.now);

@@ -1,6 +1,7 @@
 //! One person at one terminal: an [`App`], where its keys come from, and where its frames go. Several can run in one
 //! process.
 
+mod bulks;
 mod lookups;
 
 use std::io::{self, Write};
@@ -18,7 +19,7 @@ use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
 use super::Key;
-use super::app::{App, Do, Options, Prepared, Told, Wanted, World};
+use super::app::{App, Bulked, Do, Options, Prepared, Told, Wanted, World};
 use super::editor;
 use super::pace::Pace;
 use super::paint::Painter;
@@ -32,7 +33,7 @@ use crate::history::lookup::{Found, Ticket};
 use crate::history::writer::Recorder;
 use crate::human;
 use crate::ops::locate::{Answer, Locator};
-use crate::ops::{Course, Ops, Receipt};
+use crate::ops::{Course, Error, Ops, Receipt};
 use crate::state::Scan;
 use crate::state::common::Common;
 
@@ -82,6 +83,8 @@ pub struct Session<W: Write> {
     receipts: Channel<Receipt>,
     /// Tasks to be sent again, looked up.
     prepared: Channel<Prepared>,
+    /// What was found out about bulk actions.
+    bulks: Channel<Result<Bulked, Error>>,
     /// Finished scans, with the tab that wanted them.
     scans: Channel<(usize, Scan)>,
     /// What chosen tasks have in common, with the view that asked.
@@ -136,6 +139,7 @@ impl<W: Write> Session<W> {
             wiring,
             receipts: mpsc::channel(256),
             prepared: mpsc::channel(4),
+            bulks: mpsc::channel(4),
             scans: mpsc::channel(16),
             commons: mpsc::channel(4),
             // Who looks things up waits for the screen to show them.
@@ -201,6 +205,11 @@ impl<W: Write> Session<W> {
                 Some(prepared) = self.prepared.1.recv() => {
                     let (store, now) = (self.wiring.ops.store.clone(), self.wiring.ops.clock.now());
                     store.read(|m| self.app.prepared(prepared, m, now));
+                    self.key_dirty = true;
+                    None
+                }
+                Some(bulked) = self.bulks.1.recv() => {
+                    self.app.bulked(bulked, self.wiring.ops.clock.now());
                     self.key_dirty = true;
                     None
                 }
@@ -415,6 +424,7 @@ impl<W: Write> Session<W> {
             Do::Copy(text) => self.copy(text),
             Do::Export(export) => self.export(export),
             Do::Prepare(wanted) => self.prepare(wanted),
+            Do::Bulk(wish) => self.bulk(wish),
             Do::StopExport => self.stop_export.store(true, Ordering::Relaxed),
             Do::Keep(name) => self.keep(name),
             Do::Redraw => {

@@ -102,6 +102,8 @@ pub enum Effect {
         refused: Vec<String>,
         options: retry::Options,
     },
+    /// See to bulk actions that have not ended.
+    Bulk(BulkWish),
     Open(Box<dyn View>),
     OpenTask(TaskId),
     /// Show the tasks a filter selects; `Esc` leads back here.
@@ -159,6 +161,15 @@ pub enum Answer {
     Fields(Vec<String>),
     /// What was chosen of many, in order.
     Picked(Vec<String>),
+}
+
+/// What is wanted of bulk actions that have not ended: all of them, or one by its number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BulkWish {
+    List,
+    Resume(i64),
+    Stop(i64),
+    Show(i64),
 }
 
 /// Why the screen ends.
@@ -224,6 +235,9 @@ pub trait View: Send {
     fn urges(&self) -> Option<(Action, &'static str)> {
         None
     }
+
+    /// Tasks were sent again: they are no longer chosen.
+    fn sent_again(&mut self, _tasks: &[TaskId]) {}
 
     /// What an action would be taken on, in words, where a refusal has to name it.
     fn subject(&self, _cx: &Cx<'_>) -> Option<String> {

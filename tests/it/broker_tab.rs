@@ -326,6 +326,7 @@ fn the_log_offers_to_take_back_only_what_nobody_has_taken_back_yet() {
         outcome: Outcome::Confirmed,
         replies: vec![("q".into(), serde_json::json!({"ok": "done", "messages": n}))],
         next: None,
+        again: Vec::new(),
         undo: Some(Box::new(Command::Undo {
             row,
             what: Undoable::Taken { queue: format!("q{row}"), messages: Some(n) },

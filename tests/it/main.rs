@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod broker_tab;
+mod bulk;
 mod check;
 mod clusters;
 mod common;

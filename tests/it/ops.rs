@@ -9,7 +9,7 @@ use flower_tui::celery::pidbox::{Method, Request, Signal};
 use flower_tui::clock::{Clock, Stamp};
 use flower_tui::feed::apply_messages;
 use flower_tui::history::audit::{Audit, Origin};
-use flower_tui::ops::bulk::Kind;
+use flower_tui::ops::bulk::{Kind, Resume};
 use flower_tui::ops::queue::Undoable;
 use flower_tui::ops::retry::{Known, Options as RetryOptions, Refusal, Retry};
 use flower_tui::ops::{Beat, Bulk, Command, Control, Course, Error, Ops, Outcome, QueueAction, Risk, Which};
@@ -69,11 +69,16 @@ fn every_command(ops: &Ops) -> Vec<Command> {
         Command::Revoke { ids: vec![TaskId::new("x")], terminate: None },
         Command::Revoke { ids: vec![TaskId::new("x")], terminate: Some(Signal::Kill) },
         Command::Retry { tasks: vec![retry.clone()], refused: vec![] },
-        Command::Bulk(Bulk::New { tasks: vec![retry], refused: vec![], rate: 50.0, canary: 0 }),
-        Command::Bulk(Bulk::Resume { id: 1, kind: Kind::Retry, left: 1 }),
+        Command::Bulk(Bulk::New { tasks: vec![retry], refused: vec![], rate: 50.0, canary: 0, filter: None }),
+        Command::Bulk(Bulk::Resume(Resume { id: 1, kind: Kind::Retry, left: 1, ..Resume::default() })),
         Command::Bulk(Bulk::Revoke { ids: vec![TaskId::new("x")], terminate: None, rate: 50.0 }),
         Command::Bulk(Bulk::Delete { queue: "media".into(), ids: [TaskId::new("x")].into() }),
-        Command::Bulk(Bulk::Resume { id: 1, kind: Kind::Terminate(Signal::Kill), left: 1 }),
+        Command::Bulk(Bulk::Resume(Resume {
+            id: 1,
+            kind: Kind::Terminate(Signal::Kill),
+            left: 1,
+            ..Resume::default()
+        })),
         Command::Undo { row: 1, what: Undoable::Taken { queue: "media".into(), messages: None } },
         queue(QueueAction::Delete(Which::All)),
         queue(QueueAction::Move(Which::All, "other".into())),
@@ -360,9 +365,11 @@ async fn many_are_revoked_in_batches_and_one_that_was_stopped_goes_on_where_it_w
     assert_eq!((bulk.verb.as_str(), bulk.sent, bulk.all, bulk.stand.word()), ("revoke", 100, 250, "stopped"));
 
     ops.going = Course::default();
-    let other = Command::Bulk(Bulk::Resume { id: 1, kind: Kind::Retry, left: 150 });
+    let other = Command::Bulk(Bulk::Resume(Resume { id: 1, kind: Kind::Retry, left: 150, ..Resume::default() }));
     assert!(matches!(ops.run(&other).await.outcome, Outcome::NotSent(Error::Refused(_))), "it is no retry");
-    let receipt = ops.run(&Command::Bulk(Bulk::Resume { id: 1, kind: Kind::Revoke, left: 150 })).await;
+    let receipt = ops
+        .run(&Command::Bulk(Bulk::Resume(Resume { id: 1, kind: Kind::Revoke, left: 150, ..Resume::default() })))
+        .await;
     assert_eq!(receipt.outcome, Outcome::Confirmed, "{receipt:?}");
     assert_eq!((revoked(&sim).await, log(&ops).sent, log(&ops).stand.word()), (250, 250, "done"));
 }

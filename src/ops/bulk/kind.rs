@@ -4,9 +4,10 @@ use crate::celery::pidbox::Signal;
 use crate::ops::Risk;
 
 /// See the module.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Kind {
     /// It is sent again.
+    #[default]
     Retry,
     /// Every worker is told to skip it.
     Revoke,
@@ -54,6 +55,16 @@ impl Kind {
 
     pub(in crate::ops) fn risk(self) -> Risk {
         if self == Kind::Retry { Risk::Sends } else { Risk::Destroys }
+    }
+
+    /// What is still to be done with those that are left.
+    pub(in crate::ops) fn to_do(self) -> &'static str {
+        match self {
+            Kind::Retry => "sent",
+            Kind::Revoke => "revoked",
+            Kind::Delete => "deleted",
+            Kind::Terminate(_) => "terminated",
+        }
     }
 
     /// What has been done with a task that is crossed off.

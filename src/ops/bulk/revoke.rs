@@ -125,6 +125,7 @@ impl Run<'_> {
         self.heard.note(&everybody, &answers, &ids);
         self.audit.cross_off(self.id, self.next, items.len(), self.ops.clock.now()).map_err(wrong)?;
         self.next += items.len();
+        self.sent += items.len();
         self.say();
         let due = Duration::from_secs_f64(items.len() as f64 / self.rate);
         if self.next < self.all {

@@ -43,7 +43,7 @@ impl Ops {
     }
 
     /// What the history knows of tasks that the model doesn't becomes part of it.
-    fn recall_tasks(&self, ids: &[TaskId]) {
+    pub(in crate::ops) fn recall_tasks(&self, ids: &[TaskId]) {
         let unknown = |m: &Model| ids.iter().filter(|id| m.task(id).is_none()).cloned().collect();
         let unknown: Vec<TaskId> = self.store.read(unknown);
         let Some(path) = self.history.as_ref().filter(|_| !unknown.is_empty()) else { return };

@@ -4,12 +4,16 @@ use super::{App, LOGGED, TOAST};
 use crate::broker::LinkState;
 use crate::clock::Stamp;
 use crate::history::audit::Logged;
+use crate::human;
 use crate::ops::Receipt;
 use crate::text::{Clean, clean};
 use crate::tui::action::{Action, Scope};
 use crate::tui::keymap;
 use crate::tui::layers::{Confirm, Keep, Overrides, Shown, log};
 use crate::tui::theme::Role;
+
+/// The verb of a restart that takes one worker after the other.
+const ROLLING: &str = "rolling-restart";
 
 /// What came of something that was done beside the screen.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -120,6 +124,9 @@ impl App {
         self.quitting = false;
         let text = match receipt.outcome.why() {
             Some(why) => format!("{} {}: {why}", receipt.verb, receipt.outcome.word()),
+            None if receipt.verb == "retry" && receipt.again.len() > 1 => {
+                format!("{} sent again", human::thousands(receipt.again.len() as u64))
+            }
             None => {
                 // Of all workers that were asked, the one that did it.
                 let idle = |value: &serde_json::Value| value["ok"].as_str().is_some_and(|ok| ok.contains("unknown"));
@@ -127,18 +134,26 @@ impl App {
                 let first = did.map(|(who, value)| format!(": {who} {}", Receipt::reply_text(value)));
                 let more = match receipt.replies.len() {
                     0 | 1 => String::new(),
+                    n if receipt.verb == ROLLING => {
+                        let done = receipt.replies.iter().filter(|(_, value)| value["ok"].is_string()).count();
+                        format!(": {done} of {n} workers replaced")
+                    }
                     n => {
                         let what = if receipt.verb == "retry" { "task" } else { "worker" };
                         let more = n as u64 - 1;
-                        let (count, what) = (crate::human::thousands(more), crate::human::noun(more, what));
+                        let (count, what) = (human::thousands(more), human::noun(more, what));
                         format!(" and {count} more {what}")
                     }
                 };
+                let first = first.filter(|_| receipt.verb != ROLLING || receipt.replies.len() == 1);
                 format!("{} confirmed{}{more}", receipt.verb, first.unwrap_or_default())
             }
         };
         let all = self.options.keys.first(Action::Log).map(|key| format!("   ({} shows all)", keymap::shown(key)));
         self.say(&format!("{text}{}", all.unwrap_or_default()), log::role(&receipt.outcome), now);
+        for view in self.tabs.iter_mut().chain(&mut self.layers) {
+            view.sent_again(&receipt.again);
+        }
         if let Some(next) = &receipt.next {
             self.layers.push(Box::new(Confirm::new((**next).clone())));
         }

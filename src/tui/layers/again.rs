@@ -1,9 +1,12 @@
 //! Forms before tasks are sent again: what their arguments were, where nobody knows them whole; and how fast many of them
 //! go.
 
+use std::collections::BTreeMap;
+
 use ratatui::layout::Rect;
 
 use crate::celery::TaskId;
+use crate::human::{plural, thousands};
 use crate::ops::bulk::{CANARY, RATE};
 use crate::ops::retry::{Options, Refusal, Retry, read_typed};
 use crate::ops::{Bulk, Command};
@@ -12,9 +15,13 @@ use crate::tui::Key;
 use crate::tui::action::{Action, Scope};
 use crate::tui::page::{Page, Target};
 use crate::tui::view::{Answer, Cx, Effect, Outcome, View};
+use crate::tui::views::tasks::act;
 
 use super::Form;
 use super::form::Entry;
+
+/// Reasons that are named before "and n more".
+const REASONS: usize = 3;
 
 /// What is sent when the form is filled in.
 enum Kind {
@@ -64,17 +71,13 @@ impl Again {
 
     /// Asks how fast many are to go, and how many go first.
     pub fn many(tasks: Vec<Retry>, refused: Vec<String>) -> Self {
-        let n = crate::human::thousands(tasks.len() as u64);
-        let cant = match refused.len() {
-            0 => String::new(),
-            n => format!(" · {} can't", crate::human::thousands(n as u64)),
-        };
-        let title = format!("{n} can be sent again{cant}");
+        let title = format!("send {} tasks again", thousands(tasks.len() as u64));
+        let intro = summary(tasks.len(), &refused);
         let entries = vec![
             Entry::new(
                 "canary",
                 &CANARY.to_string(),
-                "so many go first, and what becomes of them is waited for; 0 is none",
+                "so many go first; what becomes of them is waited for, and then you are asked; 0 is none",
                 check_count,
             ),
             Entry::new(
@@ -84,7 +87,8 @@ impl Again {
                 check_rate,
             ),
         ];
-        Self { form: Form::new(&title, entries, |_| Ok(())), kind: Kind::Many { tasks, refused } }
+        let form = Form::new(&title, entries, |_| Ok(())).telling(&intro);
+        Self { form, kind: Kind::Many { tasks, refused } }
     }
 
     fn filled(&mut self, fields: &[String], cx: &Cx<'_>) -> Outcome {
@@ -93,7 +97,7 @@ impl Again {
             Kind::Many { tasks, refused } => {
                 let (canary, rate) = (field(0).parse().unwrap_or(CANARY), field(1).parse().unwrap_or(RATE));
                 let (tasks, refused) = (std::mem::take(tasks), std::mem::take(refused));
-                Effect::Ask(Command::Bulk(Bulk::New { tasks, refused, rate, canary }))
+                Effect::Ask(Command::Bulk(Bulk::New { tasks, refused, rate, canary, filter: None }))
             }
             Kind::One(id) => {
                 let said = |i: usize| Some(field(i).to_owned()).filter(|text| !text.is_empty());
@@ -115,6 +119,32 @@ impl Again {
         };
         Outcome::Effect(Effect::CloseThen(Box::new(effect)))
     }
+}
+
+/// How many were chosen, how many of them can be sent again, and for which reasons the others can't; each of `refused` is an
+/// id and its reason.
+fn summary(can: usize, refused: &[String]) -> Vec<String> {
+    let mut reasons: BTreeMap<&str, u64> = BTreeMap::new();
+    for line in refused {
+        let (_, why) = line.split_once("  ").unwrap_or(("", line));
+        *reasons.entry(why).or_default() += 1;
+    }
+    let by_themselves = reasons.remove(act::RUNS_AGAIN).unwrap_or(0);
+    let cant: u64 = reasons.values().sum();
+    let all = can as u64 + cant + by_themselves;
+    let mut first = format!("{} chosen · {} can be retried exactly", thousands(all), thousands(can as u64));
+    if cant > 0 {
+        first += &format!(" · {} can't", thousands(cant));
+    }
+    if by_themselves > 0 {
+        first += &format!(" · {} in RETRY will run by themselves and are left out", thousands(by_themselves));
+    }
+    let mut reasons: Vec<(&str, u64)> = reasons.into_iter().collect();
+    reasons.sort_by_key(|(_, n)| std::cmp::Reverse(*n));
+    let more = reasons.len().saturating_sub(REASONS);
+    let named = reasons.iter().take(REASONS).map(|(why, n)| format!("{} can't: {why}", thousands(*n)));
+    let more = (more > 0).then(|| format!("and for {} more", plural(more, "reason")));
+    std::iter::once(first).chain(named).chain(more).collect()
 }
 
 fn check_args(text: &str) -> Result<(), String> {
@@ -190,5 +220,25 @@ impl View for Again {
 
     fn is_overlay(&self) -> bool {
         true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_chose_many_is_told_how_many_go_and_why_the_others_do_not() {
+        let refused = ["a  it runs at the moment", "b  x", "c  x", &format!("d  {}", act::RUNS_AGAIN)];
+        let told = summary(1_200, &refused.map(str::to_owned));
+        assert_eq!(
+            told,
+            [
+                "1,204 chosen · 1,200 can be retried exactly · 3 can't · 1 in RETRY will run by themselves and are left out",
+                "2 can't: x",
+                "1 can't: it runs at the moment"
+            ]
+        );
+        assert_eq!(summary(30, &[]), ["30 chosen · 30 can be retried exactly"]);
     }
 }

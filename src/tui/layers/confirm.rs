@@ -105,7 +105,10 @@ impl View for Confirm {
         self.title = clean(&preview.title);
         let width = usize::from(cx.size.width.min(WIDEST).saturating_sub(6));
         self.lines = preview.lines.iter().flat_map(|line| literal::wrap(&clean(line), width)).collect();
-        self.words = literal::wrap(&crate::clean!("= {}", self.command.words()), width);
+        // What stands for hundreds of ids is no line for a shell.
+        let words = self.command.words();
+        let words = Some(words).filter(|words| words.starts_with("flower-tui"));
+        self.words = words.map_or_else(Vec::new, |words| literal::wrap(&crate::clean!("= {words}"), width));
         // A command of hundreds of ids must not take the room of what it does.
         let most = usize::from(cx.size.height / 4).clamp(1, 6);
         if self.words.len() > most {

@@ -9,6 +9,7 @@ use crate::tui::page::{Page, Target, centered};
 use crate::tui::theme::Role;
 use crate::tui::view::{Answer, Cx, Effect, Outcome, View};
 use crate::tui::widgets::field::Field;
+use crate::tui::widgets::literal::wrap;
 
 use super::prompt::Check;
 
@@ -70,6 +71,8 @@ pub type CheckAll = fn(&[String]) -> Result<(), String>;
 /// See the module.
 pub struct Form {
     title: Clean,
+    /// What there is to know before it is filled in.
+    intro: Vec<Clean>,
     entries: Vec<Entry>,
     at: usize,
     check: CheckAll,
@@ -80,7 +83,20 @@ const SHOWN: usize = 5;
 
 impl Form {
     pub fn new(title: &str, entries: Vec<Entry>, check: CheckAll) -> Self {
-        Self { title: clean(title), entries, at: 0, check }
+        Self { title: clean(title), intro: Vec::new(), entries, at: 0, check }
+    }
+
+    /// With lines above the fields.
+    pub fn telling(mut self, intro: &[String]) -> Self {
+        self.intro = intro.iter().map(|line| clean(line)).collect();
+        self
+    }
+
+    /// Columns that all of it takes, within limits.
+    fn width(&self) -> u16 {
+        let helps = self.entries.iter().map(|e| e.help.width() + 6);
+        let intro = self.intro.iter().map(|line| line.width() + 6);
+        helps.chain(intro).max().unwrap_or(0).max(self.title.width() + 8).clamp(64, 100) as u16
     }
 
     /// Gives a field other names to complete from.
@@ -189,12 +205,21 @@ impl View for Form {
     fn draw(&self, page: &mut Page<'_>, area: Rect) {
         let labels = self.entries.iter().map(|e| e.label.width()).max().unwrap_or(0) as u16 + 2;
         let completes = self.entries.iter().any(|e| !e.candidates.is_empty());
-        let height = self.entries.len() as u16 + 6 + if completes { SHOWN as u16 + 1 } else { 0 };
-        let frame = centered(area, (self.title.width() as u16 + 8).clamp(64, 100), height);
+        let room = usize::from(self.width().min(area.width).saturating_sub(6));
+        let intro: Vec<Clean> = self.intro.iter().flat_map(|line| wrap(line, room)).collect();
+        let above = if intro.is_empty() { 0 } else { intro.len() as u16 + 1 };
+        // As many lines as the longest help takes: the form keeps its size from field to field.
+        let helps = self.entries.iter().map(|e| wrap(&e.help, room).len()).max().unwrap_or(1).max(1) as u16;
+        let candidates = if completes { SHOWN as u16 + 1 } else { 0 };
+        let frame = centered(area, self.width(), above + self.entries.len() as u16 + 5 + helps + candidates);
         page.frame(frame, &self.title, Role::Accent);
         let (x, width) = (frame.x + 3, frame.width.saturating_sub(6));
         let inside = frame.y + 1..(frame.y + frame.height).saturating_sub(1);
-        for (i, (entry, y)) in self.entries.iter().zip(frame.y + 2..inside.end).enumerate() {
+        for (line, y) in intro.iter().zip(frame.y + 2..inside.end) {
+            page.put(x, y, width, line, Role::Text);
+        }
+        let first = frame.y + 2 + above;
+        for (i, (entry, y)) in self.entries.iter().zip(first..inside.end).enumerate() {
             let here = i == self.at;
             page.clickable(Rect { x, y, width, height: 1 }, Target::Row(i));
             page.put(x, y, labels, &entry.label, if here { Role::Accent } else { Role::Muted });
@@ -204,12 +229,12 @@ impl View for Form {
                 page.put(x + labels, y, width.saturating_sub(labels), clean(entry.field.text()), Role::Text);
             }
         }
-        let mut y = frame.y + 3 + self.entries.len() as u16;
+        let mut y = first + 1 + self.entries.len() as u16;
         let (note, role) = self.note();
-        if inside.contains(&y) {
-            page.put(x, y, width, &note, role);
+        for (line, y) in wrap(&note, room).iter().zip(y..inside.end) {
+            page.put(x, y, width, line, role);
         }
-        y += 2;
+        y += 1 + helps;
         let Some(entry) = self.entries.get(self.at) else { return };
         let found = entry.matching();
         for (i, name) in found.iter().take(SHOWN).enumerate() {

@@ -8,7 +8,7 @@ use crate::text::{Clean, clean};
 use crate::tui::action::{Action, Scope};
 use crate::tui::page::Page;
 use crate::tui::theme::Role;
-use crate::tui::view::{Answer, Cx, Effect, Outcome, View};
+use crate::tui::view::{Answer, BulkWish, Cx, Effect, Outcome, View};
 use crate::tui::widgets::literal::wrap;
 
 use super::Choose;
@@ -29,7 +29,7 @@ const INDENT: usize = 10;
 pub fn role(outcome: &Came) -> Role {
     match outcome {
         Came::Confirmed => Role::Ok,
-        Came::Unconfirmed(_) => Role::Warn,
+        Came::Unconfirmed(_) | Came::Paused(_) => Role::Warn,
         Came::Failed(_) | Came::NotSent(_) => Role::Fail,
     }
 }
@@ -109,6 +109,10 @@ impl View for Log {
     fn perform(&mut self, action: Action, cx: &mut Cx<'_>) -> Outcome {
         if action == Action::Undo {
             return self.choose(cx);
+        }
+        let waits = || cx.receipts.iter().any(|r| matches!(r.next.as_deref(), Some(Command::Bulk(_))));
+        if action == Action::LogBulks || action == Action::ChooseThis && waits() {
+            return Outcome::Effect(Effect::Bulk(BulkWish::List));
         }
         match self.scroll.perform(action) {
             Some(outcome) => outcome,

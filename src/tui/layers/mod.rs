@@ -1,6 +1,7 @@
 //! What lies on top of a tab: questions, menus, fields, help, the log. A layer takes all keys while it is there.
 
 pub mod again;
+pub mod bulks;
 pub mod choose;
 pub mod common;
 pub mod confirm;
@@ -18,6 +19,7 @@ pub mod shown;
 pub mod twice;
 
 pub use again::Again;
+pub use bulks::Bulks;
 pub use choose::Choose;
 pub use common::InCommon;
 pub use confirm::Confirm;

@@ -247,6 +247,12 @@ impl View for Tasks {
         act::subject(&self.list.commanded(), cx.model)
     }
 
+    fn sent_again(&mut self, tasks: &[TaskId]) {
+        for id in tasks {
+            self.list.marks.remove(id);
+        }
+    }
+
     fn answer(&mut self, answer: &Answer, _cx: &mut Cx<'_>) -> Outcome {
         if let Some(outcome) = self.exporting.answer(answer) {
             return outcome;

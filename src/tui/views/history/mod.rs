@@ -321,6 +321,12 @@ impl View for History {
         self.rows.read(|m| act::subject(&self.list.commanded(), m))
     }
 
+    fn sent_again(&mut self, tasks: &[TaskId]) {
+        for id in tasks {
+            self.list.marks.remove(id);
+        }
+    }
+
     fn answer(&mut self, answer: &Answer, _cx: &mut Cx<'_>) -> Outcome {
         if let Some(outcome) = self.exporting.answer(answer) {
             return outcome;

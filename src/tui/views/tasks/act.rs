@@ -10,6 +10,9 @@ use crate::tui::layers::{Again, Choose, Twice};
 use crate::tui::view::{Answer, Effect, Outcome};
 use crate::tui::views::whereabouts::Whereabouts;
 
+/// Why a task in RETRY is not sent again.
+pub const RUNS_AGAIN: &str = "it will run again by itself";
+
 /// Whether an action is taken on tasks.
 pub fn needs_task(action: Action) -> bool {
     matches!(
@@ -55,7 +58,7 @@ fn reason(action: Action, id: &TaskId, model: &Model) -> Option<String> {
         (Action::TaskRetry | Action::TaskRetryWith, Some(State::Started)) => {
             Some("it runs at the moment: revoke it first".into())
         }
-        (Action::TaskRetry | Action::TaskRetryWith, Some(State::Retry)) => Some("it will run again by itself".into()),
+        (Action::TaskRetry | Action::TaskRetryWith, Some(State::Retry)) => Some(RUNS_AGAIN.into()),
         (Action::TaskRetry | Action::TaskRetryWith, Some(State::Pending | State::Received)) => {
             Some("it has not run yet".into())
         }
