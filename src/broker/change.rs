@@ -9,6 +9,11 @@ pub trait Sift: Send {
     /// The places, in this slice, of the messages that are wanted. Some may be shown more than once.
     fn choose(&mut self, messages: &[Waiting]) -> Vec<usize>;
 
+    /// The name that their task gets on the way to another queue, in place of its own.
+    fn task(&self) -> Option<&str> {
+        None
+    }
+
     /// These are about to be taken. With an error they stay where they are, and nothing more is taken.
     fn keep(&mut self, messages: &[Original]) -> Result<(), String>;
 

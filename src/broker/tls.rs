@@ -47,6 +47,24 @@ pub struct SslOptions {
     pub ssl_version: Option<IgnoredAny>,
 }
 
+impl SslOptions {
+    /// What a URL says, and for the rest what the table says: `rediss://` alone says no more than that TLS is used.
+    pub fn of(url: Option<&Self>, table: Option<&Self>) -> Option<Self> {
+        let (Some(url), Some(table)) = (url, table) else { return url.or(table).cloned() };
+        let file = |pick: fn(&Self) -> &Option<PathBuf>| pick(url).clone().or_else(|| pick(table).clone());
+        let unsaid = url.ssl_cert_reqs == CertReqs::default();
+        Some(Self {
+            ssl_cert_reqs: if unsaid { table.ssl_cert_reqs } else { url.ssl_cert_reqs },
+            ssl_ca_certs: file(|ssl| &ssl.ssl_ca_certs),
+            ssl_certfile: file(|ssl| &ssl.ssl_certfile),
+            ssl_keyfile: file(|ssl| &ssl.ssl_keyfile),
+            ssl_check_hostname: url.ssl_check_hostname.or(table.ssl_check_hostname),
+            ssl_ciphers: table.ssl_ciphers,
+            ssl_version: table.ssl_version,
+        })
+    }
+}
+
 /// Names a URL's query can have.
 const NAMES: [&str; 5] = ["ssl_cert_reqs", "ssl_ca_certs", "ssl_certfile", "ssl_keyfile", "ssl_check_hostname"];
 
@@ -261,6 +279,19 @@ mod tests {
             let said = SslOptions::from_query([(name, value)]).expect_err("wrong").to_string();
             assert!(said.contains(why), "{said}");
         }
+    }
+
+    #[test]
+    fn a_table_completes_what_a_url_says() {
+        let table =
+            SslOptions { ssl_cert_reqs: CertReqs::None, ssl_ca_certs: Some("/ca.pem".into()), ..SslOptions::default() };
+        let scheme_alone = SslOptions::default();
+        assert_eq!(SslOptions::of(Some(&scheme_alone), Some(&table)), Some(table.clone()));
+        let named = SslOptions { ssl_ca_certs: Some("/other.pem".into()), ..SslOptions::default() };
+        let both = SslOptions::of(Some(&named), Some(&table)).expect("TLS");
+        assert_eq!((both.ssl_ca_certs, both.ssl_cert_reqs), (named.ssl_ca_certs.clone(), CertReqs::None));
+        assert_eq!(SslOptions::of(None, Some(&table)), Some(table));
+        assert_eq!(SslOptions::of(None, None), None);
     }
 
     #[test]

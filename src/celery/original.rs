@@ -78,6 +78,17 @@ pub fn rerouted(envelope: &[u8], queue: &str) -> Result<Vec<u8>> {
     })
 }
 
+/// The envelope with another task's name. Only where it stands in the headers (protocol 2): in an older message it stands
+/// in the body.
+pub fn renamed(envelope: &[u8], task: &str) -> Result<Vec<u8>> {
+    edited(envelope, |fields| {
+        fields.within("headers", |headers| match headers.0.iter().any(|(key, _)| key == "task") {
+            true => headers.set("task", task),
+            false => Err(Error::Missing("task")),
+        })
+    })
+}
+
 /// The envelope of a message that was given out before (kombu 5.7.0, `transport/redis.py`, `_do_restore_message`).
 pub fn redelivered(envelope: &[u8]) -> Result<Vec<u8>> {
     edited(envelope, |fields| {
@@ -179,5 +190,14 @@ mod tests {
         assert!(message.expect("readable").redelivered);
         assert!(String::from_utf8(again).expect("text").contains(r#""limit":1e+400,"redelivered":true"#));
         assert!(redelivered(b"no json").is_err());
+    }
+
+    #[test]
+    fn another_name_changes_nothing_else() {
+        let named = String::from_utf8(renamed(ENVELOPE.as_bytes(), "other.task").expect("edited")).expect("text");
+        assert!(named.contains(r#""task":"other.task","id":"i","eta":null,"limit":1e+400"#), "{named}");
+        assert!(named.contains("123456789012345678901234567890"), "{named}");
+        let old = br#"{"body": "", "headers": {}, "properties": {}}"#;
+        assert!(renamed(old, "x").is_err(), "its name stands in the body");
     }
 }

@@ -224,6 +224,7 @@ Actions, behind the name:
   purge                        delete everything that waits
   delete WHICH                 delete messages
   move WHICH TO                move messages to another queue, behind what waits there
+  rename WHICH TASK            let messages be calls of another task, as where a task got a new name
   aside [NAME]                 give all that waits another name, which no worker takes from
   dump FILE [--take]           write all that waits to a file; with --take, take it out of the queue
   load FILE                    put what a file holds into the queue, once

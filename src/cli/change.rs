@@ -35,6 +35,10 @@ pub fn parse(args: &QueueArgs, now: &str) -> Result<QueueAction, String> {
             [ids @ .., to] => Ok(QueueAction::Move(which(ids)?, to.clone())),
             [] => Err("move takes ids, or --filter, --group or --all, and the queue to move to".into()),
         },
+        "rename" => match rest {
+            [ids @ .., task] => Ok(QueueAction::Rename(which(ids)?, task.clone())),
+            [] => Err("rename takes ids, or --filter, --group or --all, and the name of a task".into()),
+        },
         "aside" => match rest {
             [] => Ok(QueueAction::Aside(format!("{}.aside-{now}", args.name))),
             _ => one("at most the name to give it").map(QueueAction::Aside),

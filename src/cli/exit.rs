@@ -84,11 +84,17 @@ pub fn report(error: &anyhow::Error) -> ExitCode {
         (Exit::NotSo, None)
     };
     let text = crate::text::clean(&format!("{error:#}"));
-    match hint {
-        Some(hint) => super::out::error(&format!("flower-tui: {text}. {hint}")),
-        None => super::out::error(&format!("flower-tui: {text}")),
-    }
+    super::out::error(&format!("flower-tui: {}", with_hint(text.as_str(), hint.unwrap_or_default())));
     ExitCode::from(exit.code())
+}
+
+/// What is wrong, and what to do about it, as two sentences.
+fn with_hint(text: &str, hint: &str) -> String {
+    match (hint, text.ends_with(['.', '?', '!'])) {
+        ("", _) => text.to_owned(),
+        (hint, true) => format!("{text} {hint}"),
+        (hint, false) => format!("{text}. {hint}"),
+    }
 }
 
 fn is_closed_pipe(error: &anyhow::Error) -> bool {
@@ -102,6 +108,13 @@ fn is_closed_pipe(error: &anyhow::Error) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_to_do_is_a_sentence_of_its_own() {
+        assert_eq!(with_hint("it refused us", "Ask for another user"), "it refused us. Ask for another user");
+        assert_eq!(with_hint("does it speak TLS?", "The URL says so"), "does it speak TLS? The URL says so");
+        assert_eq!(with_hint("is it another cluster's?", ""), "is it another cluster's?");
+    }
 
     #[test]
     fn a_reader_that_has_seen_enough_is_no_error() {

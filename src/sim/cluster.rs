@@ -382,15 +382,18 @@ impl Cluster {
         self.queues.get(queue).map_or_else(Vec::new, |calls| queue::waiting(calls, &self.kinds, range))
     }
 
-    /// Takes calls out of a queue, or gives them to another; says which were there.
-    pub fn take(&mut self, queue: &str, ids: &[TaskId], to: Option<&str>) -> Vec<bool> {
+    /// Takes calls out of a queue, or gives them to another, as calls of another task maybe; says which were there.
+    pub fn take(&mut self, queue: &str, ids: &[TaskId], to: Option<&str>, task: Option<&str>) -> Vec<bool> {
+        let kind = task.and_then(|task| self.kinds.iter().position(|kind| kind.name == task));
         let calls = self.queues.entry(queue.to_owned()).or_default();
         let found: Vec<Option<Call>> =
             ids.iter().map(|id| calls.iter().position(|call| call.id == *id).and_then(|at| calls.remove(at))).collect();
         let taken = found.iter().map(Option::is_some).collect();
         if let Some(to) = to {
             let others = self.queues.entry(to.to_owned()).or_default();
-            found.into_iter().flatten().for_each(|call| others.push_front(call));
+            for call in found.into_iter().flatten() {
+                others.push_front(Call { kind: kind.unwrap_or(call.kind), ..call });
+            }
         }
         taken
     }

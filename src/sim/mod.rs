@@ -138,7 +138,7 @@ impl Broker for SimBroker {
         sift.keep(&originals).map_err(|what| Error::Unable { what })?;
         let ids: Vec<TaskId> =
             chosen.iter().filter_map(|waiting| Some(waiting.message.as_ref().ok()?.id.clone())).collect();
-        let taken = self.cluster.lock().take(queue, &ids, to);
+        let taken = self.cluster.lock().take(queue, &ids, to, sift.task());
         sifted.count(messages.len(), &taken);
         sift.taken(&taken);
         Ok(sifted)

@@ -158,6 +158,7 @@ actions! {
     GroupBy       Broker  ["o"]                      Looks    "group"    "group what waits: by task, origin, priority, age"
     MessageDelete Broker  ["D"]                      Destroys "delete"   "delete waiting messages: the marked ones, the one chosen, or a group"
     MessageMove   Broker  ["M"]                      Changes  "move"     "move them to another queue"
+    MessageRename Broker  []                         Changes  "rename"   "let them be calls of another task: where a task got a new name"
     QueuePurge    Broker  ["P"]                      Destroys "purge"    "empty the queue: set it aside, into a file, or destroy it"
     QueueHold     Broker  ["H"]                      Changes  "hold"     "hold the queue: no worker consumes it; or release it"
     UnackedBack   Broker  ["U"]                      Sends    "put back" "give out again what workers that are gone had taken; or put back what lies aside"

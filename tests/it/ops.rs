@@ -82,6 +82,7 @@ fn every_command(ops: &Ops) -> Vec<Command> {
         Command::Undo { row: 1, what: Undoable::Taken { queue: "media".into(), messages: None } },
         queue(QueueAction::Delete(Which::All)),
         queue(QueueAction::Move(Which::All, "other".into())),
+        queue(QueueAction::Rename(Which::All, "media.thumbnail".into())),
         queue(QueueAction::Aside("later".into())),
         queue(QueueAction::Purge),
         queue(QueueAction::Dump { path: "/nowhere/x".into(), take: true }),

@@ -4,7 +4,7 @@
 
 use lapin::message::{BasicGetMessage, Delivery};
 use lapin::options::{BasicAckOptions, BasicGetOptions, QueueDeclareOptions};
-use lapin::types::FieldTable;
+use lapin::types::{AMQPValue, FieldTable};
 use lapin::{BasicProperties, Channel};
 use serde_json::{Map, Value};
 
@@ -63,7 +63,7 @@ async fn pieces(post: &Post, channel: &Channel, queue: &str, sift: &mut dyn Sift
             sift.keep(&originals).map_err(|what| Error::Unable { what })?;
         }
         for i in &chosen {
-            take(post, channel, &got[*i], to).await?;
+            take(post, channel, &got[*i], to, sift.task()).await?;
         }
         let taken = vec![true; chosen.len()];
         sifted.count(got.len(), &taken);
@@ -75,9 +75,15 @@ async fn pieces(post: &Post, channel: &Channel, queue: &str, sift: &mut dyn Sift
 }
 
 /// Takes one message for good, once it is where it should go.
-async fn take(post: &Post, channel: &Channel, got: &Delivery, to: Option<&str>) -> Result<()> {
+async fn take(post: &Post, channel: &Channel, got: &Delivery, to: Option<&str>, task: Option<&str>) -> Result<()> {
     if let Some(to) = to {
-        let sent = post.publish(channel, "", to, &got.data, got.properties.clone()).await;
+        let mut properties = got.properties.clone();
+        if let (Some(task), Some(headers)) = (task, got.properties.headers()) {
+            let mut headers = headers.clone();
+            headers.insert("task".into(), AMQPValue::LongString(task.into()));
+            properties = properties.with_headers(headers);
+        }
+        let sent = post.publish(channel, "", to, &got.data, properties).await;
         sent.map_err(|unsent| unsent.error(&post.link.url, "", to))?;
     }
     let acked = tokio::time::timeout(ANSWER, got.acker.ack(BasicAckOptions::default())).await;

@@ -20,7 +20,7 @@ use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
 use super::fault;
 use super::tap::{Deliveries, Tap};
-use crate::broker::tls::{self, Tls};
+use crate::broker::tls::{self, SslOptions, Tls};
 use crate::broker::url::{AmqpServer, AmqpUrl};
 use crate::broker::wire::{Stream, of_system, tcp};
 use crate::broker::{Error, Result, TransportOptions};
@@ -45,7 +45,8 @@ impl Dialer {
     /// Reads the files that the options name; connects to nothing yet.
     pub fn new(url: &AmqpUrl, options: &TransportOptions) -> Result<Self> {
         let with_tls = |server: &AmqpServer| {
-            let tls = server.ssl.as_ref().or(options.use_ssl.as_ref()).map(Tls::new).transpose()?;
+            let tls =
+                SslOptions::of(server.ssl.as_ref(), options.use_ssl.as_ref()).as_ref().map(Tls::new).transpose()?;
             Ok((server.clone(), tls))
         };
         let asked = options.socket_connect_timeout.and_then(|secs| Duration::try_from_secs_f64(secs).ok());

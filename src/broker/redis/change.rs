@@ -7,7 +7,7 @@ use super::RedisBroker;
 use crate::broker::change::{Sift, Sifted};
 use crate::broker::{Error, Result};
 use crate::celery::message::Outgoing;
-use crate::celery::original::{Original, redelivered, rerouted};
+use crate::celery::original::{Original, redelivered, renamed, rerouted};
 use crate::celery::queue::{Delivered, Waiting};
 
 const TAKE: &str = include_str!("lua/take.lua");
@@ -131,7 +131,10 @@ async fn take(broker: &RedisBroker, lists: &Lists, chosen: &[&Waiting], sift: &m
     for (waiting, original) in chosen.iter().zip(&originals) {
         let sent_on = match &lists.to {
             // What is no envelope can't say where it belongs: it goes on as it is.
-            Some((to, _)) => rerouted(&original.bytes, to).unwrap_or_else(|_| original.bytes.to_vec()),
+            Some((to, _)) => {
+                let bytes = rerouted(&original.bytes, to).unwrap_or_else(|_| original.bytes.to_vec());
+                sift.task().and_then(|task| renamed(&bytes, task).ok()).unwrap_or(bytes)
+            }
             None => Vec::new(),
         };
         pipe.arg(waiting.place).arg(&*original.bytes).arg(sent_on);

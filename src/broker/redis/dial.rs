@@ -13,7 +13,7 @@ use tokio::net::UnixStream;
 
 use super::fault::{self, CONNECT};
 use super::sentinel::{self, Sentinels};
-use crate::broker::tls::{self, Tls};
+use crate::broker::tls::{self, SslOptions, Tls};
 use crate::broker::url::{Address, RedisUrl, place};
 use crate::broker::wire::{Server, Stream, of_system, reach};
 use crate::broker::{Error, Result, TransportOptions};
@@ -53,7 +53,7 @@ impl Dialer {
             Address::Unix { path } => Target::Unix(path.clone()),
             Address::Sentinels(hosts) => Target::Sentinels(Sentinels::new(hosts.clone(), options)?),
         };
-        let tls = url.ssl.as_ref().or(options.use_ssl.as_ref()).map(Tls::new).transpose()?;
+        let tls = SslOptions::of(url.ssl.as_ref(), options.use_ssl.as_ref()).as_ref().map(Tls::new).transpose()?;
         let password = url.password.as_ref().map(|password| password.reveal());
         let limit = |secs: Option<f64>, usual: Duration| {
             let asked = secs.and_then(|secs| Duration::try_from_secs_f64(secs).ok());

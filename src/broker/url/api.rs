@@ -59,7 +59,7 @@ impl ApiUrl {
     /// Where it is on most brokers. A password that goes to the broker over TLS goes here over TLS too.
     pub fn usual(broker: &AmqpUrl, ssl: Option<&SslOptions>) -> Option<Self> {
         let server = broker.servers.first()?;
-        let ssl = server.ssl.as_ref().or(ssl).cloned();
+        let ssl = SslOptions::of(server.ssl.as_ref(), ssl);
         let port = if ssl.is_some() { TLS_PORT } else { PORT };
         Some(Self { host: server.host.clone(), port, ssl, login: None, path: PATH.into() })
     }

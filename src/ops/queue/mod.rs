@@ -18,6 +18,8 @@ pub use undo::{Undoable, undoable};
 pub enum QueueAction {
     Delete(Which),
     Move(Which, String),
+    /// Let messages be calls of another task, in the queue they wait in.
+    Rename(Which, String),
     /// Give all of it another name, under which no worker takes anything.
     Aside(String),
     /// All of it, for good.
@@ -37,7 +39,8 @@ pub enum QueueAction {
 }
 
 /// The actions, as the command line says them.
-pub const VERBS: [&str; 9] = ["purge", "delete", "move", "aside", "dump", "load", "hold", "release", "requeue-unacked"];
+pub const VERBS: [&str; 10] =
+    ["purge", "delete", "move", "rename", "aside", "dump", "load", "hold", "release", "requeue-unacked"];
 
 impl QueueAction {
     pub(super) fn risk(&self) -> Risk {
@@ -45,7 +48,8 @@ impl QueueAction {
             QueueAction::Delete(_) | QueueAction::Purge | QueueAction::Dump { take: true, .. } => Risk::Destroys,
             QueueAction::Dump { take: false, .. } => Risk::Looks,
             QueueAction::Load(_) | QueueAction::RequeueUnacked(_) => Risk::Sends,
-            QueueAction::Move(..) | QueueAction::Aside(_) | QueueAction::Hold | QueueAction::Release => Risk::Changes,
+            QueueAction::Move(..) | QueueAction::Rename(..) => Risk::Changes,
+            QueueAction::Aside(_) | QueueAction::Hold | QueueAction::Release => Risk::Changes,
         }
     }
 
@@ -54,6 +58,7 @@ impl QueueAction {
             QueueAction::Purge => "purge",
             QueueAction::Delete(_) => "delete",
             QueueAction::Move(..) => "move",
+            QueueAction::Rename(..) => "rename",
             QueueAction::Aside(_) => "aside",
             QueueAction::Dump { .. } => "dump",
             QueueAction::Load(_) => "load",
@@ -66,7 +71,9 @@ impl QueueAction {
     pub(super) fn arguments(&self) -> Vec<String> {
         match self {
             QueueAction::Delete(which) => which.words(),
-            QueueAction::Move(which, to) => which.words().into_iter().chain([to.clone()]).collect(),
+            QueueAction::Move(which, to) | QueueAction::Rename(which, to) => {
+                which.words().into_iter().chain([to.clone()]).collect()
+            }
             QueueAction::Aside(to) => vec![to.clone()],
             QueueAction::Dump { path, take: true } => vec![path.clone(), "--take".into()],
             QueueAction::Dump { path, .. } | QueueAction::Load(path) => vec![path.clone()],
@@ -94,6 +101,9 @@ impl QueueAction {
             QueueAction::Purge => format!("Destroy {all}?"),
             QueueAction::Delete(which) => format!("Delete {} from {queue}?", which.described()),
             QueueAction::Move(which, to) => format!("Move {} from {queue} to {to}?", which.described()),
+            QueueAction::Rename(which, task) => {
+                format!("Let {} in {queue} be calls of {task}?", which.described())
+            }
             QueueAction::Aside(_) => format!("Set aside {all}?"),
             QueueAction::Dump { path, take: false } => format!("Write {all} to {path}?"),
             QueueAction::Dump { path, .. } => format!("Take {all} out, into {path}?"),
@@ -126,6 +136,15 @@ impl QueueAction {
                 lines.push(format!("They go behind what waits in {to}; priorities stay as they are."));
                 let known = model.queue_names().contains(to);
                 lines.extend((!known).then(|| format!("No queue {to} is known here: nobody takes from it.")));
+                lines
+            }
+            QueueAction::Rename(which, task) => {
+                let mut lines = which.listed(queue, model);
+                lines.push(
+                    "Only the name changes: id, arguments and priority stay. They go behind what waits there.".into(),
+                );
+                let known = model.by_name().any(|(name, _)| name == task);
+                lines.extend((!known).then(|| format!("No task {task} has been seen here: a worker may not know it.")));
                 lines
             }
             QueueAction::Aside(to) => vec![

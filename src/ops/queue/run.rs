@@ -64,10 +64,13 @@ impl Ops {
         replies: &mut Replies,
     ) -> Result<Outcome, Error> {
         match what {
-            QueueAction::Delete(which) => self.take(queue, which, None, row, "delete", replies).await,
-            QueueAction::Purge => self.take(queue, &Which::All, None, row, "purge", replies).await,
+            QueueAction::Delete(which) => self.take((queue, None), which, None, row, "delete", replies).await,
+            QueueAction::Purge => self.take((queue, None), &Which::All, None, row, "purge", replies).await,
             QueueAction::Move(_, to) if to == queue => Err(Error::Refused("that is the queue they wait in".into())),
-            QueueAction::Move(which, to) => self.take(queue, which, Some(to), row, "move", replies).await,
+            QueueAction::Move(which, to) => self.take((queue, Some(to)), which, None, row, "move", replies).await,
+            QueueAction::Rename(which, task) => {
+                self.take((queue, Some(queue)), which, Some(task), row, "rename", replies).await
+            }
             QueueAction::Aside(to) => self.set_aside(queue, to, row, replies).await,
             QueueAction::Dump { path, take } => self.dump(queue, path, *take, row, replies).await,
             QueueAction::Load(path) => self.load(queue, path, replies).await,
@@ -79,14 +82,15 @@ impl Ops {
 
     async fn take(
         &self,
-        queue: &str,
+        (queue, to): (&str, Option<&str>),
         which: &Which,
-        to: Option<&str>,
+        task: Option<&str>,
         row: Option<i64>,
         what: &'static str,
         replies: &mut Replies,
     ) -> Result<Outcome, Error> {
-        let mut taker = self.taker(queue, which, row, what, None)?;
+        let taker = self.taker(queue, which, row, what, None)?;
+        let mut taker = Taker { task: task.map(str::to_owned), ..taker };
         let sifted = self.broker.sift(queue, &mut taker, to).await;
         let missing = taker.chooser.missing();
         let done = taker.done;
@@ -98,7 +102,7 @@ impl Ops {
                 return Ok(Outcome::Failed(format!("stopped after {}: {error}", plural_of(done))));
             }
         };
-        replies.push((queue.to_owned(), json!({"ok": told(what, sifted, to), "messages": sifted.taken})));
+        replies.push((queue.to_owned(), json!({"ok": told(what, sifted, task.or(to)), "messages": sifted.taken})));
         Ok(match (missing, sifted.taken) {
             _ if self.going.stop.is_cancelled() => {
                 Outcome::Failed(format!("stopped after {}", plural_of(sifted.taken)))
@@ -119,7 +123,7 @@ impl Ops {
     ) -> Result<Taker<'a>, Error> {
         let chooser = Chooser::new(which, &self.store).map_err(Error::Refused)?;
         let (numbers, ids) = (Vec::new(), Vec::new());
-        Ok(Taker { ops: self, queue, row, chooser, file, numbers, ids, done: 0, what })
+        Ok(Taker { ops: self, queue, row, chooser, file, numbers, ids, done: 0, task: None, what })
     }
 
     async fn set_aside(
@@ -139,7 +143,7 @@ impl Ops {
             }
             // One by one, where it can't be done at once.
             Err(broker::Error::Unable { .. }) if self.broker.capabilities().peek_marks => {
-                let outcome = self.take(queue, &Which::All, Some(to), row, "move", replies).await?;
+                let outcome = self.take((queue, Some(to)), &Which::All, None, row, "move", replies).await?;
                 let n = replies.iter().filter_map(|(_, reply)| reply["messages"].as_u64()).sum();
                 for (_, reply) in replies.iter_mut() {
                     reply["aside"] = json!(to);
@@ -331,6 +335,7 @@ fn told(what: &str, sifted: Sifted, to: Option<&str>) -> String {
         gone => format!(", {} others had taken meanwhile", crate::human::thousands(gone)),
     };
     match (what, to) {
+        ("rename", Some(task)) => format!("{n} of task {task} now{gone}"),
         (_, Some(to)) => format!("{n} moved to {to}{gone}"),
         ("purge", _) => format!("{n} destroyed{gone}"),
         _ => format!("{n} deleted{gone}"),

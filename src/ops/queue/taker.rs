@@ -5,6 +5,7 @@ use std::io::Write;
 
 use crate::broker::change::Sift;
 use crate::celery::TaskId;
+use crate::celery::message::Protocol;
 use crate::celery::original::Original;
 use crate::celery::queue::Waiting;
 use crate::history::originals::Fate;
@@ -26,6 +27,8 @@ pub(super) struct Taker<'a> {
     pub numbers: Vec<i64>,
     pub ids: Vec<Option<TaskId>>,
     pub done: u64,
+    /// The name their task gets, where it is to have another.
+    pub task: Option<String>,
     pub what: &'static str,
 }
 
@@ -47,7 +50,18 @@ impl Taker<'_> {
 
 impl Sift for Taker<'_> {
     fn choose(&mut self, messages: &[Waiting]) -> Vec<usize> {
-        self.chooser.choose(messages, self.queue, self.ops.clock.now())
+        let chosen = self.chooser.choose(messages, self.queue, self.ops.clock.now());
+        let Some(task) = &self.task else { return chosen };
+        // The name of an older one stands in its body, which is not changed.
+        let fits = |i: &usize| {
+            let message = messages.get(*i).and_then(|waiting| waiting.message.as_ref().ok());
+            message.is_some_and(|message| message.protocol == Protocol::Two && message.name != *task)
+        };
+        chosen.into_iter().filter(fits).collect()
+    }
+
+    fn task(&self) -> Option<&str> {
+        self.task.as_deref()
     }
 
     fn keep(&mut self, messages: &[Original]) -> Result<(), String> {

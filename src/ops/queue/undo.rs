@@ -46,6 +46,7 @@ pub fn undoable(logged: &Logged) -> Result<Undoable, String> {
             let aside = logged.arguments.clone();
             Ok(Undoable::Aside { queue, aside })
         }
+        "rename" => Err("give them their name back: flower-tui queue QUEUE rename … TASK".into()),
         "move" => Err("move them back: flower-tui queue TO move … FROM".into()),
         "hold" => Err("a queue that is held is released with H, or: flower-tui queue NAME release".into()),
         other => Err(format!("a {other} can't be taken back")),

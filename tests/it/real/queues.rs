@@ -118,7 +118,18 @@ fn messages_are_deleted_moved_set_aside_and_put_back_and_each_runs_once() {
     done(&cluster, &["queue", "parked", "purge", "--yes"]);
     assert_eq!(waiting(&cluster, "parked"), 0);
     done(&cluster, &["undo", &last_row(&cluster)]);
+    renamed_and_back(&cluster, ids.len());
     all_run_once(&cluster, &ids);
+}
+
+/// All of them become calls of another task, and then what they were.
+fn renamed_and_back<B: Server>(cluster: &Cluster<B>, n: usize) {
+    for task in ["demo.plus", "demo.add"] {
+        let said = done(cluster, &["queue", "parked", "rename", "--all", task]);
+        assert!(said.contains(&format!("{n} messages of task {task} now")), "{said}");
+        let waiting = cluster.json(&["queue", "parked", "--peek", "20", "--json"])["waiting"].to_string();
+        assert_eq!(waiting.matches(&format!("\"{task}\"")).count(), n, "{waiting}");
+    }
 }
 
 fn llen(cluster: &Cluster, list: &str) -> u64 {
@@ -151,6 +162,7 @@ fn on_rabbitmq_messages_are_deleted_moved_and_put_back_and_each_runs_once() {
     eventually(&cluster, "parked", 0);
     done(&cluster, &["undo", &last_row(&cluster)]);
     eventually(&cluster, "parked", 6);
+    renamed_and_back(&cluster, ids.len());
     all_run_once(&cluster, &ids);
 }
 
@@ -236,5 +248,6 @@ fn many_named_messages_are_deleted_as_a_bulk_action_and_one_undo_puts_all_back()
     assert!(again.status.code() == Some(1) && why.contains("25 messages did not wait there any more"), "{why}");
     done(&cluster, &["undo", "1"]);
     eventually(&cluster, "parked", 30);
+    renamed_and_back(&cluster, ids.len());
     all_run_once(&cluster, &ids);
 }

@@ -19,6 +19,7 @@ enum Asking {
     #[default]
     Nothing,
     Move(Which),
+    Rename(Which),
     /// In which way a queue is emptied.
     Purge,
     File,
@@ -34,8 +35,14 @@ pub struct Orders {
     queue: String,
 }
 
-const ACTIONS: [Action; 5] =
-    [Action::MessageDelete, Action::MessageMove, Action::QueuePurge, Action::QueueHold, Action::UnackedBack];
+const ACTIONS: [Action; 6] = [
+    Action::MessageDelete,
+    Action::MessageMove,
+    Action::MessageRename,
+    Action::QueuePurge,
+    Action::QueueHold,
+    Action::UnackedBack,
+];
 
 /// The ways to empty a queue, the gentlest first.
 const WAYS: [&str; 3] = [
@@ -73,8 +80,10 @@ pub fn refuse(
     let ready = cx.model.queue(queue).map_or(0, |q| q.depth.ready);
     match (action, which) {
         (Action::UnackedBack, _) if cx.model.aside(queue).is_some() => None,
-        (Action::MessageDelete | Action::MessageMove, None) => Some("open the queue, and choose messages".into()),
-        (Action::MessageDelete | Action::MessageMove, Some(Err(why))) => Some(why.into()),
+        (Action::MessageDelete | Action::MessageMove | Action::MessageRename, None) => {
+            Some("open the queue, and choose messages".into())
+        }
+        (Action::MessageDelete | Action::MessageMove | Action::MessageRename, Some(Err(why))) => Some(why.into()),
         (Action::QueuePurge, _) if ready == 0 => Some(format!("nothing waits in {queue}")),
         (Action::UnackedBack, _) if cx.health.is_some_and(|health| health.visibility_timeout.is_none()) => {
             Some("this broker gives messages out again by itself, when their worker is gone".into())
@@ -100,6 +109,14 @@ impl Orders {
                 let others = cx.model.queue_names().into_iter().filter(|name| name != queue).collect();
                 let form = Form::new(&format!("Move messages of {queue}"), vec![entry.with(others)], |_| Ok(()));
                 (Asking::Move(which?), Box::new(form))
+            }
+            Action::MessageRename => {
+                let entry = Entry::new("task", "", "its name; id and arguments stay as they are", named);
+                let mut tasks: Vec<String> = cx.model.by_name().map(|(name, _)| name.to_owned()).collect();
+                tasks.sort_unstable();
+                let form =
+                    Form::new(&format!("Other task for messages of {queue}"), vec![entry.with(tasks)], |_| Ok(()));
+                (Asking::Rename(which?), Box::new(form))
             }
             Action::QueuePurge => {
                 let ways = WAYS.iter().map(|line| (*line).to_owned());
@@ -130,6 +147,10 @@ impl Orders {
             (Asking::Nothing, _) => return None,
             (Asking::Move(which), Answer::Fields(fields)) => match fields.first() {
                 Some(to) => ask(&queue, QueueAction::Move(which, to.trim().to_owned())),
+                None => Outcome::Done,
+            },
+            (Asking::Rename(which), Answer::Fields(fields)) => match fields.first() {
+                Some(task) => ask(&queue, QueueAction::Rename(which, task.trim().to_owned())),
                 None => Outcome::Done,
             },
             (Asking::Purge, Answer::Choice(way)) => self.empty(*way, cx),
