@@ -83,8 +83,8 @@ fn on_redis_every_verdict_is_told() {
     assert_eq!((found["id"].as_str(), found["found_in"].as_str()), (Some(customer.as_str()), Some("waiting")));
     assert_eq!(found["place"], format!("waiting celery #{}", ready + 1));
     assert!(one(&long[..13])["place"].as_str().expect("place").starts_with("runs w1@test "));
-    assert_eq!(one(&ids[0])["place"], "reserved test");
-    assert_eq!(one(&later)["place"], "scheduled test");
+    assert_eq!(one(&ids[0])["place"], "reserved w1@test");
+    assert_eq!(one(&later)["place"], "scheduled w1@test");
     let nothing = cluster.flower(&["find", "nobody-has-this", "--for", "200ms"]).output().expect("runs");
     assert_eq!(nothing.status.code(), Some(1));
     assert!(String::from_utf8_lossy(&nothing.stderr).contains("not seen: arguments that their sender cut short"));
