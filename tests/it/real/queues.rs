@@ -127,7 +127,7 @@ fn renamed_and_back<B: Server>(cluster: &Cluster<B>, n: usize) {
     for task in ["demo.plus", "demo.add"] {
         let said = done(cluster, &["queue", "parked", "rename", "--all", task]);
         assert!(said.contains(&format!("{n} messages of task {task} now")), "{said}");
-        let waiting = cluster.json(&["queue", "parked", "--peek", "20", "--json"])["waiting"].to_string();
+        let waiting = cluster.json(&["queue", "parked", "--peek", &n.to_string(), "--json"])["waiting"].to_string();
         assert_eq!(waiting.matches(&format!("\"{task}\"")).count(), n, "{waiting}");
     }
 }
