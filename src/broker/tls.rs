@@ -52,7 +52,7 @@ impl SslOptions {
     pub fn of(url: Option<&Self>, table: Option<&Self>) -> Option<Self> {
         let (Some(url), Some(table)) = (url, table) else { return url.or(table).cloned() };
         let file = |pick: fn(&Self) -> &Option<PathBuf>| pick(url).clone().or_else(|| pick(table).clone());
-        let unsaid = url.ssl_cert_reqs == CertReqs::default();
+        let unsaid = url.ssl_cert_reqs == CertReqs::Unsaid;
         Some(Self {
             ssl_cert_reqs: if unsaid { table.ssl_cert_reqs } else { url.ssl_cert_reqs },
             ssl_ca_certs: file(|ssl| &ssl.ssl_ca_certs),
@@ -72,7 +72,9 @@ const NAMES: [&str; 5] = ["ssl_cert_reqs", "ssl_ca_certs", "ssl_certfile", "ssl_
 /// `CERT_REQUIRED`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum CertReqs {
+    /// Nobody said: it has to.
     #[default]
+    Unsaid,
     Required,
     None,
 }
@@ -168,14 +170,14 @@ impl SslOptions {
             .map_err(|e| wrong(format!("TLS can't be set up: {e}")))?;
         let builder = match self.ssl_cert_reqs {
             CertReqs::None => builder.dangerous().with_custom_certificate_verifier(Arc::new(verify::Anybody(provider))),
-            CertReqs::Required if self.ssl_check_hostname == Some(false) => {
+            _ if self.ssl_check_hostname == Some(false) => {
                 let inner =
                     rustls::client::WebPkiServerVerifier::builder_with_provider(Arc::new(self.roots()?), provider)
                         .build()
                         .map_err(|e| wrong(format!("TLS can't be set up: {e}")))?;
                 builder.dangerous().with_custom_certificate_verifier(Arc::new(verify::AnyName(inner)))
             }
-            CertReqs::Required => builder.with_root_certificates(self.roots()?),
+            CertReqs::Required | CertReqs::Unsaid => builder.with_root_certificates(self.roots()?),
         };
         match &self.ssl_certfile {
             None => Ok(builder.with_no_client_auth()),
@@ -290,6 +292,9 @@ mod tests {
         let named = SslOptions { ssl_ca_certs: Some("/other.pem".into()), ..SslOptions::default() };
         let both = SslOptions::of(Some(&named), Some(&table)).expect("TLS");
         assert_eq!((both.ssl_ca_certs, both.ssl_cert_reqs), (named.ssl_ca_certs.clone(), CertReqs::None));
+        let strict = SslOptions { ssl_cert_reqs: CertReqs::Required, ..SslOptions::default() };
+        let both = SslOptions::of(Some(&strict), Some(&table)).expect("TLS");
+        assert_eq!(both.ssl_cert_reqs, CertReqs::Required, "the URL's own word holds");
         assert_eq!(SslOptions::of(None, Some(&table)), Some(table));
         assert_eq!(SslOptions::of(None, None), None);
     }

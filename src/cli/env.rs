@@ -140,7 +140,10 @@ impl Env {
             (None, _) => return Ok(None),
         };
         let mut options = self.settings.result_options.clone();
-        if options.transport.use_ssl.is_none() {
+        // A place of its own that asks for TLS itself is not to be trusted as the broker is.
+        let own = self.settings.result_backend.value.is_some();
+        let apart = own && matches!(&url, ResultUrl::Redis(url) if url.has_tls());
+        if options.transport.use_ssl.is_none() && !apart {
             options.transport.use_ssl = self.settings.transport_options.use_ssl.clone();
         }
         Ok(results::open(&url, &options)?)

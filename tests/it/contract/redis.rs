@@ -88,7 +88,7 @@ async fn redis_on_a_socket_without_fanout_patterns() {
 /// Commands that a monitor's user needs on Redis. README.md has the same list.
 const PERMITTED: &str = "+ping +select +info +role +client|list +psubscribe +subscribe +publish +scan +smembers +llen \
                          +lindex +lrange +hlen +hvals +hgetall +hmget +zrange +lpush +brpop +rpush +del +expire +multi \
-                         +exec +eval +lset +lrem +lpop +rename +get +set +hget +hdel +zrem +exists +mget";
+                         +exec +eval +lset +lrem +lpop +rename +get +set +hget +hdel +zrem +exists +mget +hset";
 
 #[tokio::test(flavor = "multi_thread")]
 async fn redis_over_tls_with_an_acl() {
