@@ -182,6 +182,7 @@ impl Parts {
             ssl_certfile: self.word("sslcert").map(Into::into),
             ssl_keyfile: self.word("sslkey").map(Into::into),
             ssl_check_hostname: Some(check_hostname),
+            ssl_cert_reqs: CertReqs::Required,
             ..SslOptions::default()
         };
         Ok(match self.word("sslmode").unwrap_or("prefer") {
