@@ -3,6 +3,7 @@
 //! A message holds one event or, as `task.multi`, a list. Decoding copies each text once, into the batch's one
 //! buffer; an event refers to its texts by place, so that a batch of 512 events costs a handful of allocations.
 
+use std::borrow::Cow;
 use std::ops::Range;
 
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
@@ -110,6 +111,25 @@ pub enum TaskEventKind {
     Revoked,
     Rejected,
     Custom(Text),
+}
+
+impl TaskEventKind {
+    /// Its type as it stands on the wire; the batch has the texts of those that are not Celery's own.
+    pub fn name(self, batch: &Batch) -> Cow<'static, str> {
+        Cow::Borrowed(match self {
+            TaskEventKind::Sent => "task-sent",
+            TaskEventKind::Received => "task-received",
+            TaskEventKind::Started => "task-started",
+            TaskEventKind::Succeeded => "task-succeeded",
+            TaskEventKind::Failed => "task-failed",
+            TaskEventKind::Retried => "task-retried",
+            TaskEventKind::Revoked => "task-revoked",
+            TaskEventKind::Rejected => "task-rejected",
+            TaskEventKind::Custom(own) => {
+                return Cow::Owned(format!("task-{}", batch.text(own).unwrap_or_default()));
+            }
+        })
+    }
 }
 
 /// An event of the group `task`. `hostname` is the worker, or the client for `task-sent`.

@@ -174,7 +174,7 @@ impl Archive {
         };
         if let Some(handle) = known {
             let n = self.places[handle.index()].n;
-            let name = told::name(event.kind, batch);
+            let name = event.kind.name(batch);
             let same = |told: &Told| told.kind == name && told.at.micros().abs_diff(event.stamp.micros()) <= 10;
             let waiting = self.told.iter().any(|told| told.task == n && same(told));
             if told::is_in_row(&self.follower.task(handle), event)

@@ -25,22 +25,6 @@ pub struct Told {
     pub detail: Option<String>,
 }
 
-/// The name of a kind of event as it stands on the wire.
-pub fn name(kind: TaskEventKind, batch: &Batch) -> String {
-    let known = match kind {
-        TaskEventKind::Sent => "task-sent",
-        TaskEventKind::Received => "task-received",
-        TaskEventKind::Started => "task-started",
-        TaskEventKind::Succeeded => "task-succeeded",
-        TaskEventKind::Failed => "task-failed",
-        TaskEventKind::Retried => "task-retried",
-        TaskEventKind::Revoked => "task-revoked",
-        TaskEventKind::Rejected => "task-rejected",
-        TaskEventKind::Custom(subject) => return format!("task-{}", batch.text(subject).unwrap_or_default()),
-    };
-    known.to_owned()
-}
-
 /// The state an event of Celery's own kinds leads to.
 pub fn state_of(kind: TaskEventKind) -> Option<State> {
     Some(match kind {
@@ -147,7 +131,7 @@ pub fn apart(task: &Task<'_>, batch: &Batch, event: &TaskEvent, n: i64) -> Optio
     Some(Told {
         task: n,
         at: event.stamp,
-        kind: name(event.kind, batch),
+        kind: event.kind.name(batch).into_owned(),
         worker: text(event.hostname),
         exception: text(event.exception),
         traceback: text(event.traceback),

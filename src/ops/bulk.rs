@@ -373,9 +373,7 @@ impl Run<'_> {
                 Err(error) => return Ok(Some(format!("{}, then: {error}", self.said()))),
             }
         }
-        self.audit.cross_off(self.id, self.next, items.len(), self.ops.clock.now()).map_err(wrong)?;
-        self.next += items.len();
-        self.sent += items.len();
+        self.crossed_off(items.len())?;
         let told = items
             .iter()
             .map(|item| Update::Retried(TaskId::new(&item.task), TaskId::new(&item.new), item.message.queue.clone()));
@@ -384,10 +382,26 @@ impl Run<'_> {
         while self.watched.len() > WATCHED {
             self.watched.pop_front();
         }
-        self.say();
-        let due = Duration::from_secs_f64(items.len() as f64 / self.rate);
-        tokio::time::sleep(due.saturating_sub(begun.elapsed())).await;
+        self.pace(items.len(), begun).await;
         Ok(None)
+    }
+
+    /// So many have been done with: noted before the next ones go.
+    fn crossed_off(&mut self, n: usize) -> Result<(), Error> {
+        let noted = self.audit.cross_off(self.id, self.next, n, self.ops.clock.now());
+        noted.map_err(|e| Error::Audit(e.to_string()))?;
+        self.next += n;
+        self.sent += n;
+        self.say();
+        Ok(())
+    }
+
+    /// Waits until the next ones are due: so many went since `begun`.
+    async fn pace(&self, n: usize, begun: std::time::Instant) {
+        let due = Duration::from_secs_f64(n as f64 / self.rate);
+        if self.next < self.all {
+            tokio::time::sleep(due.saturating_sub(begun.elapsed())).await;
+        }
     }
 
     fn said(&self) -> String {

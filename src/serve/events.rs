@@ -12,7 +12,6 @@ use tokio::sync::broadcast;
 use super::Site;
 use super::answer::{Answer, Body, Said};
 use super::call::Call;
-use super::tally::kind;
 use crate::celery::event::Event;
 use crate::state::Update;
 
@@ -53,7 +52,7 @@ impl Events {
             let Event::Task(event) = event else { continue };
             let text = |t| batch.text(t);
             let document = json!({
-                "type": kind(batch, event.kind), "uuid": event.id, "hostname": text(event.hostname), "name": text(event.name),
+                "type": event.kind.name(batch), "uuid": event.id, "hostname": text(event.hostname), "name": text(event.name),
                 "queue": text(event.queue), "timestamp": event.stamp.secs(), "runtime": event.runtime.value(),
             });
             // Fails only where the last listener has just left.

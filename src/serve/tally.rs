@@ -133,7 +133,7 @@ impl Tally {
 
     fn task(&self, counted: &mut Counted, batch: &Batch, event: &TaskEvent, known: &Known<'_>) {
         let Some(host) = batch.text(event.hostname) else { return };
-        let (kind, now) = (kind(batch, event.kind), event.received);
+        let (kind, now) = (event.kind.name(batch), event.received);
         let name = batch.text(event.name).filter(|name| !name.is_empty()).unwrap_or(known.name).to_owned();
         let of = (name.clone(), host.to_owned());
         *counted.events.at((name, kind.clone(), host.to_owned()), now, || 0) += 1;
@@ -218,21 +218,6 @@ fn add(counted: &mut Counted, host: &str, kind: Kind, now: Stamp) {
 
 /// Types of events that are told apart for each worker.
 const KINDS: usize = 64;
-
-/// An event's type.
-pub(super) fn kind(batch: &Batch, kind: TaskEventKind) -> Kind {
-    Cow::Borrowed(match kind {
-        TaskEventKind::Sent => "task-sent",
-        TaskEventKind::Received => "task-received",
-        TaskEventKind::Started => "task-started",
-        TaskEventKind::Succeeded => "task-succeeded",
-        TaskEventKind::Failed => "task-failed",
-        TaskEventKind::Retried => "task-retried",
-        TaskEventKind::Revoked => "task-revoked",
-        TaskEventKind::Rejected => "task-rejected",
-        TaskEventKind::Custom(own) => return Cow::Owned(format!("task-{}", batch.text(own).unwrap_or_default())),
-    })
-}
 
 #[cfg(test)]
 mod tests {

@@ -2,7 +2,6 @@
 //! command that began it, so that one `undo` puts all of them back; one that is not there any more is not taken twice.
 
 use std::collections::BTreeSet;
-use std::time::Duration;
 
 use serde_json::{Value, json};
 
@@ -73,14 +72,8 @@ impl Run<'_> {
         self.taken.queue = queue;
         self.taken.taken += taken;
         self.taken.missing += items.len().saturating_sub(usize::try_from(taken).unwrap_or(usize::MAX));
-        self.audit.cross_off(self.id, self.next, items.len(), self.ops.clock.now()).map_err(wrong)?;
-        self.next += items.len();
-        self.sent += items.len();
-        self.say();
-        let due = Duration::from_secs_f64(items.len() as f64 / self.rate);
-        if self.next < self.all {
-            tokio::time::sleep(due.saturating_sub(begun.elapsed())).await;
-        }
+        self.crossed_off(items.len())?;
+        self.pace(items.len(), begun).await;
         Ok(None)
     }
 }

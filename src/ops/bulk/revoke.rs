@@ -2,7 +2,6 @@
 //! batch is crossed off once it was answered, and is sent again where that is not known.
 
 use std::collections::{BTreeMap, HashSet};
-use std::time::Duration;
 
 use serde_json::{Value, json};
 
@@ -123,14 +122,8 @@ impl Run<'_> {
         }
         self.ops.store.apply(&[Update::RevokeAsked(self.ops.clock.now(), ids.clone())]);
         self.heard.note(&everybody, &answers, &ids);
-        self.audit.cross_off(self.id, self.next, items.len(), self.ops.clock.now()).map_err(wrong)?;
-        self.next += items.len();
-        self.sent += items.len();
-        self.say();
-        let due = Duration::from_secs_f64(items.len() as f64 / self.rate);
-        if self.next < self.all {
-            tokio::time::sleep(due.saturating_sub(begun.elapsed())).await;
-        }
+        self.crossed_off(items.len())?;
+        self.pace(items.len(), begun).await;
         Ok(None)
     }
 }
