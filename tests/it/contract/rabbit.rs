@@ -139,37 +139,48 @@ async fn a_broker_that_falls_silent_is_found_out(rabbit: &Rabbit) {
 }
 
 /// Over a link that is too slow for its events, RabbitMQ drops the oldest. Never are more counted than were lost.
-async fn what_our_queue_drops_is_counted(One { rabbit, broker, .. }: &One) {
+async fn what_our_queue_drops_is_counted(one: &One) {
+    let counted = async {
+        // On a machine that is too busy for its heartbeats the slow link may end; then it is the next one that counts.
+        while drops_were_counted(one).await.is_none() {}
+    };
+    tokio::time::timeout(3 * LIMIT, counted).await.expect("losses are noticed");
+}
+
+/// Nothing when the slow link did not last.
+async fn drops_were_counted(One { rabbit, broker, .. }: &One) -> Option<()> {
     let proxy = Proxy::start(rabbit, Duration::from_millis(16)).await;
     let slow = open(&format!("amqp://127.0.0.1:{}", proxy.port), "");
     let mut stream = slow.events().await.expect("subscribed");
     let announce = async |key: &str, bytes: usize| {
         let route = Some(("celeryev".to_owned(), key.to_owned()));
         let message = Outgoing { route, args: format!("[{:?}]", "x".repeat(bytes)), ..task("none") };
-        broker.publish(&message).await.expect("announced");
+        broker.publish(&message).await.ok()
     };
     let announcing = async {
         let (mut sent, mut missed) = (0, 0);
+        // Some times more than the link takes, and no more than that: others are at work on this machine.
+        let mut pace = tokio::time::interval(Duration::from_millis(2));
         while missed == 0 {
-            announce("task.bulky", 50_000).await;
+            pace.tick().await;
+            announce("task.bulky", 50_000).await?;
             (sent, missed) = (sent + 1, slow.missed());
         }
         proxy.fast.cancel();
-        announce("task.last", 1).await;
-        (sent, missed)
+        announce("task.last", 1).await?;
+        Some((sent, missed))
     };
     let hearing = async {
-        let (mut heard, mut last) = (0, false);
-        while !last {
-            let message = stream.next().await.expect("the connection stands");
-            last = message.channel == "task.last";
-            heard += u64::from(!last);
+        let mut heard = 0;
+        while stream.next().await?.channel != "task.last" {
+            heard += 1;
         }
-        heard
+        Some(heard)
     };
-    let both = async { tokio::join!(announcing, hearing) };
-    let ((sent, missed), heard) = tokio::time::timeout(2 * LIMIT, both).await.expect("losses are noticed");
+    let (told, heard) = tokio::join!(announcing, hearing);
+    let ((sent, missed), heard) = (told?, heard?);
     assert!(heard > 0 && heard + missed + slow.missed() <= sent, "{heard} heard, {missed} missed, {sent} sent");
+    Some(())
 }
 
 /// Passes bytes on, until it is frozen: then it only holds its connections open.

@@ -169,6 +169,8 @@ fn arguments_are_edited_in_the_editor_a_person_has() {
     screen.keys("\x0f");
     screen.wait("editing>");
     screen.keys("(40, 2)\r");
+    // The editor echoes it too: only the form has the rest, and only there does Enter send.
+    screen.wait("kwargs");
     screen.wait("(40, 2)");
     screen.keys("\r");
     screen.yes("Send demo.add?", "send confirmed");
