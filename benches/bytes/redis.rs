@@ -44,7 +44,7 @@ impl Redis {
             while !stop.load(Ordering::Relaxed) {
                 let mut round = redis::pipe();
                 for message in cluster.advance(clock.now()) {
-                    round.publish(message.channel, message.data).ignore();
+                    round.publish(&*message.channel, &message.data[..]).ignore();
                 }
                 if round.query::<()>(&mut connection).is_err() {
                     return;

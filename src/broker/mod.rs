@@ -17,6 +17,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use bytes::Bytes;
 use futures_util::stream::BoxStream;
 
 use crate::celery::envelope::Coding;
@@ -139,8 +140,8 @@ pub struct Capabilities {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RawMessage {
     pub received: Stamp,
-    pub channel: String,
-    pub data: Vec<u8>,
+    pub channel: Arc<str>,
+    pub data: Bytes,
     /// How `data` is to be read.
     pub coding: Coding,
 }

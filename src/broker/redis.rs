@@ -12,8 +12,10 @@ mod mailbox;
 mod peek;
 mod queues;
 mod reader;
+mod resp;
 mod sentinel;
 mod setup;
+mod tap;
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -26,13 +28,14 @@ use redis::FromRedisValue;
 use redis::aio::{MultiplexedConnection, PubSub};
 use tokio::sync::Mutex;
 use tokio::time::{interval_at, timeout};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::AbortOnDropHandle;
 
 use super::change::{Sift, Sifted};
 use super::rights::Rights;
 use super::setup::Setup;
 use super::url::RedisUrl;
 use super::{Broker, Capabilities, Error, EventStream, Health, RawMessage, Result, Right, TransportOptions};
-use crate::celery::envelope::Coding;
 use crate::celery::message::Outgoing;
 use crate::celery::original::Original;
 use crate::celery::pidbox::{Reply, Request};
@@ -44,6 +47,7 @@ use keys::Keys;
 use mailbox::Mailboxes;
 use queues::Discovery;
 pub use reader::Reader;
+use tap::{Messages, Taken};
 
 /// How often an idle subscription is checked.
 const CHECK: Duration = Duration::from_secs(8);
@@ -60,6 +64,8 @@ pub struct RedisBroker {
     mailboxes: Mailboxes,
     discovery: Mutex<Discovery>,
     rights: Rights,
+    /// Messages that came and that nobody had room for.
+    lost: Arc<AtomicU64>,
     /// Commands sent so far: what we cost the broker.
     sent: Arc<AtomicU64>,
     /// What had been counted when that was last asked.
@@ -79,6 +85,7 @@ impl RedisBroker {
             commands: Mutex::new(None),
             discovery: Mutex::new(Discovery::default()),
             rights: Rights::default(),
+            lost: Arc::default(),
             sent,
             counted: Mutex::new(Counted { at: Instant::now(), ours: 0, all: None }),
         })
@@ -179,6 +186,38 @@ impl RedisBroker {
     }
 }
 
+/// A subscription that stands.
+struct Subscription {
+    taken: Taken,
+    dead: CancellationToken,
+    _watched: AbortOnDropHandle<()>,
+}
+
+impl Subscription {
+    /// What has been published; nothing when the connection has ended.
+    async fn next(&mut self) -> Option<Vec<RawMessage>> {
+        tokio::select! {
+            biased;
+            messages = self.taken.next() => messages,
+            () = self.dead.cancelled() => None,
+        }
+    }
+}
+
+/// Holds a subscription, and says when it is of no use any more. A half-open connection never ends by itself: no answer
+/// to a ping ends it. Nor does one to a server that was the master and lives on.
+async fn watch(mut pubsub: PubSub, dialer: Arc<Dialer>, dead: CancellationToken) {
+    let mut check = interval_at(tokio::time::Instant::now() + CHECK, CHECK);
+    loop {
+        check.tick().await;
+        let alive = timeout(dialer.answer, pubsub.ping::<redis::Value>()).await;
+        if !matches!(alive, Ok(Ok(_))) || dialer.has_moved().await {
+            dead.cancel();
+            return;
+        }
+    }
+}
+
 #[async_trait]
 impl Broker for RedisBroker {
     fn url(&self) -> String {
@@ -190,7 +229,8 @@ impl Broker for RedisBroker {
     }
 
     async fn events(&self) -> Result<EventStream> {
-        let mut pubsub = self.dialer.subscription().await?;
+        let (messages, taken) = Messages::new(self.lost.clone());
+        let mut pubsub = self.dialer.subscription(messages).await?;
         // A subscription is made anew when the last one broke, or its server is no master any more: the other
         // connections are of no use then either, even where they still seem to stand.
         *self.commands.lock().await = None;
@@ -198,39 +238,17 @@ impl Broker for RedisBroker {
         if !self.subscribe(&mut pubsub).await? {
             return self.silence().await;
         }
-        let (sink, stream) = pubsub.split();
-        let clock = Clock::system();
-        let check = interval_at(tokio::time::Instant::now() + CHECK, CHECK);
-        let dialer = self.dialer.clone();
-        let messages = futures_util::stream::unfold((sink, stream, check), move |(mut sink, mut stream, mut check)| {
-            let (clock, dialer) = (clock.clone(), dialer.clone());
-            async move {
-                loop {
-                    tokio::select! {
-                        biased;
-                        message = stream.next() => {
-                            let message = message?;
-                            let raw = RawMessage {
-                                received: clock.now(),
-                                channel: message.get_channel_name().to_owned(),
-                                data: message.get_payload_bytes().to_vec(),
-                                coding: Coding::Envelope,
-                            };
-                            return Some((raw, (sink, stream, check)));
-                        }
-                        // A half-open connection never ends by itself: no answer to a ping ends it. Nor does one to a
-                        // server that was the master and lives on.
-                        _ = check.tick() => {
-                            let alive = timeout(dialer.answer, sink.ping::<redis::Value>()).await;
-                            if !matches!(alive, Ok(Ok(_))) || dialer.has_moved().await {
-                                return None;
-                            }
-                        }
-                    }
-                }
-            }
+        let dead = CancellationToken::new();
+        let watched = watch(pubsub, self.dialer.clone(), dead.clone());
+        let subscription = Subscription { taken, dead, _watched: AbortOnDropHandle::new(tokio::spawn(watched)) };
+        let batches = futures_util::stream::unfold(subscription, async |mut subscription| {
+            Some((subscription.next().await?, subscription))
         });
-        Ok(messages.boxed())
+        Ok(batches.flat_map(futures_util::stream::iter).boxed())
+    }
+
+    fn missed(&self) -> u64 {
+        self.lost.swap(0, Ordering::Relaxed)
     }
 
     async fn control(&self, request: &Request, expected: &[String], wait: Duration) -> Result<Vec<Reply>> {

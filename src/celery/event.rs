@@ -9,7 +9,7 @@ use std::ops::Range;
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::Value;
 
-use super::envelope::{Coding, Envelope, Format, document, format, plain};
+use super::envelope::{Coding, Envelope, Format, Scratch, document, format, plain};
 use super::{Error, Result, TaskId, json};
 use crate::clock::Stamp;
 
@@ -20,6 +20,7 @@ pub struct Batch {
     pub events: Vec<Event>,
     /// Events and messages that could not be read, with the reason. Their number is exact, the texts are for showing.
     pub undecodable: Vec<Undecodable>,
+    scratch: Scratch,
 }
 
 /// Bytes of text that a batch keeps room for.
@@ -217,6 +218,7 @@ impl Batch {
     pub fn clear(&mut self) {
         self.text.clear();
         self.text.shrink_to(ROOM);
+        self.scratch.shrink_to(ROOM);
         self.events.clear();
         self.undecodable.clear();
     }
@@ -242,6 +244,17 @@ impl Batch {
 
     /// Adds what a Redis message holds. What can't be read is added to `undecodable`; nothing is lost silently.
     pub fn push_redis(&mut self, data: &[u8], received: Stamp) {
+        let mut scratch = std::mem::take(&mut self.scratch);
+        let before = self.mark();
+        let pushed = scratch.body(data).map(|(format, body)| self.push_body(format, body, received));
+        self.scratch = scratch;
+        if pushed.is_none_or(|pushed| pushed.is_err()) {
+            self.back_to(before);
+            self.push_whole(data, received);
+        }
+    }
+
+    fn push_whole(&mut self, data: &[u8], received: Stamp) {
         let pushed = Envelope::parse(data).and_then(|envelope| {
             let body = envelope.body()?;
             self.push_body(format(envelope.content_type())?, &body, received)
@@ -253,12 +266,10 @@ impl Batch {
 
     /// Adds the events of a serialised body: one object or a list.
     pub fn push_body(&mut self, format: Format, body: &[u8], received: Stamp) -> Result<()> {
-        let (start, events, undecodable) = (self.text.len(), self.events.len(), self.undecodable.len());
+        let before = self.mark();
         match format {
             Format::Json => json::with_python_json(body, |bytes| {
-                self.text.truncate(start);
-                self.events.truncate(events);
-                self.undecodable.truncate(undecodable);
+                self.back_to(before);
                 let seed = BodySeed { batch: self, received };
                 // Checked as a whole, which costs less than each text by itself.
                 match std::str::from_utf8(bytes) {
@@ -270,6 +281,18 @@ impl Batch {
                 .deserialize(document(format, body)?)
                 .map_err(|e| Error::Json(e.to_string())),
         }
+    }
+
+    /// How much there is.
+    fn mark(&self) -> [usize; 3] {
+        [self.text.len(), self.events.len(), self.undecodable.len()]
+    }
+
+    /// Takes back what came after a mark.
+    fn back_to(&mut self, [text, events, undecodable]: [usize; 3]) {
+        self.text.truncate(text);
+        self.events.truncate(events);
+        self.undecodable.truncate(undecodable);
     }
 
     fn put(&mut self, text: &str) -> Text {

@@ -57,7 +57,7 @@ fn decode(message: &RawMessage) -> Vec<Value> {
         Ok(event) => vec![event],
         Err(why) => {
             vec![
-                serde_json::json!({"undecodable": why.to_string(), "size": message.data.len(), "channel": message.channel}),
+                serde_json::json!({"undecodable": why.to_string(), "size": message.data.len(), "channel": &*message.channel}),
             ]
         }
     }

@@ -1,6 +1,7 @@
 //! What is answered: a status, a type, a body; and the refusals that many routes share.
 
 use futures_util::stream::BoxStream;
+use hyper::body::Bytes;
 use serde::Serialize;
 
 use super::json;
@@ -19,7 +20,7 @@ pub(super) struct Answer {
 }
 
 pub(super) enum Body {
-    Whole(Vec<u8>),
+    Whole(Bytes),
     /// Goes on until either side ends it.
     Stream(BoxStream<'static, Vec<u8>>),
 }
@@ -28,7 +29,7 @@ pub(super) enum Body {
 pub(super) type Said = Result<Answer, Box<Answer>>;
 
 impl Answer {
-    pub fn new(status: u16, kind: &'static str, body: impl Into<Vec<u8>>) -> Self {
+    pub fn new(status: u16, kind: &'static str, body: impl Into<Bytes>) -> Self {
         Self { status, kind, body: Body::Whole(body.into()), headers: Vec::new() }
     }
 
@@ -44,7 +45,7 @@ impl Answer {
 
     /// Text alone that calls itself HTML, as Flower's does: so a browser is told to take nothing in it for a page.
     pub fn plain(status: u16, text: &str) -> Self {
-        Self::new(status, HTML, text).with("Content-Security-Policy", "default-src 'none'; sandbox")
+        Self::new(status, HTML, text.to_owned()).with("Content-Security-Policy", "default-src 'none'; sandbox")
     }
 
     pub fn empty(status: u16) -> Self {

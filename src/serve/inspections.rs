@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::join_all;
+use hyper::body::Bytes;
 use parking_lot::Mutex;
 use serde_json::{Map, Value, json};
 
@@ -26,11 +27,13 @@ const NEW: usize = 100;
 pub(super) struct Inspections {
     found: Mutex<BTreeMap<String, Map<String, Value>>>,
     most: usize,
+    /// The list of all as it is sent, until somebody says something new: clients ask for it again and again.
+    written: Mutex<Option<Bytes>>,
 }
 
 impl Inspections {
     pub fn new(most: usize) -> Self {
-        Self { found: Mutex::default(), most }
+        Self { found: Mutex::default(), most, written: Mutex::default() }
     }
 
     /// What one worker said.
@@ -43,6 +46,12 @@ impl Inspections {
         self.found.lock().clone()
     }
 
+    /// The same as `write` makes bytes of it.
+    pub fn written(&self, write: impl FnOnce(BTreeMap<String, Map<String, Value>>) -> Vec<u8>) -> Bytes {
+        let mut written = self.written.lock();
+        written.get_or_insert_with(|| write(self.all()).into()).clone()
+    }
+
     fn knows(&self, worker: &str) -> bool {
         self.found.lock().contains_key(worker)
     }
@@ -51,6 +60,9 @@ impl Inspections {
         if value.get("error").is_some() {
             return;
         }
+        // Before what is found is locked, as above.
+        let mut written = self.written.lock();
+        *written = None;
         let mut found = self.found.lock();
         if found.len() >= self.most && !found.contains_key(&worker) {
             // Who was asked longest ago makes room.

@@ -20,7 +20,6 @@ use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, UnixListener};
-use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
 
@@ -28,9 +27,10 @@ use super::answer::{Answer, Body};
 use super::auth::{Role, Who};
 use super::call::{self, Call};
 use super::patient::Patient;
+use super::seats::{Busy, Seat, Seats};
 use super::{Site, routes};
 
-/// Connections at the same time; more wait until one ends.
+/// Connections at the same time.
 const CONNECTIONS: usize = 512;
 /// How long a request's head may take, and a connection may idle.
 const HEAD: Duration = Duration::from_secs(10);
@@ -85,19 +85,21 @@ fn acceptor(certificates: &Path, key: &Path) -> Result<TlsAcceptor, String> {
 
 /// Answers until the site is stopped, and a moment longer what is under way then.
 pub async fn serve(site: Arc<Site>, listener: Listener, tls: Option<Arc<Tls>>) {
-    let places = Arc::new(Semaphore::new(CONNECTIONS));
+    let seats = Seats::new(CONNECTIONS);
     let mut connections = JoinSet::new();
     loop {
         while connections.try_join_next().is_some() {}
-        let Ok(place) = places.clone().acquire_owned().await else { break };
         tokio::select! {
             () = site.stop.cancelled() => break,
             accepted = accept(&listener) => match accepted {
                 Ok((stream, from)) => {
+                    let Some(seat) = seats.take().await else { break };
                     let (site, tls) = (site.clone(), tls.clone());
                     connections.spawn(async move {
-                        connection(site, stream, from, tls).await;
-                        drop(place);
+                        tokio::select! {
+                            () = seat.leave.cancelled() => {}
+                            () = connection(site, stream, from, tls, &seat) => {}
+                        }
                     });
                 }
                 Err(error) => {
@@ -128,7 +130,13 @@ async fn accept(listener: &Listener) -> std::io::Result<(Box<dyn Stream>, Option
     })
 }
 
-async fn connection(site: Arc<Site>, stream: Box<dyn Stream>, from: Option<IpAddr>, tls: Option<Arc<Tls>>) {
+async fn connection(
+    site: Arc<Site>,
+    stream: Box<dyn Stream>,
+    from: Option<IpAddr>,
+    tls: Option<Arc<Tls>>,
+    seat: &Arc<Seat>,
+) {
     let stream: Box<dyn Stream> = match tls {
         None => stream,
         Some(tls) => {
@@ -141,7 +149,7 @@ async fn connection(site: Arc<Site>, stream: Box<dyn Stream>, from: Option<IpAdd
         }
     };
     let stop = site.stop.clone();
-    let service = service_fn(move |request| respond(site.clone(), request, from));
+    let service = service_fn(move |request| respond(site.clone(), request, from, seat.busy()));
     let connection = hyper::server::conn::http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD)
@@ -162,7 +170,12 @@ async fn connection(site: Arc<Site>, stream: Box<dyn Stream>, from: Option<IpAdd
 
 type Reply = Response<UnsyncBoxBody<Bytes, Infallible>>;
 
-async fn respond(site: Arc<Site>, request: Request<Incoming>, from: Option<IpAddr>) -> Result<Reply, Infallible> {
+async fn respond(
+    site: Arc<Site>,
+    request: Request<Incoming>,
+    from: Option<IpAddr>,
+    busy: Busy,
+) -> Result<Reply, Infallible> {
     let (head, body) = request.into_parts();
     let reading = head.method == hyper::Method::GET;
     let unless = head.headers.get(hyper::header::IF_NONE_MATCH).cloned();
@@ -178,7 +191,7 @@ async fn respond(site: Arc<Site>, request: Request<Incoming>, from: Option<IpAdd
         who: Who { name: String::new(), role: Role::Viewer },
     };
     let answer = routes::answer(&site, call, Box::pin(whole(body))).await;
-    Ok(reply(answer, Some(unless).filter(|_| reading)).await)
+    Ok(reply(answer, Some(unless).filter(|_| reading), busy).await)
 }
 
 /// All of a body, within its bounds.
@@ -198,10 +211,17 @@ fn proxied(headers: &hyper::HeaderMap) -> Option<IpAddr> {
 }
 
 /// Makes bytes of an answer. `unless` is there for a GET: what the client has already, if it says so.
-async fn reply(answer: Answer, unless: Option<Option<HeaderValue>>) -> Reply {
+async fn reply(answer: Answer, unless: Option<Option<HeaderValue>>, busy: Busy) -> Reply {
     let mut response = Response::new(match answer.body {
-        Body::Whole(bytes) => Full::new(Bytes::from(bytes)).boxed_unsync(),
-        Body::Stream(stream) => StreamBody::new(stream.map(|bytes| Ok(Frame::data(Bytes::from(bytes))))).boxed_unsync(),
+        Body::Whole(bytes) => Full::new(bytes).boxed_unsync(),
+        Body::Stream(stream) => {
+            let framed = stream.map(move |bytes| {
+                // Who listens to a stream is being answered all the time.
+                let _busy = &busy;
+                Ok(Frame::data(Bytes::from(bytes)))
+            });
+            StreamBody::new(framed).boxed_unsync()
+        }
     });
     *response.status_mut() = StatusCode::from_u16(answer.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let headers = response.headers_mut();

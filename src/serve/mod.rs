@@ -25,6 +25,7 @@ mod queues;
 mod results;
 pub mod routes;
 mod search;
+mod seats;
 mod tally;
 mod tasks;
 mod view;

@@ -4,9 +4,9 @@
 //! its own in each process, so that without a bound there would be ever more.
 
 use std::borrow::Cow;
-use std::collections::HashMap;
 use std::hash::Hash;
 
+use hashbrown::{Equivalent, HashMap};
 use parking_lot::Mutex;
 
 use crate::celery::event::{Batch, Event, TaskEvent, TaskEventKind, WorkerEvent, WorkerEventKind};
@@ -36,10 +36,15 @@ impl<K, V> Default for Family<K, V> {
     }
 }
 
-impl<K: Hash + Eq + Clone, V> Family<K, V> {
-    fn at(&mut self, key: K, now: Stamp, new: impl FnOnce() -> V) -> &mut V {
+impl<K: Hash + Eq, V> Family<K, V> {
+    /// Changes the value of a series. There is one for each event or more: nothing is made where the series is known.
+    fn change(&mut self, labels: impl Labels<K>, now: Stamp, new: impl FnOnce() -> V, change: impl FnOnce(&mut V)) {
         self.turn += 1;
-        if self.series.len() >= SERIES && !self.series.contains_key(&key) {
+        if let Some(entry) = self.series.get_mut(&labels) {
+            entry.turn = self.turn;
+            return change(&mut entry.value);
+        }
+        if self.series.len() >= SERIES {
             // A tenth goes at once, so that this is looked for seldom.
             let mut turns: Vec<u64> = self.series.values().map(|entry| entry.turn).collect();
             let (_, oldest, _) = turns.select_nth_unstable(SERIES / 10);
@@ -47,10 +52,9 @@ impl<K: Hash + Eq + Clone, V> Family<K, V> {
             self.series.retain(|_, entry| entry.turn > oldest);
             self.dropped += (SERIES / 10) as u64;
         }
-        let turn = self.turn;
-        let entry = self.series.entry(key).or_insert_with(|| Entry { value: new(), turn, born: now });
-        entry.turn = turn;
-        &mut entry.value
+        let mut value = new();
+        change(&mut value);
+        self.series.insert(labels.own(), Entry { value, turn: self.turn, born: now });
     }
 
     /// Labels, value, and when the series was born; in order of the labels.
@@ -65,6 +69,59 @@ impl<K: Hash + Eq + Clone, V> Family<K, V> {
 
     fn retain(&mut self, keep: impl Fn(&K) -> bool) {
         self.series.retain(|key, _| keep(key));
+    }
+}
+
+/// Labels as they stand in an event: a series is found by them, and they are copied only for a new one.
+trait Labels<K>: Hash + Equivalent<K> {
+    fn own(&self) -> K;
+}
+
+/// A worker.
+#[derive(Hash)]
+struct One<'e>(&'e str);
+
+impl Equivalent<String> for One<'_> {
+    fn equivalent(&self, key: &String) -> bool {
+        self.0 == key
+    }
+}
+
+impl Labels<String> for One<'_> {
+    fn own(&self) -> String {
+        self.0.to_owned()
+    }
+}
+
+/// A task and a worker.
+#[derive(Hash, Clone, Copy)]
+struct Two<'e>(&'e str, &'e str);
+
+impl Equivalent<Of> for Two<'_> {
+    fn equivalent(&self, (task, worker): &Of) -> bool {
+        self.0 == task && self.1 == worker
+    }
+}
+
+impl Labels<Of> for Two<'_> {
+    fn own(&self) -> Of {
+        (self.0.to_owned(), self.1.to_owned())
+    }
+}
+
+/// A task, a type of events, and a worker.
+#[derive(Hash)]
+struct Three<'e>(&'e str, &'e Kind, &'e str);
+
+impl Equivalent<(String, Kind, String)> for Three<'_> {
+    fn equivalent(&self, (task, kind, worker): &(String, Kind, String)) -> bool {
+        self.0 == task && self.1 == kind && self.2 == worker
+    }
+}
+
+impl Labels<(String, Kind, String)> for Three<'_> {
+    fn own(&self) -> (String, Kind, String) {
+        (self.0.to_owned(), self.1.clone(), self.2.to_owned())
     }
 }
 
@@ -134,33 +191,34 @@ impl Tally {
     fn task(&self, counted: &mut Counted, batch: &Batch, event: &TaskEvent, known: &Known<'_>) {
         let Some(host) = batch.text(event.hostname) else { return };
         let (kind, now) = (event.kind.name(batch), event.received);
-        let name = batch.text(event.name).filter(|name| !name.is_empty()).unwrap_or(known.name).to_owned();
-        let of = (name.clone(), host.to_owned());
-        *counted.events.at((name, kind.clone(), host.to_owned()), now, || 0) += 1;
+        let name = batch.text(event.name).filter(|name| !name.is_empty()).unwrap_or(known.name);
+        let of = Two(name, host);
+        counted.events.change(Three(name, &kind, host), now, || 0, |n| *n += 1);
         add(counted, host, kind, now);
         if let Some(runtime) = event.runtime.value().filter(|secs| *secs > 0.0) {
             let ends = self.buckets.len();
-            let histogram = counted.runtime.at(of.clone(), now, || Histogram { counts: vec![0; ends + 1], sum: 0.0 });
             let place = self.buckets.partition_point(|end| *end < runtime);
-            histogram.counts[place] += 1;
-            histogram.sum += runtime;
+            let new = || Histogram { counts: vec![0; ends + 1], sum: 0.0 };
+            counted.runtime.change(of, now, new, |histogram| {
+                histogram.counts[place] += 1;
+                histogram.sum += runtime;
+            });
         }
+        let fewer = |n: &mut i64| *n = (*n - 1).max(0);
         let waited = known.received.zip(known.started);
         match event.kind {
             _ if known.delayed => {}
-            TaskEventKind::Received => *counted.prefetched.at(of, now, || 0) += 1,
+            TaskEventKind::Received => counted.prefetched.change(of, now, || 0, |n| *n += 1),
             TaskEventKind::Started if known.received.is_some() => {
                 let secs = waited.map_or(0.0, |(received, started)| started.since(received).as_secs_f64());
-                *counted.prefetch_time.at(of.clone(), now, || 0.0) = secs;
-                let prefetched = counted.prefetched.at(of, now, || 0);
-                *prefetched = (*prefetched - 1).max(0);
+                counted.prefetch_time.change(of, now, || 0.0, |was| *was = secs);
+                counted.prefetched.change(of, now, || 0, fewer);
             }
             TaskEventKind::Succeeded | TaskEventKind::Failed if waited.is_some() => {
-                *counted.prefetch_time.at(of, now, || 0.0) = 0.0;
+                counted.prefetch_time.change(of, now, || 0.0, |was| *was = 0.0);
             }
             TaskEventKind::Revoked | TaskEventKind::Rejected if known.received.is_some() && known.started.is_none() => {
-                let prefetched = counted.prefetched.at(of, now, || 0);
-                *prefetched = (*prefetched - 1).max(0);
+                counted.prefetched.change(of, now, || 0, fewer);
             }
             _ => {}
         }
@@ -193,7 +251,7 @@ struct Known<'m> {
 }
 
 fn worker(counted: &mut Counted, batch: &Batch, event: &WorkerEvent) {
-    let Some(host) = batch.text(event.hostname).map(str::to_owned) else { return };
+    let Some(host) = batch.text(event.hostname) else { return };
     let now = event.received;
     let (kind, online) = match event.kind {
         WorkerEventKind::Online => ("worker-online", true),
@@ -201,19 +259,22 @@ fn worker(counted: &mut Counted, batch: &Batch, event: &WorkerEvent) {
         WorkerEventKind::Offline => ("worker-offline", false),
         WorkerEventKind::Other => return,
     };
-    add(counted, &host, kind.into(), now);
-    *counted.online.at(host.clone(), now, || false) = online;
+    add(counted, host, kind.into(), now);
+    counted.online.change(One(host), now, || online, |was| *was = online);
     if let (WorkerEventKind::Heartbeat, Some(active)) = (event.kind, event.active.value()) {
-        *counted.executing.at(host, now, || 0) = active;
+        counted.executing.change(One(host), now, || active, |was| *was = active);
     }
 }
 
 /// Counts an event of a worker by its type.
 fn add(counted: &mut Counted, host: &str, kind: Kind, now: Stamp) {
-    let counts = counted.by_worker.at(host.to_owned(), now, HashMap::new);
-    if counts.len() < KINDS || counts.contains_key(&kind) {
-        *counts.entry(kind).or_insert(0) += 1;
-    }
+    counted.by_worker.change(One(host), now, HashMap::new, |counts| {
+        if let Some(n) = counts.get_mut(&kind) {
+            *n += 1;
+        } else if counts.len() < KINDS {
+            counts.insert(kind, 1);
+        }
+    });
 }
 
 /// Types of events that are told apart for each worker.
@@ -225,12 +286,13 @@ mod tests {
 
     #[test]
     fn of_too_many_series_those_that_rest_go() {
-        let mut family: Family<usize, u64> = Family::default();
+        let mut family: Family<String, u64> = Family::default();
         for n in 0..SERIES * 3 {
-            *family.at(n, Stamp::EPOCH, || 0) += 1;
-            *family.at(usize::MAX, Stamp::EPOCH, || 0) += 1;
+            for worker in [n.to_string(), "busy".to_owned()] {
+                family.change(One(&worker), Stamp::EPOCH, || 0, |n| *n += 1);
+            }
         }
         assert!(family.series.len() <= SERIES && family.dropped > 0);
-        assert_eq!(family.series.get(&usize::MAX).map(|e| e.value), Some(SERIES as u64 * 3), "what is busy stays");
+        assert_eq!(family.series.get("busy").map(|e| e.value), Some(SERIES as u64 * 3), "what is busy stays");
     }
 }

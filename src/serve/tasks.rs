@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use jiff::civil::DateTime;
 use serde_json::json;
+use tokio::sync::Semaphore;
 
 use super::answer::{Answer, JSON, Said, bad, unknown};
 use super::call::Call;
@@ -152,7 +153,7 @@ pub(super) struct Found {
     pub page: Vec<TaskId>,
 }
 
-/// Looks for tasks; only as many are put in order as are asked for.
+/// Looks for tasks. Only as many are held and put in order as are asked for, however many there are.
 pub(super) fn find(
     model: &Model,
     takes: impl Fn(&Task<'_>) -> bool,
@@ -160,17 +161,22 @@ pub(super) fn find(
     offset: usize,
     limit: usize,
 ) -> Found {
-    let mut tasks: Vec<Task<'_>> = model.all_tasks().filter(takes).collect();
-    let (all, end) = (tasks.len(), offset.saturating_add(limit));
-    if end == 0 || offset >= all || limit == 0 {
-        return Found { all, page: Vec::new() };
+    let end = if limit == 0 { 0 } else { offset.saturating_add(limit) };
+    let (mut all, mut best, mut last) = (0, Vec::new(), None::<Task<'_>>);
+    for task in model.all_tasks().filter(takes) {
+        all += 1;
+        let late = last.is_some_and(|last| order.compare(&task, &last) == Ordering::Greater);
+        if end == 0 || late {
+            continue;
+        }
+        best.push(task);
+        if best.len() == end.saturating_mul(2) {
+            last = Some(*best.select_nth_unstable_by(end - 1, |a, b| order.compare(a, b)).1);
+            best.truncate(end);
+        }
     }
-    if end < all {
-        tasks.select_nth_unstable_by(end - 1, |a, b| order.compare(a, b));
-        tasks.truncate(end);
-    }
-    tasks.sort_unstable_by(|a, b| order.compare(a, b));
-    Found { all, page: tasks.into_iter().skip(offset).map(|task| task.id().clone()).collect() }
+    best.sort_unstable_by(|a, b| order.compare(a, b));
+    Found { all, page: best.into_iter().take(end).skip(offset).map(|task| task.id().clone()).collect() }
 }
 
 /// Writes tasks one after the other, a slice under each lock: what had to make room meanwhile is left out.
@@ -213,10 +219,14 @@ pub(super) async fn list(site: &Arc<Site>, call: &Call) -> Said {
     .await
 }
 
+/// How many may look through all tasks at once: more only take each other's time, and each has memory of its own.
+static ASIDE: Semaphore = Semaphore::const_new(2);
+
 /// Does what takes a while away from the threads that connections are served on.
 pub(super) async fn aside(work: impl FnOnce() -> Answer + Send + 'static) -> Said {
-    let broken = |_| Box::new(Answer::empty(500));
-    tokio::task::spawn_blocking(work).await.map_err(broken)
+    // It is never closed.
+    let _turn = ASIDE.acquire().await;
+    tokio::task::spawn_blocking(work).await.map_err(|_| Box::new(Answer::empty(500)))
 }
 
 pub(super) async fn types(site: &Arc<Site>, _: &Call) -> Said {

@@ -1,15 +1,15 @@
 //! Reading workers: what they said when they were asked, whether they live, and the rows of the page.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
+use hashbrown::HashMap;
 use serde_json::{Map, Value, json};
 
-use super::answer::{Answer, Said, unknown};
+use super::answer::{Answer, JSON, Said, unknown};
 use super::call::Call;
 use super::inspections::{is_worker, refresh};
 use super::tally::Kind;
-use super::{Site, pages};
+use super::{Site, json as python, pages};
 use crate::clock::Stamp;
 use crate::state::worker::Worker;
 
@@ -37,10 +37,19 @@ pub(super) async fn list(site: &Arc<Site>, call: &Call) -> Said {
         });
         return Ok(Answer::json(&alive));
     }
-    let mut all = site.inspections.all();
-    all.retain(|worker, _| name.is_none_or(|name| name == worker));
-    all.values_mut().for_each(|said| redacted(site, said));
-    Ok(Answer::json(&all))
+    if let Some(name) = name {
+        let mut said = site.inspections.of(name);
+        said.iter_mut().for_each(|said| redacted(site, said));
+        let one: Map<String, Value> = said.into_iter().map(|said| (name.to_owned(), said.into())).collect();
+        return Ok(Answer::json(&one));
+    }
+    let all = site.inspections.written(|mut all| {
+        all.values_mut().for_each(|said| redacted(site, said));
+        let mut out = Vec::new();
+        python::write(&all, &mut out);
+        out
+    });
+    Ok(Answer::new(200, JSON, all))
 }
 
 /// Takes secrets out of what a worker said.

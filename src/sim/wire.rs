@@ -27,8 +27,8 @@ pub fn event(kind: &str, hostname: &str, pid: u32, clock: i64, at: Stamp, own: V
     });
     RawMessage {
         received: Stamp::from_micros(at.micros() + 500),
-        channel: format!("/0.celeryev/{routing_key}"),
-        data: data.to_string().into_bytes(),
+        channel: format!("/0.celeryev/{routing_key}").into(),
+        data: data.to_string().into(),
         coding: Coding::Envelope,
     }
 }

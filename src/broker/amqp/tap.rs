@@ -227,7 +227,7 @@ impl Delivery {
 
     fn message(self, clock: &Clock) -> Option<RawMessage> {
         let (_, coding) = self.header?;
-        Some(RawMessage { received: clock.now(), channel: self.routing_key, data: self.data, coding })
+        Some(RawMessage { received: clock.now(), channel: self.routing_key.into(), data: self.data.into(), coding })
     }
 }
 
@@ -354,7 +354,7 @@ mod tests {
         .concat();
         for step in [1, 7, bytes.len()] {
             let (messages, seen) = sorted(&bytes, step).await;
-            let messages: Vec<_> = messages.iter().map(|m| (m.channel.as_str(), &m.data[..], &m.coding)).collect();
+            let messages: Vec<_> = messages.iter().map(|m| (&*m.channel, &m.data[..], &m.coding)).collect();
             let json = Coding::Body { content_type: JSON.into(), compression: None };
             assert_eq!(messages, [("task.sent", &b"[1, 2]"[..], &json), ("worker.empty", b"", &json)]);
             assert_eq!(seen, [open.clone(), other.clone()].concat());

@@ -13,6 +13,7 @@ use tokio::net::UnixStream;
 
 use super::fault::{self, CONNECT};
 use super::sentinel::{self, Sentinels};
+use super::tap::{Messages, Tapped};
 use crate::broker::tls::{self, SslOptions, Tls};
 use crate::broker::url::{Address, RedisUrl, place};
 use crate::broker::wire::{Server, Stream, of_system, reach};
@@ -86,12 +87,13 @@ impl Dialer {
         }
     }
 
-    /// A connection for a subscription.
-    pub async fn subscription(&self) -> Result<PubSub> {
+    /// A connection for a subscription, of which the messages go elsewhere.
+    pub async fn subscription(&self, messages: Messages) -> Result<PubSub> {
         let stream = match self.server().await? {
             Some(server) => self.stream_to(&server).await?,
             None => self.stream().await?,
         };
+        let stream = Tapped::new(stream, messages);
         self.in_time(PubSub::new(&self.login, stream)).await?.map_err(|e| self.error(&e))
     }
 

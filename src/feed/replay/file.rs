@@ -29,7 +29,7 @@ pub fn to_line(message: &RawMessage) -> String {
             envelope::wrap(&message.data, content_type, compression.as_deref()).into()
         }
     };
-    serde_json::json!({"recv": message.received.secs(), "channel": message.channel, "data": data}).to_string()
+    serde_json::json!({"recv": message.received.secs(), "channel": &*message.channel, "data": data}).to_string()
 }
 
 /// Bytes of the longest line that is read: no broker takes a message as long.
@@ -89,7 +89,7 @@ impl Lines {
         let received =
             Stamp::from_secs(line.recv).ok_or_else(|| Broken::Unreadable(wrong("recv is no time".to_owned())))?;
         let data = line.data.into_bytes();
-        Ok(Some(RawMessage { received, channel: line.channel, data, coding: Coding::Envelope }))
+        Ok(Some(RawMessage { received, channel: line.channel.into(), data: data.into(), coding: Coding::Envelope }))
     }
 
     fn cut_off(&self, why: &str) -> Broken {
@@ -139,7 +139,7 @@ mod tests {
         let line = |n: usize| {
             let data = format!("{n} {}", random.u64(..)).into_bytes();
             let received = Stamp::from_micros(1_000_000_000 + n as i64);
-            to_line(&RawMessage { received, channel: "c".into(), data, coding: Coding::Envelope }) + "\n"
+            to_line(&RawMessage { received, channel: "c".into(), data: data.into(), coding: Coding::Envelope }) + "\n"
         };
         (0..messages).map(line).collect::<String>().into_bytes()
     }

@@ -90,7 +90,7 @@ impl Iterator for Past {
             Ok(Some((received, event))) => {
                 let coding = Coding::Body { content_type: "application/json".into(), compression: None };
                 let data = event.to_string().into_bytes();
-                Some(Ok(RawMessage { received, channel: String::new(), data, coding }))
+                Some(Ok(RawMessage { received, channel: "".into(), data: data.into(), coding }))
             }
             Ok(None) => None,
             Err(error) => {

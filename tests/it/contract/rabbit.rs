@@ -172,7 +172,7 @@ async fn drops_were_counted(One { rabbit, broker, .. }: &One) -> Option<()> {
     };
     let hearing = async {
         let mut heard = 0;
-        while stream.next().await?.channel != "task.last" {
+        while stream.next().await?.channel.as_ref() != "task.last" {
             heard += 1;
         }
         Some(heard)
