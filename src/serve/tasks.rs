@@ -163,7 +163,12 @@ pub(super) fn find(
 ) -> Found {
     let end = if limit == 0 { 0 } else { offset.saturating_add(limit) };
     let (mut all, mut best, mut last) = (0, Vec::new(), None::<Task<'_>>);
-    for task in model.all_tasks().filter(takes) {
+    // The newest lie behind, so that little is held that has to go again where they are asked for.
+    let mut tasks = model.all_tasks();
+    while let Some(task) = if order.descending { tasks.next_back() } else { tasks.next() } {
+        if !takes(&task) {
+            continue;
+        }
         all += 1;
         let late = last.is_some_and(|last| order.compare(&task, &last) == Ordering::Greater);
         if end == 0 || late {

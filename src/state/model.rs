@@ -216,7 +216,7 @@ impl Model {
     }
 
     /// Every task, in no particular order.
-    pub fn all_tasks(&self) -> impl Iterator<Item = Task<'_>> {
+    pub fn all_tasks(&self) -> impl DoubleEndedIterator<Item = Task<'_>> {
         (0..self.tasks.hot.len() as Slot).filter(|&s| self.tasks.is_live(s)).map(|slot| self.at(slot))
     }
 
