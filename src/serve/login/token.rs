@@ -175,4 +175,23 @@ mod tests {
         assert!(of(json!({"alg": "RS256"})).contains("not signed"));
         assert!(verify("", &keys, &expected).is_err() && verify("a.b", &keys, &expected).is_err());
     }
+
+    #[test]
+    fn rsa_signatures_are_verified() {
+        let key: Key = serde_json::from_value(json!({"kty": "RSA", "e": "AQAB", "n": MODULUS})).expect("a key");
+        let signature = decoded(SIGNATURE).expect("base64");
+        assert!(key.signed("RS256", b"eyJhbGciOiJSUzI1NiJ9.e30", &signature));
+        assert!(!key.signed("RS256", b"eyJhbGciOiJSUzI1NiJ9.e31", &signature));
+        assert!(!key.signed("ES256", b"eyJhbGciOiJSUzI1NiJ9.e30", &signature), "the key says what it is for");
+    }
+
+    /// Made with OpenSSL 3.0.
+    const MODULUS: &str = "6t587kfmVZHjXn3chMaGEMBrr4gZzvAMJQ09KZ2UYSVl1HrCkHSvytPUWPre7mhga8Zc3pVHriE7hIBUJp25N-_fbRE1-\
+        ZnXm4arJUeQUDbhqazKh3rkMm8sKmc5X96ARK5eC7HQ3KGdVcSuWsagDzTSZRd8vmoaJoVH7QlixxIN2b9CLzPI9-yEC0KPY7RXnOgT2RplpCC9L0KS\
+        ABsEZ3TqfW6TIv_ghqFupV1o7e5pkIwTpOLiuoHyZP7YiU60ifxTqRpEotTQYuOs83bfW26mboV_BShcq1bXULECIYc4QGm1TcgKEjwFMkE9TKDzTp7S\
+        lAM9K2YhoJlEHRFzCw";
+    const SIGNATURE: &str = "ua7gMN6523PuuqIfuOuih0ytowPJLGLS2DX2Zwwszhr8m55FEojBrhWJIe2BCLqA7RJOUpB5oAFgnnqLFET8w3m37QzaX\
+        kVE7kVMG5CJuxEic8lDGjY8rPcTaWM12rSru7CzNBByQjjE8ANgn1S_-uLJIFm4hiOJtCGtztIksZi74WAuL-wJdHziA27Tfadwv4zisPj4JcJ_NAbE\
+        Xx2Atfq1alsM62creMkU_rLOuSC4cYBFvqGQMr2cMGmQhBnJyCzaFsKi7JilNVkw_svKQF72yREdhME7xFbfPAUohUVaFzttNl5kvRshwEf-qmvAMdu\
+        ocwDvK1m8xWc9OZJUfg";
 }
