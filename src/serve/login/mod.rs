@@ -168,7 +168,8 @@ impl Login {
         }
         let Some(code) = call.text("code") else {
             let error = web::named(call.text("error").unwrap_or_default());
-            return Err(Failed(403, format!("OAuth authenticator error: the provider answered {error}.")));
+            let said = || Failed(403, format!("OAuth authenticator error: the provider answered {error}."));
+            return Err(if error.is_empty() { wrong() } else { said() });
         };
         let (verifier, nonce) = (self.derived("verifier", &under_way.state), self.derived("nonce", &under_way.state));
         let person = self.asker.person(&Proof { code, verifier: &verifier, nonce: &nonce, now }).await?;

@@ -53,7 +53,7 @@ impl Web {
     /// `authorities` is a file of those who may have signed the other side's certificate.
     pub fn new(authorities: Option<PathBuf>) -> Result<Self, String> {
         let ssl = SslOptions { ssl_ca_certs: authorities, ..SslOptions::default() };
-        let tls = Tls::new(&ssl).map_err(|why| why.to_string())?;
+        let tls = Tls::new(&ssl).map_err(|why| why.to_string().replace("ssl_ca_certs", "oauth2_ca_certs"))?;
         Ok(Self { tls, turns: Semaphore::new(AT_ONCE) })
     }
 

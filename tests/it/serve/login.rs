@@ -14,7 +14,7 @@ const OURS: [(&str, &str); 3] = [("oauth2_key", KEY), ("oauth2_secret", SECRET),
 /// A site whose people are known to an issuer.
 async fn site(provider: &Provider, more: &[(&str, &str)]) -> Served {
     let issuer = provider.issuer();
-    let line = [&OURS[..], &[("oidc_issuer", &issuer), ("auth", ".*@example.com")], more].concat();
+    let line = [&OURS[..], &[("oidc_issuer", issuer.as_str()), ("auth", ".*@example.com")], more].concat();
     Stand::new(options(&line, &[])).serve().await
 }
 
@@ -122,11 +122,11 @@ async fn a_state_is_good_for_the_browser_it_was_given_to() {
     let as_state = user.replace("user=", "oauth_state=");
     for (query, cookie) in [
         ("code=code-1&state=zz", state.as_str()),
-        ("code=code-1", &state),
-        (good.as_str(), &other),
-        (&good, "oauth_state=forged"),
-        (&good, &as_state),
-        (&good, ""),
+        ("code=code-1", state.as_str()),
+        (good.as_str(), other.as_str()),
+        (good.as_str(), "oauth_state=forged"),
+        (good.as_str(), as_state.as_str()),
+        (good.as_str(), ""),
     ] {
         let reply = back(&served, query, cookie).await;
         let why = "OAuth authenticator error: State tokens do not match. Please try logging in again.";
@@ -147,7 +147,7 @@ async fn why_the_provider_does_not_help_stands_in_the_page() {
     let wrong = back(&served, &good.replace("code-1", "code-2"), &state).await;
     assert!(wrong.status == 403 && wrong.body.contains("the provider answered 400: invalid_grant"), "{wrong:?}");
     let state_of = good.split_once('&').expect("two").1;
-    let refused = back(&served, &format!("error=access_denied<b>&{state_of}"), &state).await;
+    let refused = back(&served, &format!("error=access_denied%3Cb%3E&{state_of}"), &state).await;
     assert!(refused.status == 403 && refused.body.contains("the provider answered access_denied."), "{refused:?}");
 
     let line = [&OURS[..], &[("oidc_issuer", "http://127.0.0.1:1"), ("auth", ".*@example.com")]].concat();
@@ -293,7 +293,7 @@ async fn flower_s_own_providers_are_asked_as_flower_does() {
     let ca = ("oauth2_ca_certs", pki.ca.as_str());
     let start = async |handler: &str, env: &[(&str, &str)], auth: &str| {
         let handler = format!("flower.views.auth.{handler}");
-        let line = [&OURS[..], &[("auth_provider", &handler), ("auth", auth), ca]].concat();
+        let line = [&OURS[..], &[("auth_provider", handler.as_str()), ("auth", auth), ca]].concat();
         let options = options(&line, env);
         Stand::new(options).serve().await
     };
@@ -306,8 +306,8 @@ async fn flower_s_own_providers_are_asked_as_flower_does() {
     let okta = [("FLOWER_OAUTH2_OKTA_BASE_URL", base.as_str())];
     for (handler, env, path) in [
         ("GithubLoginHandler", &github[..], "/login/oauth/authorize"),
-        ("GitLabLoginHandler", &gitlab, "/oauth/authorize"),
-        ("OktaLoginHandler", &okta, "/oauth2/default/v1/authorize"),
+        ("GitLabLoginHandler", &gitlab[..], "/oauth/authorize"),
+        ("OktaLoginHandler", &okta[..], "/oauth2/default/v1/authorize"),
     ] {
         let served = start(handler, env, ".*@example.com").await;
         let (to, state) = begin(&served, "/login").await;
@@ -324,7 +324,7 @@ async fn flower_s_own_providers_are_asked_as_flower_does() {
     assert_eq!(log_in(&served, &provider).await.status, 403, "none of the groups");
 
     let mut line = [&OURS[..], &[("auth_provider", "github"), ("auth", ".*@example.com")]].concat();
-    line.push(("github_oauth_domain", &domain));
+    line.push(("github_oauth_domain", domain.as_str()));
     let stranger = Stand::new(options(&line, &[])).serve().await;
     let reply = log_in(&stranger, &provider).await;
     assert!(reply.status == 502 && reply.body.contains("can&#x27;t be asked"), "nobody knows who signed: {reply:?}");

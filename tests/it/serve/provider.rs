@@ -162,7 +162,7 @@ async fn answer(
     let mut ways = ways.lock();
     let at = |path: &str| format!("{issuer}{path}");
     let known = ways.documents.get(path).cloned();
-    let (status, document) = match path {
+    let (status, document): (u16, Value) = match path {
         _ if path.ends_with("/token") || path.ends_with("/access_token") => {
             ways.redeemed += 1;
             match redeem(&ways, &form, text("authorization")) {
