@@ -3,6 +3,7 @@
 
 pub mod amqp;
 pub mod change;
+pub mod http;
 pub mod link;
 pub mod options;
 pub mod redis;

@@ -27,7 +27,7 @@ fn hide() -> std::io::Result<()> {
 }
 
 /// Where passwords stand in arguments that end in a zero byte each: `scheme://user:PASSWORD@host`, and all that an option
-/// of Flower's names users by.
+/// of Flower's names users by, or signs with.
 fn passwords(words: &[u8]) -> Vec<std::ops::Range<usize>> {
     let mut begin = 0;
     let mut places = Vec::new();
@@ -55,7 +55,8 @@ fn passwords(words: &[u8]) -> Vec<std::ops::Range<usize>> {
     places
 }
 
-const USERS: [&[u8]; 2] = [b"--basic_auth", b"--basic-auth"];
+const USERS: [&[u8]; 6] =
+    [b"--basic_auth", b"--basic-auth", b"--oauth2_secret", b"--oauth2-secret", b"--cookie_secret", b"--cookie-secret"];
 
 /// The address of the arguments, field 48 (`proc_pid_stat(5)`). The name in field 2 may hold spaces and parentheses.
 fn arguments_begin(stat: &str) -> Option<u64> {
@@ -82,6 +83,7 @@ mod tests {
         assert_eq!(hidden("f worker solo@box ping"), "f worker solo@box ping");
         assert_eq!(hidden("f serve --basic_auth=a:b,c:d"), "f serve --basic_auth=*******");
         assert_eq!(hidden("f serve --basic-auth a:b -v"), "f serve --basic-auth *** -v");
+        assert_eq!(hidden("f serve --oauth2_secret=abc"), "f serve --oauth2_secret=***");
     }
 
     #[test]

@@ -79,7 +79,9 @@ fn warn(options: &Serve, guard: &Guard) {
     } else if !guard.is_set() {
         say("no users are named: pages can be read on this machine, and the API is closed");
     } else if options.tls.is_none() && options.unix_socket.is_none() && !options.xheaders {
-        say("passwords cross the network in the clear: set certfile and keyfile, or put a proxy with TLS in front");
+        say(
+            "passwords and sessions cross the network in the clear: set certfile and keyfile, or put a proxy with TLS in front",
+        );
     }
 }
 

@@ -4,6 +4,7 @@
 //! Weakest to strongest: default, `[serve]`, environment, `--conf` file, command line (Flower 2.2.0, `command.py`).
 
 mod conf;
+pub mod login;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -11,6 +12,8 @@ use std::time::Duration;
 
 use super::Error;
 use super::resolve::Env;
+
+pub use login::Login;
 
 /// How an option is written on the command line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -55,7 +58,49 @@ pub const OPTIONS: &[Opt] = &[
     ),
     opt("users", Kind::Text, "File with a user a line: name:password[:viewer|operator|admin]"),
     opt("tokens", Kind::Text, "File with an API token a line, as --new-token prints it"),
-    opt("auth", Kind::Maybe, "Ask for a password; with neither users nor tokens one is made up and printed once"),
+    opt(
+        "auth",
+        Kind::Maybe,
+        "With a provider: the e-mail addresses that may log in (a@x.io, a@x.io|b@x.io, .*@x.io). Alone: ask for a \
+         password; with neither users nor tokens one is made up and printed once",
+    ),
+    opt(
+        "auth_provider",
+        Kind::Text,
+        "Who is asked who somebody is: flower.views.auth.GoogleAuth2LoginHandler, GithubLoginHandler, \
+         GitLabLoginHandler, OktaLoginHandler (or google, github, gitlab, okta), or oidc",
+    ),
+    opt("oidc_issuer", Kind::Text, "URL of an OpenID Connect issuer, for auth_provider oidc"),
+    opt("oidc_scope", Kind::Text, "What the issuer is asked for (openid email profile)"),
+    opt("oidc_groups_claim", Kind::Text, "Claim that lists somebody's groups (groups)"),
+    opt("oauth2_key", Kind::Text, "Client id that the provider gave"),
+    opt("oauth2_secret", Kind::Text, "Client secret that the provider gave; better FLOWER_OAUTH2_SECRET"),
+    opt("oauth2_redirect_uri", Kind::Text, "Where the provider sends people back to: https://HOST/login"),
+    opt(
+        "oauth2_ca_certs",
+        Kind::Text,
+        "Who may have signed the provider's certificate, as PEM; else whom the system trusts",
+    ),
+    opt(
+        "oauth2_roles",
+        Kind::Text,
+        "Roles of those who log in by a provider: WHOM=ROLE, separated by commas; WHOM is as for auth, or group:NAME. \
+         Who has none of them is viewer; without this option all are admin, as in Flower",
+    ),
+    opt(
+        "oauth2_okta_base_url",
+        Kind::Text,
+        "Okta's authorization server, such as https://NAME.okta.com/oauth2/default",
+    ),
+    opt("github_oauth_domain", Kind::Text, "Host of GitHub Enterprise (github.com)"),
+    opt("gitlab_oauth_domain", Kind::Text, "Host of GitLab (gitlab.com)"),
+    opt(
+        "gitlab_auth_allowed_groups",
+        Kind::Text,
+        "GitLab groups one of which somebody has to be in, separated by commas",
+    ),
+    opt("gitlab_min_access_level", Kind::Number, "Access level that counts there (20)"),
+    opt("cookie_secret", Kind::Text, "Signs who is logged in; without it everybody logs in anew after a restart"),
     opt("allow_weak_password", Kind::Flag, "Take passwords that are easily guessed"),
     opt("inspect_timeout", Kind::Number, "Milliseconds that workers have to answer (1000)"),
     opt("enable_events", Kind::Maybe, "Turn task events of workers on that have them off (true)"),
@@ -70,11 +115,6 @@ pub const OPTIONS: &[Opt] = &[
     opt("read_only", Kind::Global, ""),
     opt("max_tasks", Kind::Global, ""),
     opt("broker_api", Kind::Global, ""),
-    opt("auth_provider", Kind::Text, "Refused: there is no login by OAuth here"),
-    opt("oauth2_key", Kind::Unused, ""),
-    opt("oauth2_secret", Kind::Unused, ""),
-    opt("oauth2_redirect_uri", Kind::Unused, ""),
-    opt("cookie_secret", Kind::Unused, ""),
     opt("ca_certs", Kind::Unused, ""),
     opt("auto_refresh", Kind::Unused, ""),
     opt("natural_time", Kind::Unused, ""),
@@ -115,6 +155,7 @@ pub struct Serve {
     pub tokens: Option<PathBuf>,
     /// A password was asked for, whosever.
     pub auth: bool,
+    pub login: Option<Login>,
     pub allow_weak_password: bool,
     /// Who has no password may use the API too.
     pub unauthenticated_api: bool,
@@ -208,11 +249,7 @@ pub fn resolve(
 }
 
 fn settle(values: &Values, env: &Env) -> Result<Serve, Error> {
-    if let Some(provider) = values.text("auth_provider") {
-        return Err(Error(format!(
-            "auth_provider {provider}: there is no login by OAuth here; name users (basic_auth, users) or tokens"
-        )));
-    }
+    let login = login::read(values)?;
     let tls = match (values.text("certfile"), values.text("keyfile")) {
         (Some(cert), Some(key)) => Some((cert.into(), key.into())),
         (None, None) => None,
@@ -221,12 +258,6 @@ fn settle(values: &Values, env: &Env) -> Result<Serve, Error> {
     let open = env.get(OPEN).filter(|text| !text.is_empty());
     let open = open.map(|text| truth(text).ok_or(Error(format!("{OPEN} takes true or false, not {text:?}"))));
     let auth = values.0.get("auth");
-    if let Some(pattern) = auth.map(|said| said.text.as_str()).filter(|text| !text.is_empty() && truth(text).is_none())
-    {
-        return Err(Error(format!(
-            "auth={pattern:?} chooses e-mail addresses of an OAuth login, which is not here; name users (basic_auth, users) or tokens"
-        )));
-    }
     let whole = |text: &str| text.parse::<u64>().ok();
     let seconds = |text: &str| Duration::try_from_secs_f64(text.parse().ok()?).ok();
     Ok(Serve {
@@ -239,7 +270,7 @@ fn settle(values: &Values, env: &Env) -> Result<Serve, Error> {
         basic_auth: split_users(&values.text("basic_auth").unwrap_or_default()),
         users: values.text("users").map(PathBuf::from),
         tokens: values.text("tokens").map(PathBuf::from),
-        auth: auth.is_some_and(|said| truth(&said.text) != Some(false)),
+        auth: login.is_none() && auth.is_some_and(|said| truth(&said.text) != Some(false)),
         allow_weak_password: values.flag("allow_weak_password")?.unwrap_or(false),
         unauthenticated_api: open.transpose()?.unwrap_or(false),
         inspect_timeout: values
@@ -260,9 +291,11 @@ fn settle(values: &Values, env: &Env) -> Result<Serve, Error> {
         broker_api: values.text("broker_api"),
         unused: OPTIONS
             .iter()
-            .filter(|opt| opt.kind == Kind::Unused && values.0.contains_key(opt.name))
+            .filter(|opt| opt.kind == Kind::Unused || login.is_none() && login::ITS_OWN.contains(&opt.name))
             .map(|opt| opt.name)
+            .filter(|name| values.0.contains_key(name))
             .collect(),
+        login,
     })
 }
 
@@ -328,8 +361,22 @@ mod tests {
         let told = |line: &[(&str, &str)], env: &[(&str, &str)]| {
             resolve(&map(line), &map(env), &BTreeMap::new(), Path::new("/nowhere")).err().map(|e| e.0)
         };
-        assert!(told(&[("auth_provider", "flower.views.auth.GithubLoginHandler")], &[]).is_some());
-        assert!(told(&[("auth", ".*@example.com")], &[]).is_some_and(|e| e.contains("OAuth")));
+        let github = ("auth_provider", "flower.views.auth.GithubLoginHandler");
+        let (key, secret, back) =
+            (("oauth2_key", "k"), ("oauth2_secret", "s"), ("oauth2_redirect_uri", "http://localhost:5555/login"));
+        let all = [github, key, secret, back, ("auth", ".*@example.com")];
+        assert_eq!(told(&all, &[]), None);
+        for missing in 1..all.len() {
+            let rest: Vec<(&str, &str)> = [&all[..missing], &all[missing + 1..]].concat();
+            assert!(told(&rest, &[]).is_some_and(|why| why.contains(all[missing].0)), "{rest:?}");
+        }
+        let with = |name: &'static str, value: &'static str| told(&[&all[..], &[(name, value)]].concat(), &[]);
+        assert!(with("auth", ".*@.*").is_some_and(|why| why.contains("one * only")));
+        assert!(with("auth", "yes").is_some_and(|why| why.contains("has to be set")));
+        assert!(with("cookie_secret", "short").is_some_and(|why| !why.contains("short:")));
+        assert!(with("auth_provider", "mine").is_some_and(|why| why.contains("is unknown")));
+        assert!(with("github_oauth_domain", "a/b").is_some() && with("oauth2_roles", "a@x.io").is_some());
+        assert!(told(&[("auth", ".*@example.com")], &[]).is_some_and(|e| e.contains("auth_provider")));
         assert_eq!(told(&[("auth", "")], &[]), None);
         assert!(told(&[], &[(OPEN, "maybe")]).is_some());
         assert!(told(&[("certfile", "c.pem")], &[]).is_some());

@@ -188,7 +188,7 @@ async fn respond(
         headers: head.headers,
         body: Vec::new(),
         from,
-        who: Who { name: String::new(), role: Role::Viewer },
+        who: Who::nobody(Role::Viewer),
     };
     let answer = routes::answer(&site, call, Box::pin(whole(body))).await;
     Ok(reply(answer, Some(unless).filter(|_| reading), busy).await)
@@ -234,7 +234,12 @@ async fn reply(answer: Answer, unless: Option<Option<HeaderValue>>, busy: Busy) 
     for (name, value) in answer.headers {
         // A name from the cluster may hold what no header can.
         if let (Ok(name), Ok(value)) = (name.parse::<HeaderName>(), HeaderValue::from_str(&value)) {
-            headers.insert(name, value);
+            // Each cookie has a header of its own.
+            if name == hyper::header::SET_COOKIE {
+                headers.append(name, value);
+            } else {
+                headers.insert(name, value);
+            }
         }
     }
     match unless {

@@ -16,6 +16,7 @@ mod html;
 mod inspections;
 mod json;
 mod listen;
+mod login;
 mod metrics;
 mod openapi;
 mod own;
@@ -110,9 +111,10 @@ impl Site {
         site
     }
 
-    /// Puts another guard in the place of the one there is: users and tokens were read anew.
+    /// Puts another guard in the place of the one there is: users and tokens were read anew. Who is logged in stays so.
     pub fn set_guard(&self, guard: Guard) {
-        *self.guard.write() = Arc::new(guard);
+        let mut place = self.guard.write();
+        *place = Arc::new(guard.succeeding(&place));
     }
 
     fn guard(&self) -> Arc<Guard> {

@@ -47,10 +47,6 @@ pub(super) async fn front(site: &Arc<Site>, _: &Call) -> Said {
     Ok(page(200, &site.prefix, "Flower", &main))
 }
 
-pub(super) async fn logout(site: &Arc<Site>, _: &Call) -> Said {
-    Ok(page(200, &site.prefix, "Log out", "<p>A browser forgets name and password when it is closed.</p>"))
-}
-
 /// The page of all workers; `rows` are those of Flower's table.
 pub(super) fn workers(site: &Site, rows: &[Value]) -> Answer {
     let text = |row: &Value, key: &str| match &row[key] {

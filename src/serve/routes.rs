@@ -8,8 +8,8 @@ use super::answer::{Answer, HTML, Said};
 use super::auth::{Area, Role};
 use super::call::{self, Call};
 use super::{
-    Site, abort, apply, control, datatable, events, health, html, metrics, openapi, own, pages, queues, results, tasks,
-    workers,
+    Site, abort, apply, control, datatable, events, health, html, login, metrics, openapi, own, pages, queues, results,
+    tasks, workers,
 };
 
 /// One route. A path ends in a star where something follows: `/*` at least a character, `/**` maybe none.
@@ -97,7 +97,8 @@ pub const ROUTES: &[Route] = routes! {
     "GET" "/task/*" Page Viewer [] pages::task, "One task";
     "GET" "/failures" Page Viewer [] pages::failures, "Failures";
     "GET" "/broker" Page Viewer [] pages::broker, "Queues";
-    "GET" "/logout" Page Viewer [] pages::logout, "How to log out";
+    "GET" "/login" Open Viewer ["next"] login::login, "Logs in by the provider, if there is one";
+    "GET" "/logout" Open Viewer [] login::logout, "Logs out";
     "GET" "/" Page Viewer [] pages::front, "What is here";
 };
 
@@ -130,6 +131,9 @@ pub(super) async fn answer(site: &Arc<Site>, mut call: Call, body: Pending) -> A
     }
     match guard.admit(route.area, &call.headers, call.from).await {
         Ok(who) => call.who = who,
+        Err(refused) if refused.status == 401 && guard.login().is_some() && login::wants_page(&call, route.area) => {
+            return login::lead(site, &call);
+        }
         Err(refused) => return *refused,
     }
     if preflight {
@@ -143,7 +147,7 @@ pub(super) async fn answer(site: &Arc<Site>, mut call: Call, body: Pending) -> A
 
 async fn permitted(site: &Arc<Site>, route: &Route, mut call: Call, rest: &str, body: Pending) -> Said {
     if call.method == "POST"
-        && let Some(refused) = site.guard().foreign(&call.headers)
+        && let Some(refused) = site.guard().foreign(&call.headers, &call.who)
     {
         return Err(refused);
     }

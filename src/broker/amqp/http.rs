@@ -3,18 +3,16 @@
 use std::time::Duration;
 
 use base64_simd::STANDARD;
-use http_body_util::{BodyExt, Full, Limited};
+use http_body_util::Full;
 use hyper::body::Bytes;
 use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HOST};
 use hyper::{Method, Request, StatusCode};
-use hyper_util::rt::TokioIo;
 use serde::de::DeserializeOwned;
-use tokio_util::task::AbortOnDropHandle;
 
 use crate::broker::Secret;
-use crate::broker::tls::{self, SslOptions, Tls};
+use crate::broker::http::{Bounds, exchange};
+use crate::broker::tls::{SslOptions, Tls};
 use crate::broker::url::{ApiUrl, place};
-use crate::broker::wire::{of_system, tcp};
 
 /// How long an answer may take, connecting included.
 const ANSWER: Duration = Duration::from_secs(5);
@@ -61,8 +59,7 @@ impl Http {
     }
 
     async fn answer<T: DeserializeOwned>(&self, method: Method, path: &str, body: String) -> Result<T, Fault> {
-        let late = |_| Fault::Failed("no answer in time".into());
-        let (status, body) = tokio::time::timeout(ANSWER, self.send(method, path, body)).await.map_err(late)??;
+        let (status, body) = self.send(method, path, body).await.map_err(Fault::Failed)?;
         let failed = |why: &str| Err(Fault::Failed(why.into()));
         match status {
             status if status.is_success() => serde_json::from_slice(&body)
@@ -77,15 +74,7 @@ impl Http {
         }
     }
 
-    async fn send(&self, method: Method, path: &str, body: String) -> Result<(StatusCode, Bytes), Fault> {
-        let http = |error: hyper::Error| Fault::Failed(format!("it does not speak HTTP ({error})"));
-        let server = (self.url.host.clone(), self.url.port);
-        let stream = tcp(&server, self.tls.as_ref())
-            .await
-            .map_err(|error| Fault::Failed(tls::explain(&error).unwrap_or_else(|| of_system(&error))))?;
-        let (mut sender, connection) =
-            hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(http)?;
-        let _driver = AbortOnDropHandle::new(tokio::spawn(connection));
+    async fn send(&self, method: Method, path: &str, body: String) -> Result<(StatusCode, Bytes), String> {
         let request = Request::builder()
             .method(method)
             .uri(format!("{}{path}", self.url.path))
@@ -93,11 +82,8 @@ impl Http {
             .header(AUTHORIZATION, self.authorization.reveal())
             .header(CONTENT_TYPE, "application/json")
             .body(Full::new(Bytes::from(body)))
-            .map_err(|error| Fault::Failed(error.to_string()))?;
-        let answer = sender.send_request(request).await.map_err(http)?;
-        let status = answer.status();
-        let body = Limited::new(answer.into_body(), MOST).collect().await;
-        let body = body.map_err(|error| Fault::Failed(format!("its answer broke off: {error}")))?;
-        Ok((status, body.to_bytes()))
+            .map_err(|error| error.to_string())?;
+        let server = (self.url.host.clone(), self.url.port);
+        exchange(&server, self.tls.as_ref(), request, Bounds { time: ANSWER, bytes: MOST }).await
     }
 }

@@ -199,7 +199,7 @@ impl User {
 }
 
 /// Fills bytes at random.
-pub(super) fn random(bytes: &mut [u8]) -> Result<(), String> {
+pub(in crate::serve) fn random(bytes: &mut [u8]) -> Result<(), String> {
     SystemRandom::new().fill(bytes).map_err(|_| "the system gives no random numbers".to_owned())
 }
 

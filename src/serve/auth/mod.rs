@@ -16,9 +16,11 @@ use ring::{digest, hmac};
 use tokio::sync::Semaphore;
 
 use super::answer::{Answer, TEXT};
+use super::login::Login;
 use crate::clock::{Clock, Stamp};
 use crate::config::flower::Serve;
 
+pub(super) use credentials::random;
 use credentials::{Credentials, User};
 pub use credentials::{hash_password, new_token};
 use throttle::Throttle;
@@ -56,12 +58,26 @@ pub struct Who {
     /// Empty where nobody had to say.
     pub name: String,
     pub role: Role,
+    /// Their browser says so by itself, on whosever behalf it asks.
+    pub by_cookie: bool,
+}
+
+impl Who {
+    /// Somebody who did not have to say who they are.
+    pub fn nobody(role: Role) -> Self {
+        Self::known("", role)
+    }
+
+    /// Somebody who proved it with this very request.
+    fn known(name: &str, role: Role) -> Self {
+        Self { name: name.to_owned(), role, by_cookie: false }
+    }
 }
 
 /// Which rules hold for a route.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Area {
-    /// For everybody: metrics, health.
+    /// For everybody: metrics, health, the login itself.
     Open,
     /// For people.
     Page,
@@ -77,6 +93,7 @@ const REMEMBERED: usize = 1_000;
 /// See the module.
 pub struct Guard {
     credentials: Credentials,
+    login: Option<Arc<Login>>,
     /// The API is open to everybody, and so are the pages.
     open: bool,
     throttle: Mutex<Throttle>,
@@ -99,6 +116,7 @@ impl Guard {
         let (credentials, told) = Credentials::read(options, &key)?;
         let guard = Self {
             credentials,
+            login: Login::read(options, clock.clone())?,
             open: options.unauthenticated_api,
             throttle: Mutex::default(),
             right: Mutex::default(),
@@ -111,7 +129,22 @@ impl Guard {
 
     /// Whether anybody has to say who they are.
     pub fn is_set(&self) -> bool {
+        self.has_credentials() || self.login.is_some()
+    }
+
+    /// Whether anybody can say so with a password or a token.
+    pub fn has_credentials(&self) -> bool {
         !self.credentials.is_empty()
+    }
+
+    /// The login by a provider, if there is one.
+    pub(super) fn login(&self) -> Option<Arc<Login>> {
+        self.login.clone()
+    }
+
+    /// Takes the place of another guard, with its login: cookies of a key that was made up stay good.
+    pub(super) fn succeeding(self, other: &Guard) -> Self {
+        Self { login: other.login.clone(), ..self }
     }
 
     /// Whether everybody may use the API.
@@ -126,17 +159,20 @@ impl Guard {
         headers: &HeaderMap,
         from: Option<IpAddr>,
     ) -> Result<Who, Box<Answer>> {
-        let nobody = |role| Who { name: String::new(), role };
         match area {
-            Area::Open => return Ok(nobody(Role::Viewer)),
+            Area::Open => return Ok(Who::nobody(Role::Viewer)),
             _ if self.is_set() => {}
-            _ if self.open => return Ok(nobody(Role::Admin)),
+            _ if self.open => return Ok(Who::nobody(Role::Admin)),
             Area::Api => return Err(Box::new(Answer::text(401, CLOSED))),
-            Area::Page if is_local(headers, from) => return Ok(nobody(Role::Viewer)),
+            Area::Page if is_local(headers, from) => return Ok(Who::nobody(Role::Viewer)),
             Area::Page => return Err(Box::new(Answer::text(403, NOT_LOCAL))),
         }
         let given = headers.get(hyper::header::AUTHORIZATION).and_then(|value| value.to_str().ok());
-        let Some(given) = given else { return Err(denied()) };
+        // Where nobody has a password, the header is for a proxy.
+        let Some(given) = given.filter(|_| self.has_credentials()) else {
+            let who = self.login.as_ref().and_then(|login| login.who(headers));
+            return who.ok_or_else(|| self.unknown());
+        };
         let tag = hmac::sign(&self.key, given.as_bytes()).as_ref().to_vec();
         let now = self.clock.now();
         if let Some(who) = self.right.lock().get(&tag) {
@@ -170,6 +206,11 @@ impl Guard {
         Ok(who)
     }
 
+    /// What is said to somebody of whom nothing is known. Only where there are passwords a browser is to ask for one.
+    fn unknown(&self) -> Box<Answer> {
+        if self.has_credentials() { denied() } else { Box::new(Answer::plain(401, "Access denied")) }
+    }
+
     fn token(&self, token: &str, now: Stamp) -> Option<Who> {
         let digest = digest::digest(&digest::SHA256, token.as_bytes());
         let tag = hmac::sign(&self.key, digest.as_ref());
@@ -181,7 +222,7 @@ impl Guard {
             }
         }
         let token = found.filter(|token| token.until.is_none_or(|until| now < until))?;
-        Some(Who { name: token.name.clone(), role: token.role })
+        Some(Who::known(&token.name, token.role))
     }
 
     fn password(&self, name: &str, password: &str) -> Option<Who> {
@@ -197,26 +238,35 @@ impl Guard {
         if let Some(other) = self.credentials.users.iter().find(|user| user.is_hashed() && !hashed) {
             other.has_password(&self.key, name, password);
         }
-        found.map(|user: &User| Who { name: user.name.clone(), role: user.role })
+        found.map(|user: &User| Who::known(&user.name, user.role))
     }
 
     /// Why a request that changes something does not come from one of our own pages, or a program.
-    pub(super) fn foreign(&self, headers: &HeaderMap) -> Option<Box<Answer>> {
+    pub(super) fn foreign(&self, headers: &HeaderMap, who: &Who) -> Option<Box<Answer>> {
         let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
         // No page can make a browser send a token.
-        let by_token = text("authorization").is_some_and(|given| given.starts_with("Bearer "));
+        let by_token = !who.by_cookie && text("authorization").is_some_and(|given| given.starts_with("Bearer "));
         if !self.is_set() || by_token {
             return None;
         }
-        if text("sec-fetch-site").is_some_and(|site| site != "same-origin") {
+        let site = text("sec-fetch-site");
+        if site.is_some_and(|site| site != "same-origin") {
             return Some(Box::new(Answer::text(403, "Cross-site request forbidden")));
         }
         let origin = text("origin").map(|origin| origin.split_once("://").map_or(origin, |(_, host)| host));
-        let foreign = origin.is_some_and(|origin| Some(origin) != text("host"));
-        foreign.then(|| Box::new(Answer::text(403, "Cross-origin request forbidden")))
+        if origin.is_some_and(|origin| Some(origin) != text("host")) {
+            return Some(Box::new(Answer::text(403, "Cross-origin request forbidden")));
+        }
+        // A cookie comes by itself: that one of our own pages asks has to be shown, by what no other page can send.
+        let shown = site.is_some() || origin.is_some() || OWN.iter().any(|name| text(name).is_some());
+        (who.by_cookie && !shown).then(|| Box::new(Answer::text(403, UNSHOWN)))
     }
 }
 
+/// Headers that a page can't send to another site unasked.
+const OWN: [&str; 2] = ["x-requested-with", "x-xsrftoken"];
+const UNSHOWN: &str =
+    "A request with a cookie has to show that it is no other site's: send the header X-Requested-With";
 /// What Flower says where its API is closed.
 const CLOSED: &str = "FLOWER_UNAUTHENTICATED_API environment variable is required to enable API without authentication";
 const NOT_LOCAL: &str = "Without authentication pages are shown to this machine alone. Name users (basic_auth, users) or \

@@ -145,7 +145,7 @@ fn what_would_be_unsafe_is_refused_at_the_start() {
     let folder = tempfile::tempdir().expect("temp");
     for (option, want) in [
         ("--basic_auth=admin:admin123", "easily guessed"),
-        ("--auth_provider=flower.views.auth.GoogleAuth2LoginHandler", "no login by OAuth"),
+        ("--auth_provider=flower.views.auth.GoogleAuth2LoginHandler", "has to be set"),
         ("--users=/nowhere/users", "can't read /nowhere/users"),
         ("--certfile=/nowhere/cert.pem", "go together"),
     ] {

@@ -5,9 +5,10 @@ use flower_tui::serve::routes::ROUTES;
 
 use super::{Served, Stand, basic, options};
 
-/// Every route with every method it takes, as a path that could be asked.
+/// Every route with every method it takes, as a path that could be asked; but for the login, which leads nowhere without
+/// a provider.
 fn everything() -> Vec<(&'static str, String, Area, Role)> {
-    let each = ROUTES.iter().flat_map(|route| {
+    let each = ROUTES.iter().filter(|route| route.path != "/login").flat_map(|route| {
         let path = route.path.trim_end_matches('*').to_owned();
         let path = if route.path.ends_with('*') { path + "w1@vm" } else { path };
         route.methods.iter().map(move |method| (*method, path.clone(), route.area, route.role))

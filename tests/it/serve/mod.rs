@@ -3,6 +3,8 @@
 mod cluster;
 mod doors;
 mod limits;
+mod login;
+mod provider;
 mod replay;
 
 use std::collections::BTreeMap;
@@ -35,6 +37,7 @@ pub const NOW: i64 = 1_795_482_761_000_000;
 /// A served site, until it is dropped.
 pub struct Served {
     pub address: SocketAddr,
+    pub clock: Clock,
     pub kept: Arc<Kept>,
     pub link: watch::Sender<LinkState>,
     stop: CancellationToken,
@@ -95,7 +98,7 @@ impl Stand {
         };
         let (link, link_seen) = watch::channel(LinkState::Live { since: clock.now() });
         let (_, health) = watch::channel(None);
-        let (guard, _) = Guard::read(&self.options, clock).expect("credentials");
+        let (guard, _) = Guard::read(&self.options, clock.clone()).expect("credentials");
         let stop = CancellationToken::new();
         let parts = Parts { ops, locator, link: link_seen, health, options: self.options, guard, stop: stop.clone() };
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
@@ -104,7 +107,7 @@ impl Stand {
         cluster::beat(&store);
         cluster::tell(&store, &self.tasks);
         let serving = tokio::spawn(serve::serve(site, Listener::Tcp(listener), None));
-        let served = Served { address, kept, link, stop, serving: Some(serving) };
+        let served = Served { address, clock, kept, link, stop, serving: Some(serving) };
         // Workers were asked once they were seen.
         if served.options_open().await {
             served.until("/api/workers", |body| body.contains("registered")).await;
@@ -183,8 +186,13 @@ impl Reply {
         let Some((head, body)) = text.split_once("\r\n\r\n") else { return Self::default() };
         let mut lines = head.lines();
         let status = lines.next().and_then(|line| line.split(' ').nth(1)?.parse().ok()).unwrap_or(0);
-        let headers = lines.filter_map(|line| line.split_once(": "));
-        let headers = headers.map(|(name, value)| (name.to_lowercase(), value.to_owned())).collect();
+        let mut headers: BTreeMap<String, String> = BTreeMap::new();
+        for (name, value) in lines.filter_map(|line| line.split_once(": ")) {
+            let said = headers.entry(name.to_lowercase()).or_default();
+            // What is said several times has a line each.
+            said.push_str(if said.is_empty() { "" } else { "\n" });
+            said.push_str(value);
+        }
         Self { status, headers, body: body.to_owned() }
     }
 
