@@ -62,6 +62,7 @@ pub(super) fn page(status: u16, prefix: &str, title: &str, main: &str) -> Answer
         "Content-Security-Policy",
         "default-src 'none'; style-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
     )
+    .with("Referrer-Policy", "no-referrer")
 }
 
 /// A table; cells are markup.

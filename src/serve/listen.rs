@@ -12,6 +12,7 @@ use http_body_util::{BodyExt, Full, Limited, StreamBody};
 use hyper::body::{Bytes, Frame, Incoming};
 use hyper::header::{HeaderName, HeaderValue};
 use hyper::service::service_fn;
+use hyper::upgrade::OnUpgrade;
 use hyper::{Request, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use parking_lot::RwLock;
@@ -146,7 +147,8 @@ async fn connection(site: Arc<Site>, stream: Box<dyn Stream>, from: Option<IpAdd
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD)
         .max_buf_size(HEAD_LONGEST)
-        .serve_connection(TokioIo::new(Patient::new(stream, TAKES)), service);
+        .serve_connection(TokioIo::new(Patient::new(stream, TAKES)), service)
+        .with_upgrades();
     tokio::pin!(connection);
     let ended = tokio::select! {
         ended = connection.as_mut() => ended,
@@ -163,7 +165,8 @@ async fn connection(site: Arc<Site>, stream: Box<dyn Stream>, from: Option<IpAdd
 type Reply = Response<UnsyncBoxBody<Bytes, Infallible>>;
 
 async fn respond(site: Arc<Site>, request: Request<Incoming>, from: Option<IpAddr>) -> Result<Reply, Infallible> {
-    let (head, body) = request.into_parts();
+    let (mut head, body) = request.into_parts();
+    let upgrade = head.extensions.remove::<OnUpgrade>();
     let reading = head.method == hyper::Method::GET;
     let unless = head.headers.get(hyper::header::IF_NONE_MATCH).cloned();
     let from = if site.options.xheaders { proxied(&head.headers).or(from) } else { from };
@@ -177,7 +180,23 @@ async fn respond(site: Arc<Site>, request: Request<Incoming>, from: Option<IpAdd
         from,
         who: Who { name: String::new(), role: Role::Viewer },
     };
-    let answer = routes::answer(&site, call, Box::pin(whole(body))).await;
+    let mut answer = routes::answer(&site, call, Box::pin(whole(body))).await;
+    if let Body::Handed(_) = answer.body
+        && let Body::Handed(take) = std::mem::replace(&mut answer.body, Body::Whole(Vec::new()))
+    {
+        let stop = site.stop.clone();
+        site.tracker.spawn(async move {
+            // The connection is ours once the answer has gone out.
+            let Some(upgrade) = upgrade else { return };
+            let handed = tokio::select! {
+                handed = tokio::time::timeout(HEAD, upgrade) => handed,
+                () = stop.cancelled() => return,
+            };
+            if let Ok(Ok(connection)) = handed {
+                take(connection).await;
+            }
+        });
+    }
     Ok(reply(answer, Some(unless).filter(|_| reading)).await)
 }
 
@@ -201,6 +220,7 @@ fn proxied(headers: &hyper::HeaderMap) -> Option<IpAddr> {
 async fn reply(answer: Answer, unless: Option<Option<HeaderValue>>) -> Reply {
     let mut response = Response::new(match answer.body {
         Body::Whole(bytes) => Full::new(Bytes::from(bytes)).boxed_unsync(),
+        Body::Handed(_) => Full::new(Bytes::new()).boxed_unsync(),
         Body::Stream(stream) => StreamBody::new(stream.map(|bytes| Ok(Frame::data(Bytes::from(bytes))))).boxed_unsync(),
     });
     *response.status_mut() = StatusCode::from_u16(answer.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
