@@ -10,7 +10,7 @@ use super::json;
 pub(super) const JSON: &str = "application/json; charset=UTF-8";
 pub(super) const TEXT: &str = "text/plain; charset=UTF-8";
 pub(super) const HTML: &str = "text/html; charset=UTF-8";
-pub(super) const CSS: &str = "text/css; charset=UTF-8";
+pub(super) const CSS: &str = "text/css";
 #[cfg(feature = "web")]
 pub(super) const SCRIPT: &str = "text/javascript; charset=UTF-8";
 

@@ -5,6 +5,7 @@ mod handshake;
 mod link;
 mod outbox;
 
+use std::io::Write;
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -19,6 +20,7 @@ use super::call::Call;
 use super::control::ops_of;
 use crate::human;
 use crate::ops::locate::Locator;
+use crate::text::clean;
 use crate::tui::app::Options;
 use crate::tui::session::{Session, Wiring};
 use crate::tui::term::{self, Multiplexer};
@@ -91,8 +93,9 @@ impl Visit {
         let outbox = Outbox::default();
         let wiring = Wiring { stop: stop.clone(), ..self.wiring(resized, outbox.untaken()) };
         let mut out = outbox.clone();
+        let title = clean(&self.site.ops.broker.url());
         // It can't be full yet.
-        let _ = term::begin(&mut out, true);
+        let _ = term::begin(&mut out, true).and_then(|()| write!(out, "\x1b]2;flower-tui: {}\x07", title.as_str()));
         let mut session = Session::new(self.options(), out, wiring);
         let end = tokio::select! {
             left = session.run(&mut input) => match left {
