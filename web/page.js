@@ -44,6 +44,8 @@ const IDLE = 4001;
 const FULL = 4002;
 // Bytes of one message; the server takes one that is so long for a part of something longer.
 const PIECE = 4096;
+// Pixels that a finger goes for one notch of a wheel.
+const NOTCH = 40;
 // The longest pause between two tries to reach the server, in seconds.
 const LONGEST_PAUSE = 30;
 
@@ -187,6 +189,14 @@ light.addEventListener('change', () => {
   const pairs = theme().background.slice(1).match(/../g);
   send(`\x1b]11;rgb:${pairs.map((pair) => pair + pair).join('/')}\x1b\\`);
 });
+// A finger that moves up or down is a wheel.
+let finger = 0;
+$('screen').addEventListener('touchstart', (event) => { finger = event.touches[0].clientY; }, { passive: true });
+$('screen').addEventListener('touchmove', (event) => {
+  const notches = Math.trunc((finger - event.touches[0].clientY) / NOTCH);
+  finger -= notches * NOTCH;
+  send((notches > 0 ? '\x1b[<65;1;1M' : '\x1b[<64;1;1M').repeat(Math.abs(notches)));
+}, { passive: true });
 for (const button of document.querySelectorAll('#keys button')) {
   // The focus, and with it a phone's keyboard, stays where it is.
   button.addEventListener('pointerdown', (event) => event.preventDefault());

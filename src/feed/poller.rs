@@ -117,7 +117,8 @@ impl Poller {
             missed => self.send(Update::Missed(self.context.clock.now(), missed)).await,
         }
         let alarming = self.health.borrow().as_ref().is_some_and(|health| health.kind == "rabbitmq");
-        let every = if alarming || self.interest.borrow().any(|interest| interest.broker) { HEALTH } else { HEALTH_UNSEEN };
+        let every =
+            if alarming || self.interest.borrow().any(|interest| interest.broker) { HEALTH } else { HEALTH_UNSEEN };
         if asked.health.is_none_or(|at| at.elapsed() >= every) {
             asked.health = Some(Instant::now());
             if let Ok(health) = self.context.broker.health().await {
@@ -145,7 +146,9 @@ impl Poller {
 
     /// What RedBeat keeps, where somebody looks at it.
     async fn schedule(&self, asked: &mut Asked) {
-        if !self.interest.borrow().any(|interest| interest.schedule) || asked.schedule.is_some_and(|at| at.elapsed() < HEALTH) {
+        if !self.interest.borrow().any(|interest| interest.schedule)
+            || asked.schedule.is_some_and(|at| at.elapsed() < HEALTH)
+        {
             return;
         }
         asked.schedule = Some(Instant::now());

@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
+use super::Site;
 use super::answer::{Answer, Said};
 use super::call::Call;
 use super::html::{escape, link, page, shown, shown_lines, table};
 use super::inspections::is_worker;
-use super::Site;
 use crate::celery::TaskId;
 use crate::human;
 use crate::state::Sort;

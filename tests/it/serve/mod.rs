@@ -40,6 +40,7 @@ pub struct Served {
     pub kept: Arc<Kept>,
     pub link: watch::Sender<LinkState>,
     pub clock: Clock,
+    pub site: Arc<Site>,
     stop: CancellationToken,
     serving: Option<tokio::task::JoinHandle<()>>,
 }
@@ -71,7 +72,8 @@ impl Stand {
         Self { options, read_only: false, backend: true, tasks: Vec::new(), log: None }
     }
 
-    pub async fn serve(self) -> Served {
+    /// All that a site is made of, with what stands behind it.
+    pub fn parts(self) -> (Parts, Arc<Kept>, watch::Sender<LinkState>) {
         let clock = Clock::manual(Stamp::from_micros(NOW));
         let store = Store::new(Limits::default());
         let kept = Arc::new(Kept::default());
@@ -83,7 +85,9 @@ impl Stand {
             clock: clock.clone(),
             results: results.clone(),
             history: None,
-            audit: Arc::new(self.log.as_deref().map(|path| Audit::in_history(path).map_err(|e| e.to_string())).transpose()),
+            audit: Arc::new(
+                self.log.as_deref().map(|path| Audit::in_history(path).map_err(|e| e.to_string())).transpose(),
+            ),
             origin: Origin::default(),
             read_only: self.read_only,
             role: None,
@@ -101,8 +105,7 @@ impl Stand {
         };
         let (link, link_seen) = watch::channel(LinkState::Live { since: clock.now() });
         let (_, health) = watch::channel(None);
-        let (guard, _) = Guard::read(&self.options, clock.clone()).expect("credentials");
-        let stop = CancellationToken::new();
+        let (guard, _) = Guard::read(&self.options, clock).expect("credentials");
         let parts = Parts {
             ops,
             locator,
@@ -111,15 +114,22 @@ impl Stand {
             recorder: None,
             options: self.options,
             guard,
-            stop: stop.clone(),
+            stop: CancellationToken::new(),
         };
+        (parts, kept, link)
+    }
+
+    pub async fn serve(mut self) -> Served {
+        let tasks = std::mem::take(&mut self.tasks);
+        let (parts, kept, link) = self.parts();
+        let (clock, store, stop) = (parts.ops.clock.clone(), parts.ops.store.clone(), parts.stop.clone());
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = listener.local_addr().expect("address");
         let site = Site::new(parts, &TaskTracker::new());
         cluster::beat(&store);
-        cluster::tell(&store, &self.tasks);
-        let serving = tokio::spawn(serve::serve(site, Listener::Tcp(listener), None));
-        let served = Served { address, kept, link, clock, stop, serving: Some(serving) };
+        cluster::tell(&store, &tasks);
+        let serving = tokio::spawn(serve::serve(site.clone(), Listener::Tcp(listener), None));
+        let served = Served { address, kept, link, clock, site, stop, serving: Some(serving) };
         // Workers were asked once they were seen.
         if served.options_open().await {
             served.until("/api/workers", |body| body.contains("registered")).await;

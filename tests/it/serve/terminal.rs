@@ -1,13 +1,21 @@
 //! The screen over a WebSocket: what a visitor sees and does, who is let in, and how many for how long.
 
-use std::time::Duration;
+use std::io::Write;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use flower_tui::clock::Stamp;
 use flower_tui::history::audit::Audit;
+use flower_tui::serve::auth::Guard;
+use flower_tui::tui::session::{Session, Wiring};
+use flower_tui::tui::term::Multiplexer;
 use futures_util::{SinkExt, StreamExt};
+use parking_lot::Mutex;
+use ratatui::layout::Size;
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
+use tokio::sync::{mpsc, watch};
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::protocol::Role;
@@ -133,13 +141,13 @@ async fn a_key_in_the_page_revokes_a_task_in_the_visitor_s_name() {
     served.clock.set(Stamp::from_micros(NOW + 1_000_000));
     visitor.types("y").await;
     let told = [basic(ADMIN.0, ADMIN.1)];
-    let end = std::time::Instant::now() + LIMIT;
+    let end = Instant::now() + LIMIT;
     loop {
         let info = served.ask("GET", "/api/task/info/057d75cc-61b3-4cee-b3b9-2f61bdb33cfc", &told, "").await;
         if info.json()["state"] == "REVOKED" {
             break;
         }
-        assert!(std::time::Instant::now() < end, "not revoked: {}\n{}", info.body, visitor.shown());
+        assert!(Instant::now() < end, "not revoked: {}\n{}", info.body, visitor.shown());
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
     visitor.sees("revoke").await;
@@ -220,9 +228,9 @@ async fn so_many_are_open_and_no_more() {
     first.types("q").await;
     assert_eq!(first.ends().await, (4000, "the session has ended".to_owned()));
     drop(first);
-    let end = std::time::Instant::now() + LIMIT;
+    let end = Instant::now() + LIMIT;
     while !Visitor::comes(&served, ADMIN).await.until(|screen| screen.contains("tasks.long_one")).await {
-        assert!(std::time::Instant::now() < end, "the place stays taken");
+        assert!(Instant::now() < end, "the place stays taken");
     }
 }
 
@@ -257,4 +265,91 @@ async fn the_end_of_the_server_is_told() {
     visitor.sees("tasks.long_one").await;
     served.end().await;
     assert_eq!(visitor.ends().await.0, 1012);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_has_a_screen_open_comes_in_anew_when_users_are_read_anew() {
+    let (served, folder) = site(&[]).await;
+    let mut visitor = Visitor::comes(&served, ADMIN).await;
+    visitor.sees("tasks.long_one").await;
+    let path = folder.path().join("users");
+    std::fs::write(&path, "b:somebody else altogether:admin\n").expect("written");
+    let options = options(&[("users", path.to_str().expect("text"))], &[]);
+    let (guard, _) = Guard::read(&options, served.clock.clone()).expect("read");
+    served.site.set_guard(guard);
+    assert_eq!(visitor.ends().await.0, 1012);
+    assert_eq!(ask(&served, ADMIN, Some("http://localhost")).await.err(), Some(401));
+}
+
+/// Keeps what is written, and tells nobody.
+#[derive(Clone, Default)]
+struct Written(Arc<Mutex<Vec<u8>>>);
+
+impl Write for Written {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_browser_that_takes_nothing_is_sent_no_more_and_then_what_is_newest() {
+    let (parts, _kept, _link) = Stand::new(options(&[], &[])).parts();
+    super::cluster::beat(&parts.ops.store);
+    let (untaken, untaken_seen) = watch::channel(0);
+    let (_size, resized) = watch::channel(Size { width: 100, height: 30 });
+    let wiring = Wiring {
+        ops: parts.ops,
+        locator: parts.locator,
+        feed: parts.feed,
+        resized,
+        stop: parts.stop.clone(),
+        true_color: true,
+        multiplexer: Multiplexer::None,
+        auto_theme: false,
+        terminal: None,
+        keep: None,
+        recorder: None,
+        untaken: untaken_seen,
+        idle: None,
+    };
+    let written = Written::default();
+    let (typed, mut input) = mpsc::channel(1);
+    let mut session = Session::new(parts.screen, written.clone(), wiring);
+    let running = tokio::spawn(async move { session.run(&mut input).await });
+    let end = Instant::now() + LIMIT;
+    while written.0.lock().is_empty() {
+        assert!(Instant::now() < end, "nothing is drawn");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    untaken.send_replace(1);
+    let mut before = written.0.lock().len();
+    // Once the second one was taken, what was begun has been written.
+    for n in 0..200 {
+        let keys = if n % 2 == 0 { "2" } else { "1" };
+        typed.send(keys.into()).await.expect("taken");
+        if n == 2 {
+            before = written.0.lock().len();
+        }
+    }
+    typed.send("3".into()).await.expect("taken");
+    assert_eq!(written.0.lock().len(), before, "nothing was sent meanwhile");
+    untaken.send_replace(0);
+    let newest = || vt100_of(&written.0.lock()).contains("success rate");
+    while !newest() {
+        assert!(Instant::now() < end, "the newest screen is not drawn");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    parts.stop.cancel();
+    running.await.expect("ended").expect("no error");
+}
+
+fn vt100_of(bytes: &[u8]) -> String {
+    let mut screen = vt100::Parser::new(30, 100, 0);
+    screen.process(bytes);
+    screen.screen().contents()
 }
