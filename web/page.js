@@ -102,7 +102,7 @@ async function closed({ code, reason }) {
   let seconds = Math.min(LONGEST_PAUSE, 2 ** tries++);
   const count = () => {
     if (seconds === 0) return open();
-    tell(`The server went away. Next try in ${seconds} s.`, 'Try now', open);
+    tell(`The server went away. Next try in ${seconds} s.`, 'Try now', open, false);
     seconds -= 1;
   };
   clearInterval(pause);
@@ -110,12 +110,13 @@ async function closed({ code, reason }) {
   count();
 }
 
-// Lays a sentence over the screen, with one thing to do.
-function tell(text, label, act) {
+// Lays a sentence over the screen, with one thing to do; and where else to go, while the server is there.
+function tell(text, label, act, there = true) {
   const first = $('notice').hidden;
   $('told').textContent = text;
   $('again').textContent = label;
   $('again').onclick = act;
+  $('elsewhere').hidden = !there;
   $('notice').hidden = false;
   if (first) $('again').focus();
 }
