@@ -154,8 +154,11 @@ pub(super) async fn follow(site: Arc<Site>) {
         let there = online(&site);
         // One that says it is there may not hear yet.
         asked.retain(|name, at| there.contains(name) && at.elapsed() < AGAIN);
-        let new: Vec<String> =
-            there.into_iter().filter(|name| !asked.contains_key(name) && !site.inspections.knows(name)).take(NEW).collect();
+        let new: Vec<String> = there
+            .into_iter()
+            .filter(|name| !asked.contains_key(name) && !site.inspections.knows(name))
+            .take(NEW)
+            .collect();
         if !new.is_empty() {
             asked.extend(new.iter().map(|name| (name.clone(), tokio::time::Instant::now())));
             let _ = ask(&site, ALL.to_vec(), Some(new)).await;
