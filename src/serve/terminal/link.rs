@@ -78,15 +78,14 @@ impl Link {
         let back = async {
             while let Some(Ok(message)) = stream.next().await {
                 *heard.lock() = Instant::now();
-                match message {
-                    Message::Binary(bytes) => {
-                        if typed.send(bytes.to_vec()).await.is_err() {
-                            break;
-                        }
-                    }
+                let open = match message {
+                    Message::Binary(bytes) => typed.send(bytes.to_vec()).await.is_ok(),
                     Message::Text(text) if resize(&text).is_none() => return End::Wrong("that is no size"),
-                    Message::Close(_) => break,
-                    _ => {}
+                    Message::Close(_) => false,
+                    _ => true,
+                };
+                if !open {
+                    break;
                 }
             }
             End::Gone
