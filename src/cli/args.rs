@@ -124,7 +124,7 @@ pub enum Command {
     /// Store everything that happens in the history file, until stopped; for systemd
     #[command(after_help = RECORD_HELP)]
     Record,
-    /// Flower's HTTP API, its metrics, and plain pages
+    /// Flower's HTTP API, its metrics, and the screen in a browser
     #[command(alias = "flower", after_help = SERVE_HELP)]
     Serve(ServeArgs),
     /// The history file: look things up, write them out, keep it in order

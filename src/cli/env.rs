@@ -249,6 +249,7 @@ impl Env {
             audit: Arc::new(audit),
             origin: Origin::here(via),
             read_only: self.settings.read_only.value,
+            role: None,
             answer: ANSWER,
             wait: Duration::from_secs(10),
             going: Course::default(),

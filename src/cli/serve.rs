@@ -13,7 +13,7 @@ use tokio_util::task::TaskTracker;
 use super::args::ServeArgs;
 use super::env::Env;
 use super::exit::{Exit, not_so, usage};
-use super::{notify, out, ui};
+use super::{look, notify, out, ui};
 use crate::broker::LinkState;
 use crate::broker::url::ApiUrl;
 use crate::config::flower::{self, Serve};
@@ -22,6 +22,8 @@ use crate::feed::{Context, Feed};
 use crate::ops::locate::Locator;
 use crate::serve::auth::{self, Guard};
 use crate::serve::{self, Listener, Parts, Site, Tls};
+use crate::tui::app::{Options, Profile};
+use crate::tui::theme::Theme;
 
 /// How long all that runs beside has to end.
 const LAST: Duration = Duration::from_millis(200);
@@ -155,11 +157,21 @@ async fn answer(
     let prefix = options.url_prefix.clone();
     let again = options.clone();
     let feed = Feed::start(&context, &tracker);
+    let settings = &env.settings;
+    let screen = Options {
+        profile: Profile {
+            name: settings.profile.value.clone(),
+            color: look::color(settings.color.as_deref()),
+            url: broker.url(),
+        },
+        ..env.look.options(settings, Theme::dark())
+    };
     let parts = Parts {
         ops,
         locator,
-        link: feed.link.clone(),
-        health: feed.health.clone(),
+        feed: feed.clone(),
+        screen,
+        recorder: recording.as_ref().map(|(recorder, _)| recorder.clone()),
         options,
         guard,
         stop: stop.clone(),

@@ -111,7 +111,7 @@ async fn screen(mut env: Env, mut cluster: Cluster) -> anyhow::Result<Exit> {
     let mut begin = Begin::default();
     loop {
         match session(&env, &cluster, &resized, &mut input, &mut begin).await? {
-            Leave::Quit => return Ok(Exit::Done),
+            Leave::Quit | Leave::Idle => return Ok(Exit::Done),
             Leave::Demo => cluster = simulated(&sim::Options::default(), env.clock.clone()),
             Leave::Broker(text) => match typed(&env, &text) {
                 Ok(chosen) => {
@@ -207,6 +207,9 @@ async fn session(
         auto_theme: env.look.is_auto() && background.is_none(),
         terminal: Some(Own { mouse: settings.mouse.value }),
         recorder: recording.as_ref().map(|(recorder, _)| recorder.clone()),
+        // Whoever writes to a terminal waits for it.
+        untaken: watch::channel(0).1,
+        idle: None,
     };
     let mut session = Session::new(options, std::io::stdout(), wiring);
     let leave = session.run(input).await;

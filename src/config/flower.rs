@@ -106,6 +106,8 @@ pub const OPTIONS: &[Opt] = &[
     opt("enable_events", Kind::Maybe, "Turn task events of workers on that have them off (true)"),
     opt("max_workers", Kind::Number, "Workers kept in memory at most (5000)"),
     opt("purge_offline_workers", Kind::Number, "Forget workers that are offline for so many seconds"),
+    opt("max_terminals", Kind::Number, "Screens open in browsers at the same time, at most (20)"),
+    opt("terminal_idle", Kind::Number, "Seconds without a key after which a screen in a browser is closed (1800)"),
     opt(
         "task_runtime_metric_buckets",
         Kind::Text,
@@ -163,6 +165,9 @@ pub struct Serve {
     pub enable_events: bool,
     pub max_workers: usize,
     pub purge_offline_workers: Option<Duration>,
+    /// Screens in browsers: how many, and how long without a key.
+    pub max_terminals: usize,
+    pub terminal_idle: Duration,
     /// Ascending.
     pub buckets: Vec<f64>,
     /// What other commands have too, where it was said by one of Flower's ways.
@@ -259,6 +264,7 @@ fn settle(values: &Values, env: &Env) -> Result<Serve, Error> {
     let open = open.map(|text| truth(text).ok_or(Error(format!("{OPEN} takes true or false, not {text:?}"))));
     let auth = values.0.get("auth");
     let whole = |text: &str| text.parse::<u64>().ok();
+    let few = |text: &str| text.parse().ok().filter(|n: &usize| *n <= 1_000);
     let seconds = |text: &str| Duration::try_from_secs_f64(text.parse().ok()?).ok();
     Ok(Serve {
         address: values.text("address"),
@@ -283,6 +289,8 @@ fn settle(values: &Values, env: &Env) -> Result<Serve, Error> {
             .read("max_workers", "a whole number", |t| t.parse().ok().filter(|n: &usize| *n > 0))?
             .unwrap_or(5_000),
         purge_offline_workers: values.read("purge_offline_workers", "seconds", seconds)?,
+        max_terminals: values.read("max_terminals", "up to 1000", few)?.unwrap_or(20),
+        terminal_idle: values.read("terminal_idle", "seconds", seconds)?.unwrap_or(Duration::from_secs(1_800)),
         buckets: values
             .read("task_runtime_metric_buckets", "seconds, ascending and separated by commas", buckets)?
             .unwrap_or_else(|| BUCKETS.to_vec()),

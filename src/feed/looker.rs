@@ -1,4 +1,4 @@
-//! Looks into the one queue that somebody has on screen, and tells the model what lies there. Nothing is consumed, and a
+//! Looks into the queues that somebody has on screen, and tells the model what lies there. Nothing is consumed, and a
 //! queue that nobody looks at is not asked about.
 
 use std::collections::HashMap;
@@ -8,7 +8,8 @@ use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, MissedTickBehavior};
 
-use super::{Context, Interest, QueueLook};
+use super::interest::Interests;
+use super::{Context, QueueLook};
 use crate::broker::{self, LinkState};
 use crate::celery::TaskId;
 use crate::celery::canvas::Canvas;
@@ -30,7 +31,7 @@ const DELIVERED: usize = 500;
 pub(super) struct Looker {
     pub context: Context,
     pub link: watch::Receiver<LinkState>,
-    pub interest: watch::Receiver<Interest>,
+    pub interest: watch::Receiver<Interests>,
     pub updates: mpsc::Sender<Update>,
     pub refresh: watch::Receiver<u64>,
 }
@@ -60,20 +61,19 @@ impl Looker {
             if !self.link.borrow().is_live() {
                 continue;
             }
-            let Some(wanted) = self.interest.borrow_and_update().queue.clone() else { continue };
             let marks = self.context.broker.capabilities().peek_marks;
             looked.retain(|look, at| marks || at.elapsed() < every(look.what));
-            if looked.contains_key(&wanted) {
-                continue;
-            }
-            let interest = self.interest.clone();
-            let still = || interest.borrow().queue.as_ref() == Some(&wanted);
-            let whole = tokio::select! {
-                () = self.context.stop.cancelled() => return,
-                whole = look(&self.context, &wanted, &still, &self.updates) => whole,
-            };
-            if whole {
-                looked.insert(wanted, Instant::now());
+            let all = self.interest.borrow_and_update().each(|interest| interest.queue.clone());
+            for wanted in all.into_iter().filter(|wanted| !looked.contains_key(wanted)).collect::<Vec<_>>() {
+                let interest = self.interest.clone();
+                let still = || interest.borrow().any(|interest| interest.queue.as_ref() == Some(&wanted));
+                let whole = tokio::select! {
+                    () = self.context.stop.cancelled() => return,
+                    whole = look(&self.context, &wanted, &still, &self.updates) => whole,
+                };
+                if whole {
+                    looked.insert(wanted, Instant::now());
+                }
             }
         }
     }

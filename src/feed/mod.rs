@@ -5,6 +5,7 @@
 
 mod backlog;
 mod ingest;
+mod interest;
 mod looker;
 mod poller;
 pub mod record;
@@ -21,47 +22,17 @@ use tokio_util::task::TaskTracker;
 
 use crate::broker::link::Backoff;
 use crate::broker::{Broker, Health, LinkState, RawMessage};
-use crate::celery::pidbox::Method;
 use crate::clock::Clock;
 use crate::results::Backend;
-use crate::state::peek::Look;
 use crate::state::{Store, Update};
 
 use backlog::Backlog;
+use interest::{Desk, Seat};
 use replay::{Controls, Player, Source};
 
+pub use interest::{Interest, QueueLook};
 pub use looker::look;
 pub use results::ResultLook;
-
-/// What is looked at, and therefore worth asking workers about.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Interest {
-    /// What each worker runs, holds and is made of.
-    pub workers: bool,
-    /// Who consumes which queue.
-    pub consumers: bool,
-    /// Which tasks workers know.
-    pub registered: bool,
-    /// What runs by the clock.
-    pub schedule: bool,
-    /// How the broker is, and how long messages have waited in each queue.
-    pub broker: bool,
-    /// One worker, and the inspect method whose answer is on the screen.
-    pub inspect: Option<(String, Method)>,
-    /// What of which queue.
-    pub queue: Option<QueueLook>,
-    /// Whose results.
-    pub result: Option<ResultLook>,
-}
-
-/// A queue whose messages are looked at.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct QueueLook {
-    pub name: String,
-    pub what: Look,
-    /// How often a person asked for it: where looking leaves marks on messages, once for each time.
-    pub asked: u32,
-}
 
 /// Everything the tasks of a feed need.
 #[derive(Clone)]
@@ -79,7 +50,7 @@ pub struct Context {
 pub struct Feed {
     pub link: watch::Receiver<LinkState>,
     pub health: watch::Receiver<Option<Health>>,
-    interest: Arc<watch::Sender<Interest>>,
+    seat: Arc<Seat>,
     refresh: Arc<watch::Sender<u64>>,
 }
 
@@ -88,7 +59,7 @@ impl Feed {
     pub fn start(context: &Context, tracker: &TaskTracker) -> Self {
         let (link_tx, link) = watch::channel(LinkState::Connecting);
         let (health_tx, health) = watch::channel(None);
-        let (interest_tx, interest) = watch::channel(Interest::default());
+        let desk = Desk::new();
         let (updates_tx, updates) = mpsc::channel(64);
         let (refresh_tx, refresh) = watch::channel(0);
         let backlog = Arc::new(Backlog::new(backlog::LIMIT));
@@ -97,26 +68,26 @@ impl Feed {
         let looker = looker::Looker {
             context: context.clone(),
             link: link.clone(),
-            interest: interest.clone(),
+            interest: desk.all(),
             updates: updates_tx.clone(),
             refresh: refresh.clone(),
         };
         tracker.spawn(looker.run());
         if let Some(backend) = context.results.clone() {
             let (context, updates) = (context.clone(), updates_tx.clone());
-            let (interest, refresh) = (interest.clone(), refresh.clone());
+            let (interest, refresh) = (desk.all(), refresh.clone());
             tracker.spawn(results::Reader { context, backend, interest, updates, refresh }.run());
         }
         let poller = poller::Poller {
             context: context.clone(),
             link: link.clone(),
             health: health_tx,
-            interest,
+            interest: desk.all(),
             updates: updates_tx,
             refresh,
         };
         tracker.spawn(poller.run());
-        Self { link, health, interest: Arc::new(interest_tx), refresh: Arc::new(refresh_tx) }
+        Self { link, health, seat: Arc::new(desk.seat()), refresh: Arc::new(refresh_tx) }
     }
 
     /// Plays a recording in place of all this, until it is told to stop. The clock is one that can be set.
@@ -124,7 +95,6 @@ impl Feed {
         let since = controls.status().begin;
         let (_, link) = watch::channel(LinkState::Live { since });
         let (_, health) = watch::channel(Some(Health { kind: "recording".into(), ..Health::default() }));
-        let (interest, refresh) = (watch::Sender::new(Interest::default()), watch::Sender::new(0));
         let player = Player::new(source, context.store.clone(), context.clock.clone(), controls.clone());
         tracker.spawn_blocking(move || player.run());
         let (controls, stop) = (controls.clone(), context.stop.clone());
@@ -132,16 +102,22 @@ impl Feed {
             stop.cancelled().await;
             controls.stop();
         });
-        Self { link, health, interest: Arc::new(interest), refresh: Arc::new(refresh) }
+        Self::told(link, health)
+    }
+
+    /// A feed of which somebody else tells how the link is.
+    pub fn told(link: watch::Receiver<LinkState>, health: watch::Receiver<Option<Health>>) -> Self {
+        Self { link, health, seat: Arc::new(Desk::new().seat()), refresh: Arc::new(watch::Sender::new(0)) }
     }
 
     /// Says what is looked at now.
     pub fn set_interest(&self, interest: Interest) {
-        self.interest.send_if_modified(|now| {
-            let changed = *now != interest;
-            *now = interest;
-            changed
-        });
+        self.seat.tell(interest);
+    }
+
+    /// The same feed for one more screen, which says for itself what it looks at.
+    pub fn another(&self) -> Self {
+        Self { seat: Arc::new(self.seat.desk().seat()), ..self.clone() }
     }
 
     /// Asks for everything anew.

@@ -7,7 +7,8 @@ use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
-use super::{Context, Interest};
+use super::Context;
+use super::interest::Interests;
 use crate::broker::{Health, LinkState};
 use crate::celery::pidbox::{Method, Request};
 use crate::clock::Stamp;
@@ -39,7 +40,7 @@ pub(super) struct Poller {
     pub context: Context,
     pub link: watch::Receiver<LinkState>,
     pub health: watch::Sender<Option<Health>>,
-    pub interest: watch::Receiver<Interest>,
+    pub interest: watch::Receiver<Interests>,
     pub updates: mpsc::Sender<Update>,
     pub refresh: watch::Receiver<u64>,
 }
@@ -116,7 +117,8 @@ impl Poller {
             missed => self.send(Update::Missed(self.context.clock.now(), missed)).await,
         }
         let alarming = self.health.borrow().as_ref().is_some_and(|health| health.kind == "rabbitmq");
-        let every = if alarming || self.interest.borrow().broker { HEALTH } else { HEALTH_UNSEEN };
+        let every =
+            if alarming || self.interest.borrow().any(|interest| interest.broker) { HEALTH } else { HEALTH_UNSEEN };
         if asked.health.is_none_or(|at| at.elapsed() >= every) {
             asked.health = Some(Instant::now());
             if let Ok(health) = self.context.broker.health().await {
@@ -136,7 +138,7 @@ impl Poller {
         for method in self.due(asked) {
             self.inspect(method, None).await;
         }
-        if let Some((worker, method)) = self.looked_at(asked) {
+        for (worker, method) in self.looked_at(asked) {
             self.inspect(method, Some(&[worker])).await;
         }
         self.meet_new_workers().await;
@@ -144,7 +146,9 @@ impl Poller {
 
     /// What RedBeat keeps, where somebody looks at it.
     async fn schedule(&self, asked: &mut Asked) {
-        if !self.interest.borrow().schedule || asked.schedule.is_some_and(|at| at.elapsed() < HEALTH) {
+        if !self.interest.borrow().any(|interest| interest.schedule)
+            || asked.schedule.is_some_and(|at| at.elapsed() < HEALTH)
+        {
             return;
         }
         asked.schedule = Some(Instant::now());
@@ -169,7 +173,7 @@ impl Poller {
     }
 
     async fn depths(&self, asked: &mut Asked) {
-        let ages = self.interest.borrow().broker;
+        let ages = self.interest.borrow().any(|interest| interest.broker);
         // Going from row to row changes what is looked at, and not how much waits.
         if asked.depths.is_some_and(|(at, before)| at.elapsed() < DEPTHS / 2 && before >= ages) {
             return;
@@ -198,14 +202,15 @@ impl Poller {
     fn due(&self, asked: &mut Asked) -> Vec<Method> {
         let interest = self.interest.borrow().clone();
         // Who holds what was not acknowledged is told by all three lists.
-        let unacked = interest.queue.as_ref().is_some_and(|look| look.what == Look::Unacked);
+        let unacked = interest.any(|i| i.queue.as_ref().is_some_and(|look| look.what == Look::Unacked));
+        let workers = interest.any(|i| i.workers);
         let wanted = [
-            (Method::Stats, interest.workers),
-            (Method::ActiveQueues, interest.workers || interest.consumers),
-            (Method::Active, interest.workers || unacked),
-            (Method::Reserved, interest.workers || unacked),
+            (Method::Stats, workers),
+            (Method::ActiveQueues, workers || interest.any(|i| i.consumers)),
+            (Method::Active, workers || unacked),
+            (Method::Reserved, workers || unacked),
             (Method::Scheduled, unacked),
-            (Method::Registered, interest.registered),
+            (Method::Registered, interest.any(|i| i.registered)),
         ];
         let mut due = Vec::new();
         for (method, looked_at) in wanted {
@@ -220,17 +225,15 @@ impl Poller {
         due
     }
 
-    /// The one worker and method somebody looks at, if what it said is old.
-    fn looked_at(&self, asked: &mut Asked) -> Option<(String, Method)> {
-        let (worker, method) = self.interest.borrow().inspect.clone()?;
-        let key = (worker, method.name());
-        if asked.looked_at.get(&key).is_some_and(|at| at.elapsed() < INSPECT) {
-            return None;
-        }
+    /// The workers and methods that somebody looks at, where what they said is old.
+    fn looked_at(&self, asked: &mut Asked) -> Vec<(String, Method)> {
         // What was asked long ago is asked again anyhow.
         asked.looked_at.retain(|_, at| at.elapsed() < INSPECT);
-        asked.looked_at.insert(key.clone(), Instant::now());
-        Some((key.0, method))
+        let mut wanted = self.interest.borrow().each(|interest| interest.inspect.clone());
+        wanted.retain(|(worker, method)| !asked.looked_at.contains_key(&(worker.clone(), method.name())));
+        let now = Instant::now();
+        asked.looked_at.extend(wanted.iter().map(|(worker, method)| ((worker.clone(), method.name()), now)));
+        wanted
     }
 
     /// Asks workers that came online since, which nobody knows anything of yet.

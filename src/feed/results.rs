@@ -7,7 +7,8 @@ use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, MissedTickBehavior};
 
-use super::{Context, Interest};
+use super::Context;
+use super::interest::Interests;
 use crate::celery::TaskId;
 use crate::results::Backend;
 use crate::state::Update;
@@ -27,7 +28,7 @@ pub enum ResultLook {
 pub(super) struct Reader {
     pub context: Context,
     pub backend: Arc<dyn Backend>,
-    pub interest: watch::Receiver<Interest>,
+    pub interest: watch::Receiver<Interests>,
     pub updates: mpsc::Sender<Update>,
     pub refresh: watch::Receiver<u64>,
 }
@@ -37,23 +38,26 @@ impl Reader {
     pub async fn run(mut self) {
         let mut tick = tokio::time::interval(Duration::from_secs(1));
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut looked: Option<(ResultLook, Instant)> = None;
+        let mut looked: Vec<(ResultLook, Instant)> = Vec::new();
         loop {
             tokio::select! {
                 () = self.context.stop.cancelled() => return,
                 _ = tick.tick() => {}
-                Ok(()) = self.refresh.changed() => looked = None,
+                Ok(()) = self.refresh.changed() => looked.clear(),
                 Ok(()) = self.interest.changed() => {}
             }
-            let Some(wanted) = self.interest.borrow_and_update().result.clone() else { continue };
-            if looked.as_ref().is_some_and(|(what, at)| *what == wanted && (at.elapsed() < EVERY || self.knows(what))) {
-                continue;
+            let all = self.interest.borrow_and_update().each(|interest| interest.result.clone());
+            looked.retain(|(what, at)| all.contains(what) && (at.elapsed() < EVERY || self.knows(what)));
+            for wanted in all {
+                if looked.iter().any(|(what, _)| *what == wanted) {
+                    continue;
+                }
+                tokio::select! {
+                    () = self.context.stop.cancelled() => return,
+                    () = look(&self.context, self.backend.as_ref(), &wanted, &self.updates) => {}
+                }
+                looked.push((wanted, Instant::now()));
             }
-            tokio::select! {
-                () = self.context.stop.cancelled() => return,
-                () = look(&self.context, self.backend.as_ref(), &wanted, &self.updates) => {}
-            }
-            looked = Some((wanted, Instant::now()));
         }
     }
 

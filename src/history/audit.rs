@@ -22,7 +22,7 @@ pub struct Origin {
     /// Address a person came from over SSH.
     pub ssh: String,
     pub sudo_user: String,
-    /// `ui` or `cli`.
+    /// `ui`, `cli`, `api` or `web`.
     pub via: &'static str,
 }
 

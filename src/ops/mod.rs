@@ -17,6 +17,7 @@ mod recall;
 mod receipt;
 mod resume;
 pub mod retry;
+mod role;
 mod rolling;
 mod run;
 pub mod send;
@@ -31,6 +32,7 @@ pub use control::Control;
 pub use course::{Course, LIMIT};
 pub use queue::{QueueAction, Which};
 pub use receipt::{Outcome, Receipt};
+pub use role::Role;
 pub use run::Ops;
 
 /// Why a command was not sent.
@@ -38,6 +40,9 @@ pub use run::Ops;
 pub enum Error {
     #[error("read-only: nothing is sent")]
     ReadOnly,
+    /// Who asked may not.
+    #[error("{0}")]
+    Role(String),
     #[error("{0}; commands that destroy are not sent unwritten (--no-audit lifts this)")]
     Audit(String),
     #[error("{0}")]

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use super::bulk::{Bulk, Kind};
 use super::command::{NAMED, Preview, plural};
 use super::run::Ops;
-use super::{Command, Error};
+use super::{Command, Error, Role};
 use crate::celery::TaskId;
 use crate::celery::result::Stored;
 use crate::history::audit::Audit;
@@ -148,6 +148,9 @@ impl Ops {
     pub fn stop_bulk(&self, id: i64) -> Result<(), Error> {
         if self.read_only {
             return Err(Error::ReadOnly);
+        }
+        if self.role == Some(Role::Viewer) {
+            return Err(Error::Role("it takes the role operator, and yours is viewer".into()));
         }
         let stand = match self.known_bulk(id)?.stand {
             Stand::Going => Stand::Stopping,

@@ -12,7 +12,7 @@ use super::course::Course;
 use super::receipt::{Outcome, Receipt};
 use super::retry::Retry;
 use super::verdict::{NO_ANSWER, collect, judge};
-use super::{Bulk, Error, command};
+use super::{Bulk, Error, Role, command};
 use crate::broker::Broker;
 use crate::celery::TaskId;
 use crate::celery::pidbox::{Method, Reply, Request, Signal};
@@ -34,6 +34,8 @@ pub struct Ops {
     pub audit: Arc<Result<Option<Audit>, String>>,
     pub origin: Origin,
     pub read_only: bool,
+    /// What whoever asks may do; `None` is somebody at this machine, who may do everything.
+    pub role: Option<Role>,
     /// How long workers have to answer.
     pub answer: Duration,
     /// How long a worker has to be gone after a shutdown.
@@ -120,6 +122,9 @@ impl Ops {
     fn permit(&self, command: &Command) -> Result<Option<i64>, Error> {
         if self.read_only && command.risk() > Risk::Looks {
             return Err(Error::ReadOnly);
+        }
+        if let Some(why) = self.role.and_then(|role| role.refuses(command)) {
+            return Err(Error::Role(why));
         }
         let written = match &*self.audit {
             Ok(None) => return Ok(None),

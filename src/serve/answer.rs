@@ -1,7 +1,9 @@
 //! What is answered: a status, a type, a body; and the refusals that many routes share.
 
+use futures_util::future::BoxFuture;
 use futures_util::stream::BoxStream;
 use hyper::body::Bytes;
+use hyper::upgrade::Upgraded;
 use serde::Serialize;
 
 use super::json;
@@ -9,6 +11,9 @@ use super::json;
 pub(super) const JSON: &str = "application/json; charset=UTF-8";
 pub(super) const TEXT: &str = "text/plain; charset=UTF-8";
 pub(super) const HTML: &str = "text/html; charset=UTF-8";
+pub(super) const CSS: &str = "text/css";
+#[cfg(feature = "web")]
+pub(super) const SCRIPT: &str = "text/javascript; charset=UTF-8";
 
 /// An answer.
 pub(super) struct Answer {
@@ -23,6 +28,8 @@ pub(super) enum Body {
     Whole(Bytes),
     /// Goes on until either side ends it.
     Stream(BoxStream<'static, Vec<u8>>),
+    /// No more HTTP: whoever this is takes the connection.
+    Handed(Box<dyn FnOnce(Upgraded) -> BoxFuture<'static, ()> + Send>),
 }
 
 /// What a route comes to; a refusal ends it early.

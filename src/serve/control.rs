@@ -1,10 +1,12 @@
 //! What changes workers, and revoking: each a command, with Flower's words for what came of it.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use serde_json::Value;
 
 use super::answer::{Answer, Said, away, bad, unknown};
+use super::auth::Who;
 use super::call::Call;
 use super::inspections::{is_worker, refresh};
 use super::{Site, apply};
@@ -12,13 +14,16 @@ use crate::celery::TaskId;
 use crate::celery::pidbox::Signal;
 use crate::ops::{Command, Control, Error, Ops, Outcome, Receipt};
 
+/// A person who did not have to say a name.
+const UNNAMED: &str = "(unnamed)";
+
 /// What carries commands out; who asked, and from where, is written into the log.
-fn ops_of(site: &Site, call: &Call) -> Ops {
+pub(super) fn ops_of(site: &Site, who: &Who, from: Option<IpAddr>) -> Ops {
     let mut ops = site.ops.clone();
-    if !call.who.name.is_empty() {
-        ops.origin.user = call.who.name.clone();
-    }
-    if let Some(from) = call.from {
+    ops.role = Some(who.role);
+    // It is never whoever started the server.
+    ops.origin.user = if who.name.is_empty() { UNNAMED.to_owned() } else { who.name.clone() };
+    if let Some(from) = from {
         ops.origin.ssh = from.to_string();
     }
     ops
@@ -26,9 +31,10 @@ fn ops_of(site: &Site, call: &Call) -> Ops {
 
 /// Runs a command, unless the broker is away.
 pub(super) async fn run(site: &Site, call: &Call, command: &Command) -> Result<Receipt, Box<Answer>> {
-    let receipt = site.with_broker(ops_of(site, call).run(command)).await?;
+    let receipt = site.with_broker(ops_of(site, &call.who, call.from).run(command)).await?;
     match &receipt.outcome {
         Outcome::NotSent(Error::Broker(why)) => Err(away(why)),
+        Outcome::NotSent(Error::Role(why)) => Err(Box::new(Answer::text(403, why.as_str()))),
         Outcome::NotSent(Error::ReadOnly) => Err(Box::new(Answer::text(403, "Read only mode is enabled"))),
         Outcome::NotSent(error @ Error::Audit(_)) => Err(Box::new(Answer::text(503, error.to_string()))),
         _ => Ok(receipt),
@@ -117,7 +123,7 @@ pub(super) async fn shutdown(site: &Arc<Site>, call: &Call) -> Said {
     if let Some(why) = site.broker_away() {
         return Err(away(&why));
     }
-    let ops = ops_of(site, call);
+    let ops = ops_of(site, &call.who, call.from);
     let running = tokio::spawn(async move { ops.run(&command).await });
     // What keeps it from being sent is known at once.
     match tokio::time::timeout(site.options.inspect_timeout.min(SOON), running).await {

@@ -58,10 +58,12 @@ pub(super) fn page(status: u16, prefix: &str, title: &str, main: &str) -> Answer
          <link rel=\"stylesheet\" href=\"{prefix}/static/css/flower.css\"></head>\n\
          <body><nav>{places}</nav>\n<h1>{title}</h1>\n{main}\n</body></html>\n"
     );
-    Answer::new(status, HTML, body).with(
-        "Content-Security-Policy",
-        "default-src 'none'; style-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
-    )
+    Answer::new(status, HTML, body)
+        .with(
+            "Content-Security-Policy",
+            "default-src 'none'; style-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+        )
+        .with("Referrer-Policy", "no-referrer")
 }
 
 /// A table; cells are markup.

@@ -20,6 +20,8 @@ use crate::ops::{Command, Control};
 const LOOK: Duration = Duration::from_secs(1);
 /// How often workers that say nothing of their tasks are told to.
 const MUTE: Duration = Duration::from_secs(30);
+/// When a worker that came and gave no answer is asked again.
+const AGAIN: Duration = Duration::from_secs(10);
 /// Workers that are asked at once because they are new.
 const NEW: usize = 100;
 
@@ -146,7 +148,7 @@ pub(super) fn is_worker(site: &Site, name: &str) -> bool {
 /// Asks whoever comes, until we end.
 pub(super) async fn follow(site: Arc<Site>) {
     let mut tick = tokio::time::interval(LOOK);
-    let mut asked: BTreeSet<String> = BTreeSet::new();
+    let mut asked: BTreeMap<String, tokio::time::Instant> = BTreeMap::new();
     let (mut live, mut told) = (false, None::<tokio::time::Instant>);
     loop {
         tokio::select! {
@@ -162,11 +164,15 @@ pub(super) async fn follow(site: Arc<Site>) {
             let _ = refresh(&site, None).await;
         }
         let there = online(&site);
-        asked.retain(|name| there.contains(name));
-        let new: Vec<String> =
-            there.into_iter().filter(|name| !asked.contains(name) && !site.inspections.knows(name)).take(NEW).collect();
+        // One that says it is there may not hear yet.
+        asked.retain(|name, at| there.contains(name) && at.elapsed() < AGAIN);
+        let new: Vec<String> = there
+            .into_iter()
+            .filter(|name| !asked.contains_key(name) && !site.inspections.knows(name))
+            .take(NEW)
+            .collect();
         if !new.is_empty() {
-            asked.extend(new.iter().cloned());
+            asked.extend(new.iter().map(|name| (name.clone(), tokio::time::Instant::now())));
             let _ = ask(&site, ALL.to_vec(), Some(new)).await;
         }
         if told.is_none_or(|at| at.elapsed() >= MUTE) && enable_events(&site).await {

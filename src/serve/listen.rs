@@ -12,6 +12,7 @@ use http_body_util::{BodyExt, Full, Limited, StreamBody};
 use hyper::body::{Bytes, Frame, Incoming};
 use hyper::header::{HeaderName, HeaderValue};
 use hyper::service::service_fn;
+use hyper::upgrade::OnUpgrade;
 use hyper::{Request, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use parking_lot::RwLock;
@@ -154,7 +155,8 @@ async fn connection(
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD)
         .max_buf_size(HEAD_LONGEST)
-        .serve_connection(TokioIo::new(Patient::new(stream, TAKES)), service);
+        .serve_connection(TokioIo::new(Patient::new(stream, TAKES)), service)
+        .with_upgrades();
     tokio::pin!(connection);
     let ended = tokio::select! {
         ended = connection.as_mut() => ended,
@@ -176,7 +178,8 @@ async fn respond(
     from: Option<IpAddr>,
     busy: Busy,
 ) -> Result<Reply, Infallible> {
-    let (head, body) = request.into_parts();
+    let (mut head, body) = request.into_parts();
+    let upgrade = head.extensions.remove::<OnUpgrade>();
     let reading = head.method == hyper::Method::GET;
     let unless = head.headers.get(hyper::header::IF_NONE_MATCH).cloned();
     let from = if site.options.xheaders { proxied(&head.headers).or(from) } else { from };
@@ -190,7 +193,23 @@ async fn respond(
         from,
         who: Who::nobody(Role::Viewer),
     };
-    let answer = routes::answer(&site, call, Box::pin(whole(body))).await;
+    let mut answer = routes::answer(&site, call, Box::pin(whole(body))).await;
+    if let Body::Handed(_) = answer.body
+        && let Body::Handed(take) = std::mem::replace(&mut answer.body, Body::Whole(Bytes::new()))
+    {
+        let stop = site.stop.clone();
+        site.tracker.spawn(async move {
+            // The connection is ours once the answer has gone out.
+            let Some(upgrade) = upgrade else { return };
+            let handed = tokio::select! {
+                handed = tokio::time::timeout(HEAD, upgrade) => handed,
+                () = stop.cancelled() => return,
+            };
+            if let Ok(Ok(connection)) = handed {
+                take(connection).await;
+            }
+        });
+    }
     Ok(reply(answer, Some(unless).filter(|_| reading), busy).await)
 }
 
@@ -214,6 +233,7 @@ fn proxied(headers: &hyper::HeaderMap) -> Option<IpAddr> {
 async fn reply(answer: Answer, unless: Option<Option<HeaderValue>>, busy: Busy) -> Reply {
     let mut response = Response::new(match answer.body {
         Body::Whole(bytes) => Full::new(bytes).boxed_unsync(),
+        Body::Handed(_) => Full::new(Bytes::new()).boxed_unsync(),
         Body::Stream(stream) => {
             let framed = stream.map(move |bytes| {
                 // Who listens to a stream is being answered all the time.

@@ -11,6 +11,7 @@ mod call;
 mod control;
 mod datatable;
 mod events;
+mod files;
 mod health;
 mod html;
 mod inspections;
@@ -29,21 +30,25 @@ mod search;
 mod seats;
 mod tally;
 mod tasks;
+mod terminal;
 mod view;
 mod workers;
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use parking_lot::RwLock;
-use tokio::sync::watch;
+use parking_lot::{Mutex, RwLock};
+use tokio::sync::{Semaphore, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::broker::{Health, LinkState};
 use crate::config::flower::Serve;
+use crate::feed::Feed;
+use crate::history::writer::Recorder;
 use crate::ops::Ops;
 use crate::ops::locate::Locator;
+use crate::tui::options::Options;
 
 pub use listen::{Listener, Tls, serve};
 
@@ -56,8 +61,11 @@ use tally::Tally;
 pub struct Parts {
     pub ops: Ops,
     pub locator: Locator,
-    pub link: watch::Receiver<LinkState>,
-    pub health: watch::Receiver<Option<Health>>,
+    pub feed: Feed,
+    /// How the screen looks in a browser.
+    pub screen: Options,
+    /// Writes the history down, if it is written.
+    pub recorder: Option<Recorder>,
     pub options: Serve,
     pub guard: Guard,
     pub stop: CancellationToken,
@@ -69,6 +77,9 @@ pub struct Site {
     locator: Locator,
     link: watch::Receiver<LinkState>,
     health: watch::Receiver<Option<Health>>,
+    feed: Feed,
+    screen: Options,
+    recorder: Option<Recorder>,
     options: Serve,
     /// `/flower`, or nothing.
     prefix: String,
@@ -77,12 +88,17 @@ pub struct Site {
     tally: Arc<Tally>,
     events: Arc<Events>,
     stop: CancellationToken,
+    tracker: TaskTracker,
+    /// Places for people in front of browsers.
+    terminals: Arc<Semaphore>,
+    /// Ends all terminals that are open now.
+    sittings: Mutex<CancellationToken>,
 }
 
 impl Site {
     /// A site on a cluster. From now on it counts what the store is told, and asks workers that appear.
     pub fn new(parts: Parts, tracker: &TaskTracker) -> Arc<Self> {
-        let Parts { ops, locator, link, health, options, guard, stop } = parts;
+        let Parts { ops, locator, feed, screen, recorder, options, guard, stop } = parts;
         let tally = Arc::new(Tally::new(&options.buckets, ops.clock.now()));
         let events = Arc::new(Events::new());
         let (counted, told, store) = (tally.clone(), events.clone(), ops.store.clone());
@@ -97,24 +113,33 @@ impl Site {
         let site = Arc::new(Self {
             ops,
             locator,
-            link,
-            health,
+            link: feed.link.clone(),
+            health: feed.health.clone(),
+            feed,
+            screen,
+            recorder,
             prefix,
             guard: RwLock::new(Arc::new(guard)),
             inspections: Inspections::new(options.max_workers),
+            terminals: Arc::new(Semaphore::new(options.max_terminals)),
+            sittings: Mutex::new(stop.child_token()),
             options,
             tally,
             events,
             stop,
+            tracker: tracker.clone(),
         });
         tracker.spawn(inspections::follow(site.clone()));
         site
     }
 
-    /// Puts another guard in the place of the one there is: users and tokens were read anew. Who is logged in stays so.
+    /// Puts another guard in the place of the one there is: users and tokens were read anew. Who is logged in stays so; who
+    /// has a terminal open comes in anew, as what they are now.
     pub fn set_guard(&self, guard: Guard) {
         let mut place = self.guard.write();
         *place = Arc::new(guard.succeeding(&place));
+        drop(place);
+        std::mem::replace(&mut *self.sittings.lock(), self.stop.child_token()).cancel();
     }
 
     fn guard(&self) -> Arc<Guard> {

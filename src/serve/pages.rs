@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
+use super::Site;
 use super::answer::{Answer, Said};
 use super::call::Call;
 use super::html::{escape, link, page, shown, shown_lines, table};
 use super::inspections::is_worker;
-use super::{Site, html};
 use crate::celery::TaskId;
 use crate::human;
 use crate::state::Sort;
@@ -16,36 +16,6 @@ use crate::state::doc::{QueueDoc, TaskDoc};
 
 /// Tasks of a list.
 const LISTED: usize = 100;
-
-pub(super) async fn style(_: &Arc<Site>, _: &Call) -> Said {
-    Ok(Answer::new(200, "text/css", html::STYLE))
-}
-
-pub(super) async fn front(site: &Arc<Site>, _: &Call) -> Said {
-    let broker = match site.broker_away() {
-        Some(why) => format!("not connected: {why}"),
-        None => "connected".to_owned(),
-    };
-    let now = site.ops.clock.now();
-    let (tasks, (online, known)) = site.ops.store.read(|m| (m.task_count(), m.online(now)));
-    let main = format!(
-        "<p>flower-tui serves Flower's API, metrics and these plain pages. The terminal's screens are not in this page: \
-         run flower-tui in a terminal for them.</p>\n{}",
-        table(
-            &[],
-            [
-                vec!["broker".into(), format!("{} {}", shown(&site.ops.broker.url()), shown(&broker))],
-                vec!["workers".into(), format!("{online} of {known} online")],
-                vec!["tasks".into(), human::thousands(tasks as u64)],
-                vec![
-                    "API".into(),
-                    link(&site.prefix, "/api/", "openapi.json").replace("openapi%2Ejson", "openapi.json")
-                ],
-            ]
-        )
-    );
-    Ok(page(200, &site.prefix, "Flower", &main))
-}
 
 /// The page of all workers; `rows` are those of Flower's table.
 pub(super) fn workers(site: &Site, rows: &[Value]) -> Answer {

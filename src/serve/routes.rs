@@ -8,8 +8,8 @@ use super::answer::{Answer, HTML, Said};
 use super::auth::{Area, Role};
 use super::call::{self, Call};
 use super::{
-    Site, abort, apply, control, datatable, events, health, html, login, metrics, openapi, own, pages, queues, results,
-    tasks, workers,
+    Site, abort, apply, control, datatable, events, files, health, html, login, metrics, openapi, own, pages, queues,
+    results, tasks, terminal, workers,
 };
 
 /// One route. A path ends in a star where something follows: `/*` at least a character, `/**` maybe none.
@@ -58,7 +58,7 @@ macro_rules! routes {
 pub const ROUTES: &[Route] = routes! {
     "GET" "/healthcheck" Open Viewer ["broker"] health::check, "Says OK; with broker=1 only where the broker is connected";
     "GET" "/metrics" Open Viewer [] metrics::scrape, "Metrics for Prometheus";
-    "GET" "/static/css/flower.css" Open Viewer [] pages::style, "The pages' style sheet";
+    "GET" "/static/css/flower.css" Open Viewer [] files::style, "The pages' style sheet";
 
     "GET" "/api/tasks" Api Viewer ["limit" "offset" "sort_by" "workername" "taskname" "state" "received_start" "received_end" "search"] tasks::list, "Tasks by id";
     "GET" "/api/task/types" Api Viewer [] tasks::types, "Names of tasks seen";
@@ -99,7 +99,9 @@ pub const ROUTES: &[Route] = routes! {
     "GET" "/broker" Page Viewer [] pages::broker, "Queues";
     "GET" "/login" Open Viewer ["next"] login::login, "Logs in by the provider, if there is one";
     "GET" "/logout" Open Viewer [] login::logout, "Logs out";
-    "GET" "/" Page Viewer [] pages::front, "What is here";
+    "GET" "/static/*" Page Viewer [] files::file, "What the page is made of";
+    "GET" "/terminal" Page Viewer ["size" "background"] terminal::open, "The screen, over a WebSocket";
+    "GET" "/" Page Viewer [] files::front, "The screen";
 };
 
 /// The table, for those whom it names itself.

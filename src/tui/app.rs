@@ -135,7 +135,7 @@ const LOGGED: usize = 500;
 impl App {
     pub fn new(mut options: Options) -> Self {
         // The past takes no commands.
-        options.read_only |= options.replay.is_some();
+        options.read_only |= options.replay.is_some() || options.role == Some(crate::ops::Role::Viewer);
         let toast = options.notice.as_deref().map(|text| (clean(text), Role::Warn, Stamp::EPOCH));
         let titles = tabs::there(&options).map(|tab| tab.title).collect();
         let tabs = tabs::there(&options).map(|tab| (tab.make)()).collect();
@@ -438,6 +438,12 @@ impl App {
     }
 
     fn effect(&mut self, effect: Effect, model: &Model, world: &World<'_>) -> Vec<Do> {
+        if let Effect::Ask(command) | Effect::Run(command) = &effect
+            && let Some(why) = self.options.role.and_then(|role| role.refuses(command))
+        {
+            self.say(&format!("{} is not sent: {why}", command.verb()), Role::Warn, world.now);
+            return Vec::new();
+        }
         match effect {
             Effect::Ask(command) if self.options.read_only => self.not_sent(command.verb(), world),
             Effect::Run(command) if self.options.read_only && command.risk() > Risk::Looks => {

@@ -20,6 +20,8 @@ pub struct Options {
     pub times: Times,
     pub profile: Profile,
     pub read_only: bool,
+    /// What whoever looks may do; `None` is somebody at this machine, who may do everything.
+    pub role: Option<crate::ops::Role>,
     /// Show what was tried until the broker is reached for the first time.
     pub welcome: bool,
     pub keys: Keys,
@@ -96,6 +98,7 @@ impl Default for Options {
             times: Times::default(),
             profile: Profile::default(),
             read_only: false,
+            role: None,
             welcome: false,
             keys: Keys::default(),
             columns: None,

@@ -60,6 +60,10 @@ pub struct Wiring {
     pub keep: Option<Keeper>,
     /// Writes the history down, where this process does.
     pub recorder: Option<Recorder>,
+    /// Bytes that were written and not taken yet: until they are, the next frame waits, and shows what is newest then.
+    pub untaken: watch::Receiver<usize>,
+    /// Ends where nobody does anything for so long.
+    pub idle: Option<Duration>,
 }
 
 /// See [`Wiring::keep`].
@@ -111,6 +115,8 @@ pub struct Session<W: Write> {
     suspending: bool,
     /// A text that is to be edited in an editor.
     editing: Option<String>,
+    /// When somebody did something.
+    touched: Instant,
 }
 
 /// Bytes that appear at once without being marked as one frame.
@@ -154,6 +160,7 @@ impl<W: Write> Session<W> {
             data_dirty: true,
             suspending: false,
             editing: None,
+            touched: Instant::now(),
         }
     }
 
@@ -170,11 +177,14 @@ impl<W: Write> Session<W> {
         let (mut link, mut health) = (self.wiring.feed.link.clone(), self.wiring.feed.health.clone());
         let mut known = link.borrow_and_update().clone();
         let mut resized = self.wiring.resized.clone();
+        let mut untaken = self.wiring.untaken.clone();
         let mut clock = tokio::time::interval(SECOND);
         self.draw(false)?;
         loop {
             self.wiring.feed.set_interest(self.app.interest());
             let due = self.due();
+            let may_draw = *untaken.borrow_and_update() == 0 && (self.key_dirty || self.data_dirty);
+            let over = self.wiring.idle.map(|idle| self.touched + idle);
             let leave = tokio::select! {
                 biased;
                 () = stop.cancelled() => return Ok(Leave::Quit),
@@ -239,11 +249,13 @@ impl<W: Write> Session<W> {
                     self.resize(*resized.borrow_and_update());
                     None
                 }
-                () = tokio::time::sleep_until(due.into()), if self.key_dirty || self.data_dirty => {
+                () = tokio::time::sleep_until(due.into()), if may_draw => {
                     let data_only = !self.key_dirty;
                     self.draw(data_only)?;
                     None
                 }
+                Ok(()) = untaken.changed() => None,
+                () = tokio::time::sleep_until(over.unwrap_or(due).into()), if over.is_some() => Some(Leave::Idle),
                 version = store.changed(seen) => {
                     seen = version;
                     self.data_dirty = true;
@@ -352,6 +364,9 @@ impl<W: Write> Session<W> {
         let store = self.wiring.ops.store.clone();
         let (link, health) = (self.wiring.feed.link.borrow().clone(), self.wiring.feed.health.borrow().clone());
         let world = World { now: self.wiring.ops.clock.now(), link: &link, health: health.as_ref(), size: self.size };
+        if matches!(event, Event::Key(_) | Event::Paste(_) | Event::Mouse(_)) {
+            self.touched = Instant::now();
+        }
         match event {
             Event::Key(key) if key.kind != KeyEventKind::Release => {
                 let Some(key) = Key::from_event(&key) else { return Vec::new() };
@@ -436,6 +451,10 @@ impl<W: Write> Session<W> {
             Do::Suspend => {
                 let now = self.wiring.ops.clock.now();
                 self.app.say("there is no shell to go back to", Role::Warn, now);
+            }
+            Do::Leave(leave) if leave != Leave::Quit && self.wiring.terminal.is_none() => {
+                let now = self.wiring.ops.clock.now();
+                self.app.say("other clusters are not reached from here", Role::Warn, now);
             }
             Do::Leave(leave) => return Some(leave),
         }

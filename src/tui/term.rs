@@ -38,7 +38,11 @@ impl Guard {
 }
 
 fn set_up(mouse: bool) -> io::Result<()> {
-    let mut out = io::stdout();
+    begin(&mut io::stdout(), mouse)
+}
+
+/// Tells a terminal what we are going to do with it, and asks it for its background.
+pub fn begin(out: &mut impl Write, mouse: bool) -> io::Result<()> {
     execute!(out, terminal::EnterAlternateScreen, cursor::Hide, event::EnableBracketedPaste, event::EnableFocusChange)?;
     if mouse {
         execute!(out, event::EnableMouseCapture)?;

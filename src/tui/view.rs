@@ -16,7 +16,7 @@ use crate::history::audit::Logged;
 use crate::history::lookup::{Found, Request, Ticket};
 use crate::history::writer;
 use crate::ops::locate::{Answer as Answered, Search};
-use crate::ops::{Command, Receipt, Risk, retry};
+use crate::ops::{Command, Receipt, Risk, Role, retry};
 use crate::state::common::{Chosen, Common};
 use crate::state::{Model, Scan, ScanRequest};
 use crate::text::{Clean, clean};
@@ -181,6 +181,8 @@ pub enum Leave {
     Broker(String),
     /// For the cluster of this profile.
     Profile(String),
+    /// Nobody did anything for long.
+    Idle,
 }
 
 /// The scopes that are live on a view: its own, and what can be done with a recording that is played.
@@ -197,6 +199,7 @@ pub fn barred(options: &Options, health: Option<&Health>) -> Option<String> {
     }
     match health.and_then(|health| health.lack(Right::Control)) {
         Some(lack) => Some(format!("no permission to {}", lack.what)),
+        None if options.role == Some(Role::Viewer) => Some("the role viewer only reads".into()),
         None => options.read_only.then(|| "read-only".into()),
     }
 }

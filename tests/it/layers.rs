@@ -20,7 +20,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("ops", &["broker", "celery", "filter", "history", "results", "schedule", "state"]),
     ("results", &["broker", "celery"]),
     ("feed", &["broker", "celery", "history", "results", "state"]),
-    ("serve", &["broker", "celery", "config", "feed", "filter", "history", "ops", "results", "state"]),
+    ("serve", &["broker", "celery", "config", "feed", "filter", "history", "ops", "results", "state", "tui"]),
     ("tui", &["broker", "celery", "export", "feed", "filter", "history", "ops", "schedule", "state"]),
     (
         "cli",

@@ -39,6 +39,7 @@ pub async fn ops(audit: Result<Option<Audit>, String>) -> (Ops, SimBroker) {
         audit: Arc::new(audit),
         origin: Origin::default(),
         read_only: false,
+        role: None,
         answer: Duration::from_secs(1),
         wait: Duration::from_millis(300),
     };

@@ -19,38 +19,12 @@ use super::answer::{Answer, TEXT};
 use super::login::Login;
 use crate::clock::{Clock, Stamp};
 use crate::config::flower::Serve;
+pub use crate::ops::Role;
 
 pub(super) use credentials::random;
 use credentials::{Credentials, User};
 pub use credentials::{hash_password, new_token};
 use throttle::Throttle;
-
-/// What somebody may do. Orders from little to everything.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Role {
-    /// Reads.
-    Viewer,
-    /// Sends, revokes and limits tasks.
-    Operator,
-    /// Changes workers too.
-    Admin,
-}
-
-impl Role {
-    pub const ALL: [Role; 3] = [Role::Viewer, Role::Operator, Role::Admin];
-
-    pub fn name(self) -> &'static str {
-        match self {
-            Role::Viewer => "viewer",
-            Role::Operator => "operator",
-            Role::Admin => "admin",
-        }
-    }
-
-    pub fn parse(text: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|role| role.name() == text)
-    }
-}
 
 /// Who a request is from.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -6,18 +6,20 @@ mod limits;
 mod login;
 mod provider;
 mod replay;
+mod terminal;
 
 use std::collections::BTreeMap;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use flower_tui::broker::LinkState;
 use flower_tui::clock::{Clock, Stamp};
 use flower_tui::config::flower::{Serve, resolve};
-use flower_tui::history::audit::Origin;
+use flower_tui::feed::Feed;
+use flower_tui::history::audit::{Audit, Origin};
 use flower_tui::ops::locate::Locator;
 use flower_tui::ops::{Course, Ops};
 use flower_tui::results::Backend;
@@ -37,9 +39,10 @@ pub const NOW: i64 = 1_795_482_761_000_000;
 /// A served site, until it is dropped.
 pub struct Served {
     pub address: SocketAddr,
-    pub clock: Clock,
     pub kept: Arc<Kept>,
     pub link: watch::Sender<LinkState>,
+    pub clock: Clock,
+    pub site: Arc<Site>,
     stop: CancellationToken,
     serving: Option<tokio::task::JoinHandle<()>>,
 }
@@ -62,14 +65,17 @@ pub struct Stand {
     pub read_only: bool,
     pub backend: bool,
     pub tasks: Vec<Value>,
+    /// Where commands are written down.
+    pub log: Option<PathBuf>,
 }
 
 impl Stand {
     pub fn new(options: Serve) -> Self {
-        Self { options, read_only: false, backend: true, tasks: Vec::new() }
+        Self { options, read_only: false, backend: true, tasks: Vec::new(), log: None }
     }
 
-    pub async fn serve(self) -> Served {
+    /// All that a site is made of, with what stands behind it.
+    pub fn parts(self) -> (Parts, Arc<Kept>, watch::Sender<LinkState>) {
         let clock = Clock::manual(Stamp::from_micros(NOW));
         let store = Store::new(Limits::default());
         let kept = Arc::new(Kept::default());
@@ -81,9 +87,12 @@ impl Stand {
             clock: clock.clone(),
             results: results.clone(),
             history: None,
-            audit: Arc::new(Ok(None)),
+            audit: Arc::new(
+                self.log.as_deref().map(|path| Audit::in_history(path).map_err(|e| e.to_string())).transpose(),
+            ),
             origin: Origin::default(),
             read_only: self.read_only,
+            role: None,
             answer: Duration::from_millis(300),
             wait: Duration::from_millis(300),
             going: Course::default(),
@@ -98,16 +107,31 @@ impl Stand {
         };
         let (link, link_seen) = watch::channel(LinkState::Live { since: clock.now() });
         let (_, health) = watch::channel(None);
-        let (guard, _) = Guard::read(&self.options, clock.clone()).expect("credentials");
-        let stop = CancellationToken::new();
-        let parts = Parts { ops, locator, link: link_seen, health, options: self.options, guard, stop: stop.clone() };
+        let (guard, _) = Guard::read(&self.options, clock).expect("credentials");
+        let parts = Parts {
+            ops,
+            locator,
+            feed: Feed::told(link_seen, health),
+            screen: flower_tui::tui::app::Options::default(),
+            recorder: None,
+            options: self.options,
+            guard,
+            stop: CancellationToken::new(),
+        };
+        (parts, kept, link)
+    }
+
+    pub async fn serve(mut self) -> Served {
+        let tasks = std::mem::take(&mut self.tasks);
+        let (parts, kept, link) = self.parts();
+        let (clock, store, stop) = (parts.ops.clock.clone(), parts.ops.store.clone(), parts.stop.clone());
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = listener.local_addr().expect("address");
         let site = Site::new(parts, &TaskTracker::new());
         cluster::beat(&store);
-        cluster::tell(&store, &self.tasks);
-        let serving = tokio::spawn(serve::serve(site, Listener::Tcp(listener), None));
-        let served = Served { address, clock, kept, link, stop, serving: Some(serving) };
+        cluster::tell(&store, &tasks);
+        let serving = tokio::spawn(serve::serve(site.clone(), Listener::Tcp(listener), None));
+        let served = Served { address, kept, link, clock, site, stop, serving: Some(serving) };
         // Workers were asked once they were seen.
         if served.options_open().await {
             served.until("/api/workers", |body| body.contains("registered")).await;
