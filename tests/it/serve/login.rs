@@ -344,7 +344,7 @@ async fn a_cookie_of_a_site_with_tls_is_for_tls_alone_and_a_prefix_leads() {
     let first = served.get("/flower/tasks").await;
     assert_eq!(first.headers["location"], "/flower/login?next=%2Fflower%2Ftasks");
     let proxied = ("X-Forwarded-Proto".to_owned(), "https".to_owned());
-    let sent = served.ask("GET", &first.headers["location"], &[proxied.clone()], "").await;
+    let sent = served.ask("GET", &first.headers["location"], std::slice::from_ref(&proxied), "").await;
     assert!(sent.headers["set-cookie"].ends_with("; Secure"), "{sent:?}");
     let state = kept(&sent, "oauth_state").expect("a cookie");
     let query = provider.consent(&sent.headers["location"]);
