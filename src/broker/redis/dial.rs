@@ -86,12 +86,17 @@ impl Dialer {
         }
     }
 
+    /// A connection on which nobody has logged in.
+    pub async fn bytes(&self) -> Result<Stream> {
+        match self.server().await? {
+            Some(server) => self.stream_to(&server).await,
+            None => self.stream().await,
+        }
+    }
+
     /// A connection for a subscription.
     pub async fn subscription(&self) -> Result<PubSub> {
-        let stream = match self.server().await? {
-            Some(server) => self.stream_to(&server).await?,
-            None => self.stream().await?,
-        };
+        let stream = self.bytes().await?;
         self.in_time(PubSub::new(&self.login, stream)).await?.map_err(|e| self.error(&e))
     }
 
