@@ -6,6 +6,11 @@ It starts a redis-server of its own, Flower (installed into target/flower once) 
 `flower-tui bench-feed`. The table goes to standard output. Nothing else should run on the machine meanwhile.
 """
 
+import sys
+
+# Nothing is left beside the sources.
+sys.dont_write_bytecode = True
+
 import argparse
 import datetime
 import json
@@ -13,7 +18,6 @@ import os
 import platform
 import re
 import subprocess
-import sys
 import tempfile
 from pathlib import Path
 

@@ -15,7 +15,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 VENV = ROOT / "target" / "flower"
 TICK = os.sysconf("SC_CLK_TCK")
-EVENTS = re.compile(rb"^flower_events_total\{[^\n]*\} ([0-9.e+]+)$", re.M)
+EVENTS = re.compile(rb'^flower_events_total\{[^\n]*type="task-[^\n]*\} ([0-9.e+]+)$', re.M)
 
 
 def free_port():
@@ -133,7 +133,7 @@ class Subject:
         return self.seen() is not None
 
     def seen(self, timeout=30):
-        """How many events it has counted; None where it does not answer."""
+        """How many events of tasks it has counted, as others Flower does not; None where it does not answer."""
         try:
             return round(sum(float(n) for n in EVENTS.findall(self.get("/metrics", timeout))))
         except (OSError, urllib.error.URLError):
@@ -187,8 +187,8 @@ class Ours(Subject):
 
 
 def listeners(redis):
-    """How many clients hear events."""
-    return int(redis.ask("PUBLISH", "/0.celeryev/nothing", "")[1:].split()[0])
+    """How many patterns of channels are heard: those of events."""
+    return int(redis.ask("PUBSUB", "NUMPAT")[1:].split()[0])
 
 
 class Generator:

@@ -98,6 +98,8 @@ pub async fn run(env: &Env, args: &BenchFeed) -> anyhow::Result<Exit> {
 #[derive(Default)]
 struct Sent {
     events: usize,
+    /// Those that tell of tasks.
+    of_tasks: usize,
     messages: usize,
     bytes: usize,
     took: Duration,
@@ -110,6 +112,8 @@ async fn send(flood: &mut dyn Flood, messages: Vec<Message>, rate: Option<f64>, 
     let before: Vec<usize> =
         messages.iter().scan(0, |events, message| Some(std::mem::replace(events, *events + message.events))).collect();
     let events: usize = messages.iter().map(|message| message.events).sum();
+    let of_tasks = messages.iter().filter(|message| message.routing_key.starts_with("task."));
+    sent.of_tasks += of_tasks.map(|message| message.events).sum::<usize>();
     sent.bytes += messages.iter().map(|message| message.body.len()).sum::<usize>();
     let made = Instant::now();
     flood.load(messages);
@@ -141,7 +145,7 @@ fn report(args: &BenchFeed, sent: &Sent) -> anyhow::Result<Exit> {
     let rate = sent.events as f64 / seconds.max(1e-9);
     if args.json {
         out::json(&json!({
-            "events": sent.events, "messages": sent.messages, "bytes": sent.bytes, "seconds": seconds, "rate": rate,
+            "events": sent.events, "of_tasks": sent.of_tasks, "messages": sent.messages, "bytes": sent.bytes, "seconds": seconds, "rate": rate,
             "made_in": sent.made.as_secs_f64(), "seed": args.seed,
         }))?;
     } else {
