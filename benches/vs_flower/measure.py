@@ -65,11 +65,11 @@ def idle(bench):
 
 def rate(bench):
     """Doubles until it fails, then halves the distance."""
-    held, failed, ceiling = 0, None, ""
+    held, failed, ceiling, length = 0, None, "", 5 if bench.quick else 10
     step = 1_000 if bench.is_flower else 50_000
     while failed is None or failed > held * 1.15:
         wanted = step if failed is None else int(held + failed) // 2
-        achieved, ok = holds(bench, wanted)
+        achieved, ok = holds(bench, wanted, length)
         note(bench, f"{wanted:,}/s: published {achieved:,.0f}/s, {'held' if ok else 'not held'}")
         if not ok:
             failed = min(wanted, achieved)
@@ -80,13 +80,13 @@ def rate(bench):
         if achieved < wanted * 0.97:
             ceiling = " (no more could be published)"
             break
-    return {"highest rate held": f"{held:,.0f} events/s{ceiling}"}
+    return {f"highest rate held for {length} s": f"{held:,.0f} events/s{ceiling}"}
 
 
-def holds(bench, wanted):
+def holds(bench, wanted, length):
     """Whether all is seen, at the latest two seconds after the last was sent; and the rate that came about."""
-    length = 3 if bench.quick else 8
-    events = min(wanted * length, 1_500_000 if bench.quick else 4_000_000)
+    # More would not fit into memory beforehand.
+    events = min(wanted * length, 4_000_000)
     subject = bench.start()
     before = subject.seen()
     sent = bench.generator.publish(bench.redis, "--events", events, "--rate", wanted, "--ready", events)
