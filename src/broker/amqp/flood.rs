@@ -7,6 +7,7 @@ use lapin::{BasicProperties, Channel};
 
 use super::dial::{Dialer, Link};
 use super::events::EVENTS;
+use super::post::confirming;
 use super::{ANSWER, declare, fault};
 use crate::broker::flood::{self, Message};
 use crate::broker::url::AmqpUrl;
@@ -24,7 +25,7 @@ impl Flood {
     pub async fn open(url: &AmqpUrl, options: &TransportOptions) -> Result<Self> {
         let link = Dialer::new(url, options)?.connect("bench").await?;
         declare(&link, &EVENTS).await;
-        Ok(Self { channel: link.channel().await?, link, messages: Vec::new().into_iter() })
+        Ok(Self { channel: confirming(&link).await?, link, messages: Vec::new().into_iter() })
     }
 }
 
@@ -44,10 +45,10 @@ impl flood::Flood for Flood {
         Ok(())
     }
 
-    /// Frames of a connection are read in turn: what is answered comes behind all the rest.
+    /// The broker confirms each message. No other answer would do: the library lets those that are no messages go first.
     async fn settle(&mut self) -> Result<()> {
-        let opened = tokio::time::timeout(12 * ANSWER, self.link.connection.create_channel()).await;
-        self.link.answered("channel.open", opened).map(|_| ())
+        let confirmed = tokio::time::timeout(12 * ANSWER, self.channel.wait_for_confirms()).await;
+        self.link.answered("basic.publish", confirmed).map(|_| ())
     }
 }
 
