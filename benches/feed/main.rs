@@ -2,14 +2,12 @@
 //! follows and in nothing else, for a million events. Exits non-zero when a budget is broken.
 //!
 //! `cargo bench --bench feed` measures on RabbitMQ and on Redis, `-- rabbitmq` on one of them. Each has a server of its own
-//! on a free port, and a publisher in a process of its own. The budgets are for events in lists, as workers with an event
+//! on a free port, and `flower-tui bench-feed` publishes to it. The budgets are for events in lists, as workers with an event
 //! loop send them; then each event is sent in a message of its own, for comparison. `FEED_EVENTS` is how many events a
 //! round has, `FEED_RATE` how many a second are published, `FEED_ROUNDS` how often.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout)]
 
-mod batch;
 mod follow;
-mod publish;
 mod server;
 
 use std::process::{Command, ExitCode, Stdio};
@@ -31,9 +29,6 @@ fn main() -> ExitCode {
     let words: Vec<&str> = arguments.iter().map(String::as_str).filter(|a| *a != "--bench").collect();
     match words[..] {
         ["follow", url, events] => follow::run(url, events.parse().unwrap()),
-        ["publish", url, events, rate, shape] => {
-            publish::run(url, events.parse().unwrap(), rate.parse().unwrap(), shape == LISTS);
-        }
         // `cargo test --benches` runs benches too, without this.
         _ if !arguments.iter().any(|a| a == "--bench") => {}
         ref only => {
@@ -76,8 +71,10 @@ fn round(url: &str, events: u32, rate: u32, shape: &str) -> Vec<f64> {
     let this = std::env::current_exe().unwrap();
     let follower =
         Command::new(&this).args(["follow", url, &events.to_string()]).stdout(Stdio::piped()).spawn().unwrap();
-    let publish = ["publish", url, &events.to_string(), &rate.to_string(), shape];
-    assert!(Command::new(&this).args(publish).status().unwrap().success());
+    let mut publisher = Command::new(env!("CARGO_BIN_EXE_flower-tui"));
+    publisher.args(["bench-feed", url, "--events", &events.to_string(), "--rate", &rate.to_string()]);
+    publisher.args((shape != LISTS).then_some("--single")).stdout(Stdio::null());
+    assert!(publisher.status().unwrap().success());
     let said = follower.wait_with_output().unwrap();
     String::from_utf8(said.stdout).unwrap().split_whitespace().map(|word| word.parse().unwrap()).collect()
 }

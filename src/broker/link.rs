@@ -42,11 +42,20 @@ impl LinkState {
 #[derive(Debug, Default)]
 pub struct Backoff {
     attempts: u32,
+    /// Waited for somebody to listen again.
+    waited: Duration,
 }
 
+/// A server that was restarted is back soon, and to find that out costs nobody anything: so often it is tried, for so long.
+const SOON: (Duration, Duration) = (Duration::from_millis(40), Duration::from_secs(10));
+
 impl Backoff {
-    /// The pause before the next attempt.
-    pub fn pause(&mut self) -> Duration {
+    /// The pause before the next attempt. `refused` is where nobody listens.
+    pub fn pause(&mut self, refused: bool) -> Duration {
+        if refused && self.waited < SOON.1 {
+            self.waited += SOON.0;
+            return SOON.0;
+        }
         let pause = 0.05 * 1.5f64.powi(self.attempts.min(20) as i32);
         self.attempts += 1;
         Duration::from_secs_f64(pause.min(1.0))
@@ -54,7 +63,7 @@ impl Backoff {
 
     /// The connection stood: begin with short pauses again.
     pub fn reset(&mut self) {
-        self.attempts = 0;
+        *self = Self::default();
     }
 }
 
@@ -75,10 +84,17 @@ mod tests {
     #[test]
     fn pauses_grow_up_to_a_second_and_start_over() {
         let mut backoff = Backoff::default();
-        let pauses: Vec<Duration> = (0..30).map(|_| backoff.pause()).collect();
+        let pauses: Vec<Duration> = (0..30).map(|_| backoff.pause(false)).collect();
         assert!(pauses.windows(2).all(|p| p[0] <= p[1]));
         assert_eq!((pauses[0], pauses[29]), (Duration::from_millis(50), Duration::from_secs(1)));
         backoff.reset();
-        assert_eq!(backoff.pause(), Duration::from_millis(50));
+        assert_eq!(backoff.pause(false), Duration::from_millis(50));
+    }
+
+    #[test]
+    fn where_nobody_listens_it_is_tried_often_for_ten_seconds() {
+        let mut backoff = Backoff::default();
+        let pauses: Vec<Duration> = (0..300).map(|_| backoff.pause(true)).collect();
+        assert_eq!((pauses[0], pauses[249], pauses[299]), (SOON.0, SOON.0, Duration::from_secs(1)));
     }
 }

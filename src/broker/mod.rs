@@ -3,6 +3,7 @@
 
 pub mod amqp;
 pub mod change;
+pub mod flood;
 pub mod http;
 pub mod link;
 pub mod options;

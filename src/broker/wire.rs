@@ -31,10 +31,13 @@ pub(super) async fn tcp(server: &Server, tls: Option<&Tls>) -> io::Result<Stream
     })
 }
 
+/// Nobody listens there.
+pub const REFUSED: &str = "connection refused";
+
 /// An error of the operating system, in a few words.
 pub fn of_system(error: &io::Error) -> String {
     match error.kind() {
-        io::ErrorKind::ConnectionRefused => "connection refused".into(),
+        io::ErrorKind::ConnectionRefused => REFUSED.into(),
         io::ErrorKind::TimedOut => "no answer in time".into(),
         io::ErrorKind::UnexpectedEof | io::ErrorKind::ConnectionReset => "it closed the connection".into(),
         _ if error.to_string().starts_with("failed to lookup address") => "there is no host of that name".into(),

@@ -138,6 +138,9 @@ pub enum Command {
     Report(ReportArgs),
     /// The settings: what is in force, a file to start from, where it is
     Config(ConfigArgs),
+    /// Publish made-up events, for measuring
+    #[command(hide = true)]
+    BenchFeed(super::bench_feed::BenchFeed),
     /// Completions for a shell
     Completions { shell: clap_complete::Shell },
     /// The manual page
@@ -744,11 +747,11 @@ pub struct FromCelery {
     pub name: String,
 }
 
-fn duration(text: &str) -> Result<f64, String> {
+pub(super) fn duration(text: &str) -> Result<f64, String> {
     crate::human::parse_seconds(text).ok_or_else(|| "takes a time such as 500ms, 2s or 5m".into())
 }
 
-fn rate(text: &str) -> Result<f64, String> {
+pub(super) fn rate(text: &str) -> Result<f64, String> {
     match text.strip_suffix("/s").unwrap_or(text).parse::<f64>() {
         Ok(rate) if rate.is_finite() && rate >= 0.1 => Ok(rate),
         _ => Err("takes a rate such as 50/s, from 0.1/s on".into()),

@@ -3,6 +3,7 @@
 mod again;
 mod args;
 mod argv;
+mod bench_feed;
 mod bulk;
 mod change;
 mod check;
@@ -123,6 +124,7 @@ async fn dispatch(command: Option<Command>, env: Env) -> anyhow::Result<Exit> {
         Some(Command::Mark { text }) => mark::run(&env, &text),
         Some(Command::Report(args)) => report::run(&env, &args),
         Some(Command::Config(args)) => config::run(&env, &args).await,
+        Some(Command::BenchFeed(args)) => bench_feed::run(&env, &args).await,
         Some(Command::Completions { .. } | Command::Man) => Ok(Exit::Done),
     }
 }

@@ -21,7 +21,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::broker::link::Backoff;
-use crate::broker::{Broker, Health, LinkState, RawMessage};
+use crate::broker::{Broker, Error, Health, LinkState, RawMessage, wire};
 use crate::clock::Clock;
 use crate::results::Backend;
 use crate::state::{Store, Update};
@@ -141,6 +141,7 @@ async fn subscribe(
             () = context.stop.cancelled() => return,
             stream = context.broker.events() => stream,
         };
+        let mut refused = false;
         let (why, hint) = match ended {
             Ok(stream) => {
                 // What has come already is handed on in one go: each time somebody is woken for it.
@@ -174,14 +175,17 @@ async fn subscribe(
                 }
                 ("the connection ended".to_owned(), "")
             }
-            Err(error) => (error.reason(), error.hint()),
+            Err(error) => {
+                refused = matches!(&error, Error::Unreachable { why, .. } if why == wire::REFUSED);
+                (error.reason(), error.hint())
+            }
         };
         let now = context.clock.now();
         if down_since.is_none() {
             let _ = updates.send(Update::Link(now, false)).await;
         }
         let since = *down_since.get_or_insert(now);
-        let pause = backoff.pause();
+        let pause = backoff.pause(refused);
         link.send_replace(LinkState::Down { since, why, hint, retry: now + pause });
         tokio::select! {
             () = context.stop.cancelled() => return,

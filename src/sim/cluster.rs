@@ -23,7 +23,7 @@ use super::workload::{self, Kind};
 /// How far back the history goes that is there from the start.
 const PAST: Duration = Duration::from_secs(900);
 /// Seconds between heartbeats.
-const BEAT: Duration = Duration::from_secs(2);
+pub(super) const BEAT: Duration = Duration::from_secs(2);
 /// How long a failed call waits for its next try.
 const PAUSE: Duration = Duration::from_secs(4);
 
@@ -580,7 +580,7 @@ fn ids(value: &Value) -> Vec<TaskId> {
     }
 }
 
-fn traceback(kind: &Kind) -> String {
+pub(super) fn traceback(kind: &Kind) -> String {
     let (place, function) = kind.raised_at.split_once(" in ").unwrap_or((kind.raised_at, "run"));
     let (file, line) = place.split_once(':').unwrap_or((place, "1"));
     format!(

@@ -2,6 +2,7 @@
 //! tests and screenshots run the real program on it.
 
 mod cluster;
+pub mod load;
 mod queue;
 pub mod scenario;
 mod wire;

@@ -19,7 +19,7 @@ use crate::broker::{EventStream, RawMessage, Result};
 use crate::celery::TaskId;
 
 /// The exchange of events, as Celery declares it.
-const EVENTS: Exchange = Exchange { name: "celeryev", kind: ExchangeKind::Topic, durable: true };
+pub(super) const EVENTS: Exchange = Exchange { name: "celeryev", kind: ExchangeKind::Topic, durable: true };
 /// Milliseconds after which a queue that nobody reads goes away; those of Celery's own monitors do the same.
 const EXPIRES: i32 = 60_000;
 /// Milliseconds an event is of interest.

@@ -87,13 +87,17 @@ impl Dialer {
         }
     }
 
+    /// A connection on which nobody has logged in.
+    pub async fn bytes(&self) -> Result<Stream> {
+        match self.server().await? {
+            Some(server) => self.stream_to(&server).await,
+            None => self.stream().await,
+        }
+    }
+
     /// A connection for a subscription, of which the messages go elsewhere.
     pub async fn subscription(&self, messages: Messages) -> Result<PubSub> {
-        let stream = match self.server().await? {
-            Some(server) => self.stream_to(&server).await?,
-            None => self.stream().await?,
-        };
-        let stream = Tapped::new(stream, messages);
+        let stream = Tapped::new(self.bytes().await?, messages);
         self.in_time(PubSub::new(&self.login, stream)).await?.map_err(|e| self.error(&e))
     }
 

@@ -24,8 +24,11 @@ use crate::broker::wire::Stream;
 use crate::celery::envelope::Coding;
 use crate::clock::Clock;
 
-/// How long messages gather in the socket before they are read again: being woken costs more than reading.
-const GATHER: Duration = Duration::from_millis(2);
+/// How long messages gather in the socket before they are read again: being woken costs more than reading. First where
+/// many come, for which the socket has to have room, then where few do.
+const GATHER: (Duration, Duration) = (Duration::from_millis(2), Duration::from_millis(10));
+/// What few are, in bytes.
+const FEW: usize = 32 << 10;
 /// Bytes there is room for at least whenever something is read, and how many are made room for at once.
 const ROOM: Range<usize> = 8 << 10..64 << 10;
 /// Bytes read before what came is handed over.
@@ -114,7 +117,8 @@ impl Tapped {
             }
             self.tap.hand_over();
             if read < TURN {
-                self.resting = Some(Box::pin(tokio::time::sleep(GATHER)));
+                let gather = if read < FEW { GATHER.1 } else { GATHER.0 };
+                self.resting = Some(Box::pin(tokio::time::sleep(gather)));
             }
         }
         Poll::Ready(Ok(()))
