@@ -38,9 +38,9 @@ impl<K, V> Default for Family<K, V> {
 
 impl<K: Hash + Eq, V> Family<K, V> {
     /// Changes the value of a series. There is one for each event or more: nothing is made where the series is known.
-    fn change(&mut self, labels: impl Labels<K>, now: Stamp, new: impl FnOnce() -> V, change: impl FnOnce(&mut V)) {
+    fn change(&mut self, labels: &impl Labels<K>, now: Stamp, new: impl FnOnce() -> V, change: impl FnOnce(&mut V)) {
         self.turn += 1;
-        if let Some(entry) = self.series.get_mut(&labels) {
+        if let Some(entry) = self.series.get_mut(labels) {
             entry.turn = self.turn;
             return change(&mut entry.value);
         }
@@ -193,13 +193,13 @@ impl Tally {
         let (kind, now) = (event.kind.name(batch), event.received);
         let name = batch.text(event.name).filter(|name| !name.is_empty()).unwrap_or(known.name);
         let of = Two(name, host);
-        counted.events.change(Three(name, &kind, host), now, || 0, |n| *n += 1);
+        counted.events.change(&Three(name, &kind, host), now, || 0, |n| *n += 1);
         add(counted, host, kind, now);
         if let Some(runtime) = event.runtime.value().filter(|secs| *secs > 0.0) {
             let ends = self.buckets.len();
             let place = self.buckets.partition_point(|end| *end < runtime);
             let new = || Histogram { counts: vec![0; ends + 1], sum: 0.0 };
-            counted.runtime.change(of, now, new, |histogram| {
+            counted.runtime.change(&of, now, new, |histogram| {
                 histogram.counts[place] += 1;
                 histogram.sum += runtime;
             });
@@ -208,17 +208,17 @@ impl Tally {
         let waited = known.received.zip(known.started);
         match event.kind {
             _ if known.delayed => {}
-            TaskEventKind::Received => counted.prefetched.change(of, now, || 0, |n| *n += 1),
+            TaskEventKind::Received => counted.prefetched.change(&of, now, || 0, |n| *n += 1),
             TaskEventKind::Started if known.received.is_some() => {
                 let secs = waited.map_or(0.0, |(received, started)| started.since(received).as_secs_f64());
-                counted.prefetch_time.change(of, now, || 0.0, |was| *was = secs);
-                counted.prefetched.change(of, now, || 0, fewer);
+                counted.prefetch_time.change(&of, now, || 0.0, |was| *was = secs);
+                counted.prefetched.change(&of, now, || 0, fewer);
             }
             TaskEventKind::Succeeded | TaskEventKind::Failed if waited.is_some() => {
-                counted.prefetch_time.change(of, now, || 0.0, |was| *was = 0.0);
+                counted.prefetch_time.change(&of, now, || 0.0, |was| *was = 0.0);
             }
             TaskEventKind::Revoked | TaskEventKind::Rejected if known.received.is_some() && known.started.is_none() => {
-                counted.prefetched.change(of, now, || 0, fewer);
+                counted.prefetched.change(&of, now, || 0, fewer);
             }
             _ => {}
         }
@@ -260,15 +260,15 @@ fn worker(counted: &mut Counted, batch: &Batch, event: &WorkerEvent) {
         WorkerEventKind::Other => return,
     };
     add(counted, host, kind.into(), now);
-    counted.online.change(One(host), now, || online, |was| *was = online);
+    counted.online.change(&One(host), now, || online, |was| *was = online);
     if let (WorkerEventKind::Heartbeat, Some(active)) = (event.kind, event.active.value()) {
-        counted.executing.change(One(host), now, || active, |was| *was = active);
+        counted.executing.change(&One(host), now, || active, |was| *was = active);
     }
 }
 
 /// Counts an event of a worker by its type.
 fn add(counted: &mut Counted, host: &str, kind: Kind, now: Stamp) {
-    counted.by_worker.change(One(host), now, HashMap::new, |counts| {
+    counted.by_worker.change(&One(host), now, HashMap::new, |counts| {
         if let Some(n) = counts.get_mut(&kind) {
             *n += 1;
         } else if counts.len() < KINDS {
@@ -289,7 +289,7 @@ mod tests {
         let mut family: Family<String, u64> = Family::default();
         for n in 0..SERIES * 3 {
             for worker in [n.to_string(), "busy".to_owned()] {
-                family.change(One(&worker), Stamp::EPOCH, || 0, |n| *n += 1);
+                family.change(&One(&worker), Stamp::EPOCH, || 0, |n| *n += 1);
             }
         }
         assert!(family.series.len() <= SERIES && family.dropped > 0);
