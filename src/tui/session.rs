@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 
 use ratatui::layout::Size;
 use ratatui::style::Color;
+use rustix::time::{ClockId, clock_gettime};
 use termina::escape::csi::{Csi, Cursor};
 use termina::escape::osc::Osc;
 use termina::event::{KeyEventKind, MouseButton, MouseEventKind};
@@ -129,6 +130,8 @@ const SETTLES: Duration = Duration::from_secs(2);
 const PROGRESS: Duration = Duration::from_millis(500);
 /// A second of the header's clock.
 const SECOND: Duration = Duration::from_secs(1);
+/// CPU of a frame of which the log tells: half of what there is for one.
+const LONG: Duration = Duration::from_millis(8);
 
 impl<W: Write> Session<W> {
     /// A session on a terminal of the size the wiring tells.
@@ -538,7 +541,7 @@ impl<W: Write> Session<W> {
     }
 
     fn draw(&mut self, data_only: bool) -> io::Result<()> {
-        let store = self.wiring.ops.store.clone();
+        let (spent, store) = (cpu(), self.wiring.ops.store.clone());
         let (link, health) = (self.wiring.feed.link.borrow().clone(), self.wiring.feed.health.borrow().clone());
         let now = self.wiring.ops.clock.now();
         let world = World { now, link: &link, health: health.as_ref(), size: self.size };
@@ -570,6 +573,10 @@ impl<W: Write> Session<W> {
         self.pace.drew(begun.elapsed(), asks);
         self.key_dirty = false;
         self.data_dirty = false;
+        let spent = cpu().saturating_sub(spent);
+        if spent > LONG {
+            tracing::warn!("a frame took {:.1} ms of CPU", spent.as_secs_f64() * 1e3);
+        }
         Ok(())
     }
 
@@ -589,6 +596,11 @@ impl<W: Write> Session<W> {
         self.out.write_all(&bytes)?;
         self.out.flush()
     }
+}
+
+/// What this thread has spent so far.
+fn cpu() -> Duration {
+    clock_gettime(ClockId::ThreadCPUTime).try_into().unwrap_or_default()
 }
 
 /// The brightness in an answer such as `]11;rgb:1e1e/2020/2626`, from 0 to 1.
