@@ -165,7 +165,7 @@ const SERVE_HELP: &str = "\
 A start script of Flower's goes on working with its first word changed: options are written with - or _, may be set as
 FLOWER_NAME in the environment, in flowerconfig.py (simple assignments), or in [serve] of the config file. Those of
 Flower's that are of no use here are accepted and named. docs/flower.md tells what differs.
-SIGTERM and SIGINT end it, SIGHUP reads users, tokens and certificates anew.";
+SIGTERM and SIGINT end it, SIGHUP opens the log file and reads users, tokens and certificates anew.";
 
 /// The options of `serve`, from the table they share with the environment and the config files.
 #[derive(Debug, Default)]

@@ -221,8 +221,9 @@ async fn wait(link: &mut tokio::sync::watch::Receiver<LinkState>, again: impl Fn
     }
 }
 
-/// Reads users, tokens and certificates anew. What can't be read leaves all as it was.
+/// Opens the log file and reads users, tokens and certificates anew. What can't be read leaves all as it was.
 fn reread(env: &Env, options: &Serve, site: &Site, tls: Option<&Tls>) {
+    env.reopen_log();
     // A password that was made up stays: it would be another one.
     let made_up = options.basic_auth.is_empty() && options.users.is_none() && options.tokens.is_none();
     if !made_up {
