@@ -222,6 +222,7 @@ fn what_a_killed_worker_had_taken_is_given_out_again() {
     cluster.kill_worker();
     screen.keys("4");
     screen.wait("0/1 workers");
+    screen.wait("3 delivered and not acknowledged");
     screen.keys("U");
     screen.yes("Give out again", "requeue-unacked confirmed");
     // Received and not acknowledged: the sleeper was acknowledged when it began.
