@@ -102,6 +102,7 @@ fn an_event_takes_no_more_instructions_than_its_budget() {
         valgrind.args(["--exact", "events::an_event_takes_no_more_instructions_than_its_budget", "--test-threads=1"]);
         valgrind.env(FILE, file.path()).env(MANY, many.to_string());
         let output = valgrind.output().expect("tests/run installs valgrind");
+        assert!(String::from_utf8_lossy(&output.stdout).contains("1 passed"), "valgrind ran something else");
         let said = String::from_utf8_lossy(&output.stderr);
         let total = said.lines().find_map(|line| line.split_once("Collected :")).map(|(_, total)| total.trim());
         total.and_then(|total| total.parse().ok()).unwrap_or_else(|| panic!("no count in: {said}"))
