@@ -100,6 +100,22 @@ pub fn wrap(body: &[u8], content_type: &str, compression: Option<&str>) -> Strin
     .to_string()
 }
 
+/// The envelope around an event on Redis as kombu writes it, to the letter: Python puts spaces behind colons and commas,
+/// and [`Scratch`] goes by them.
+pub fn wrap_event(body: &[u8], hostname: &str, routing_key: &str) -> String {
+    format!(
+        concat!(
+            r#"{{"body": "{}", "content-encoding": "utf-8", "content-type": "application/json", "#,
+            r#""headers": {{"hostname": {}}}, "properties": {{"delivery_mode": 1, "#,
+            r#""delivery_info": {{"exchange": "celeryev", "routing_key": {}}}, "priority": 0, "#,
+            r#""body_encoding": "base64", "delivery_tag": "00000000-0000-4000-8000-000000000000"}}}}"#,
+        ),
+        to_base64(body),
+        json!(hostname),
+        json!(routing_key),
+    )
+}
+
 /// How a body is written, after decompression.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Format {
@@ -326,6 +342,8 @@ mod tests {
         let rest = r#""content-type": "application/json", "headers": {}, "properties": {"body_encoding": "base64"}}"#;
         let usual = format!(r#"{{"body": "{}", {rest}"#, to_base64(br#"[{"type": "task-sent"}]"#));
         let mut scratch = Scratch::default();
+        let event = wrap_event(b"{}", "celery@\"é\"", "worker.heartbeat");
+        assert_eq!(scratch.body(event.as_bytes()), Some((Format::Json, &b"{}"[..])));
         assert_eq!(scratch.body(usual.as_bytes()), Some((Format::Json, &br#"[{"type": "task-sent"}]"#[..])));
         for unusual in [
             usual.replace("base64", "none"),

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::broker::RawMessage;
-use crate::celery::envelope::{Coding, to_base64};
+use crate::celery::envelope::{Coding, wrap_event};
 use crate::clock::Stamp;
 
 /// One event as a message, arrived half a millisecond after it was stamped.
@@ -15,20 +15,11 @@ pub fn event(kind: &str, hostname: &str, pid: u32, clock: i64, at: Stamp, own: V
         body.insert("type".into(), json!(kind));
     }
     let routing_key = kind.replace('-', ".");
-    let data = json!({
-        "body": to_base64(body.to_string().as_bytes()),
-        "content-encoding": "utf-8",
-        "content-type": "application/json",
-        "headers": {"hostname": hostname},
-        "properties": {
-            "delivery_mode": 1, "delivery_info": {"exchange": "celeryev", "routing_key": routing_key},
-            "priority": 0, "body_encoding": "base64", "delivery_tag": "00000000-0000-4000-8000-000000000000",
-        },
-    });
+    let data = wrap_event(body.to_string().as_bytes(), hostname, &routing_key);
     RawMessage {
         received: Stamp::from_micros(at.micros() + 500),
         channel: format!("/0.celeryev/{routing_key}").into(),
-        data: data.to_string().into(),
+        data: data.into(),
         coding: Coding::Envelope,
     }
 }

@@ -12,7 +12,7 @@ mod layers;
 pub mod options;
 pub mod pace;
 mod page;
-mod paint;
+pub mod paint;
 pub mod session;
 mod tabs;
 pub mod term;

@@ -3,7 +3,6 @@
 use std::io;
 
 use async_trait::async_trait;
-use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::dial::Dialer;
@@ -12,7 +11,7 @@ use crate::broker::flood::{self, Message};
 use crate::broker::url::RedisUrl;
 use crate::broker::wire::{Stream, of_system};
 use crate::broker::{Error, Result, TransportOptions};
-use crate::celery::envelope::to_base64;
+use crate::celery::envelope::wrap_event;
 
 /// See the module.
 pub struct Flood {
@@ -79,7 +78,8 @@ impl flood::Flood for Flood {
         let mut ends = Vec::with_capacity(messages.len());
         for message in messages {
             let channel = format!("{}/{}", self.keys.event_channel(), message.routing_key);
-            write(&mut self.commands, &[b"PUBLISH", channel.as_bytes(), envelope(&message).as_bytes()]);
+            let envelope = wrap_event(&message.body, &message.hostname, message.routing_key);
+            write(&mut self.commands, &[b"PUBLISH", channel.as_bytes(), envelope.as_bytes()]);
             ends.push(self.commands.len());
         }
         (self.ends, self.sent) = (ends.into_iter(), 0);
@@ -97,21 +97,6 @@ impl flood::Flood for Flood {
         self.ask(&["CLIENT", "REPLY", "ON"]).await?;
         self.write(&command(&[b"CLIENT", b"REPLY", b"OFF"])).await
     }
-}
-
-/// The envelope that kombu puts around a body (kombu 5.7.0, `transport/virtual/base.py`).
-fn envelope(message: &Message) -> String {
-    let envelope = json!({
-        "body": to_base64(&message.body),
-        "content-encoding": "utf-8",
-        "content-type": "application/json",
-        "headers": {"hostname": message.hostname},
-        "properties": {
-            "delivery_mode": 1, "delivery_info": {"exchange": "celeryev", "routing_key": message.routing_key},
-            "priority": 0, "body_encoding": "base64", "delivery_tag": "00000000-0000-4000-8000-000000000000",
-        },
-    });
-    envelope.to_string()
 }
 
 fn command(words: &[&[u8]]) -> Vec<u8> {
