@@ -106,12 +106,12 @@ impl Tapped {
             let mut read = 0;
             while read < TURN {
                 match poll_read_buf(Pin::new(&mut self.stream), cx, self.tap.room()) {
-                    Poll::Ready(Ok(0)) if read == 0 => return Poll::Ready(Ok(())),
-                    Poll::Ready(Ok(0)) => break,
+                    // What has come before the end is passed on first: a refusal is often followed by it.
+                    Poll::Ready(Ok(0) | Err(_)) | Poll::Pending if read > 0 => break,
+                    Poll::Ready(Ok(0)) => return Poll::Ready(Ok(())),
                     Poll::Ready(Ok(n)) => read += n,
                     Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
-                    Poll::Pending if read == 0 => return Poll::Pending,
-                    Poll::Pending => break,
+                    Poll::Pending => return Poll::Pending,
                 }
                 self.tap.sort();
             }
@@ -270,6 +270,46 @@ mod tests {
             let sent: Vec<_> = (0..20).map(|n| (format!("/c{}", n % 3), format!("payload {n}\r\n").into())).collect();
             assert_eq!(found, sent);
         }
+    }
+
+    /// Says something, and is cut off.
+    struct CutOff(&'static [u8]);
+
+    impl AsyncRead for CutOff {
+        fn poll_read(mut self: Pin<&mut Self>, _: &mut Context<'_>, into: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+            match std::mem::take(&mut self.0) {
+                [] => Poll::Ready(Err(io::ErrorKind::ConnectionReset.into())),
+                said => {
+                    into.put_slice(said);
+                    Poll::Ready(Ok(()))
+                }
+            }
+        }
+    }
+
+    impl AsyncWrite for CutOff {
+        fn poll_write(self: Pin<&mut Self>, _: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+            Poll::Ready(Ok(bytes.len()))
+        }
+
+        fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Ready(Ok(()))
+        }
+
+        fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Ready(Ok(()))
+        }
+    }
+
+    #[tokio::test]
+    async fn what_was_said_before_the_end_is_heard_before_it() {
+        use tokio::io::AsyncReadExt;
+        let refusal = b"-ERR max number of clients reached\r\n";
+        let (messages, _taken) = Messages::new(Arc::default());
+        let mut tapped = Tapped::new(Box::new(CutOff(refusal)), messages);
+        let mut bytes = [0; 100];
+        assert_eq!(tapped.read(&mut bytes).await.expect("said"), refusal.len());
+        assert!(tapped.read(&mut bytes).await.is_err());
     }
 
     #[test]
