@@ -97,7 +97,8 @@ impl Dialer {
 
     /// A connection for a subscription, of which the messages go elsewhere.
     pub async fn subscription(&self, messages: Messages) -> Result<PubSub> {
-        let stream = Tapped::new(self.bytes().await?, messages);
+        let (read, write) = tokio::io::split(self.bytes().await?);
+        let stream = tokio::io::join(Tapped::new(read, messages), write);
         self.in_time(PubSub::new(&self.login, stream)).await?.map_err(|e| self.error(&e))
     }
 

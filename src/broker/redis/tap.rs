@@ -13,14 +13,13 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::BytesMut;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, ReadBuf};
 use tokio::sync::mpsc;
 use tokio::time::Sleep;
 use tokio_util::io::poll_read_buf;
 
 use super::resp::{self, Frame};
 use crate::broker::RawMessage;
-use crate::broker::wire::Stream;
 use crate::celery::envelope::Coding;
 use crate::clock::Clock;
 
@@ -84,15 +83,15 @@ impl Taken {
     }
 }
 
-/// A connection without its messages.
-pub(super) struct Tapped {
-    stream: Stream,
+/// What comes on a connection, without its messages.
+pub(super) struct Tapped<R> {
+    stream: R,
     tap: Tap,
     resting: Option<Pin<Box<Sleep>>>,
 }
 
-impl Tapped {
-    pub fn new(stream: Stream, messages: Messages) -> Self {
+impl<R: AsyncRead + Unpin> Tapped<R> {
+    pub fn new(stream: R, messages: Messages) -> Self {
         Self { stream, tap: Tap::new(messages), resting: None }
     }
 
@@ -125,27 +124,13 @@ impl Tapped {
     }
 }
 
-impl AsyncRead for Tapped {
+impl<R: AsyncRead + Unpin> AsyncRead for Tapped<R> {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, into: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         ready!(self.poll_fill(cx))?;
         let passed = &mut self.tap.passed;
         let n = passed.len().min(into.remaining());
         into.put_slice(&passed.split_to(n));
         Poll::Ready(Ok(()))
-    }
-}
-
-impl AsyncWrite for Tapped {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(cx, bytes)
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(cx)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(cx)
     }
 }
 
@@ -287,26 +272,12 @@ mod tests {
         }
     }
 
-    impl AsyncWrite for CutOff {
-        fn poll_write(self: Pin<&mut Self>, _: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-            Poll::Ready(Ok(bytes.len()))
-        }
-
-        fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-            Poll::Ready(Ok(()))
-        }
-
-        fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-            Poll::Ready(Ok(()))
-        }
-    }
-
     #[tokio::test]
     async fn what_was_said_before_the_end_is_heard_before_it() {
         use tokio::io::AsyncReadExt;
         let refusal = b"-ERR max number of clients reached\r\n";
         let (messages, _taken) = Messages::new(Arc::default());
-        let mut tapped = Tapped::new(Box::new(CutOff(refusal)), messages);
+        let mut tapped = Tapped::new(CutOff(refusal), messages);
         let mut bytes = [0; 100];
         assert_eq!(tapped.read(&mut bytes).await.expect("said"), refusal.len());
         assert!(tapped.read(&mut bytes).await.is_err());

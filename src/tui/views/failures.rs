@@ -84,6 +84,9 @@ fn columns(width: u16) -> Vec<Column> {
     }
 }
 
+/// Why a group is not retried.
+const NONE_OPEN: &str = "none of its tasks is open and still in memory";
+
 /// The tasks of a group that are still in memory and open, newest first.
 fn open_tasks(model: &Model, id: GroupId) -> Vec<TaskId> {
     let filter = filter::parse(&format!("group:{id} open:yes")).unwrap_or_default();
@@ -277,6 +280,9 @@ impl View for Failures {
             Action::GroupRetry => {
                 let ids: Vec<TaskId> =
                     self.cursor.chosen().into_iter().flat_map(|id| open_tasks(cx.model, id)).collect();
+                if ids.is_empty() {
+                    return Outcome::Effect(Effect::Say(NONE_OPEN.into()));
+                }
                 return act::perform(Action::TaskRetry, &ids, cx.model);
             }
             Action::Export => {
@@ -320,11 +326,9 @@ impl View for Failures {
         if action != Action::GroupRetry {
             return None;
         }
-        let ids: Vec<TaskId> = self.cursor.chosen().into_iter().flat_map(|id| open_tasks(cx.model, id)).collect();
-        if ids.is_empty() {
-            return Some("none of its tasks is open and still in memory".into());
-        }
-        act::refuse(Action::TaskRetry, &ids, cx.model)
+        // Asked for each frame: which tasks they are is looked for once the key is pressed.
+        let open = |id: &GroupId| cx.model.failures().group(*id).is_some_and(|group| group.open > 0);
+        (!self.cursor.chosen().iter().any(open)).then(|| NONE_OPEN.into())
     }
 
     fn answer(&mut self, answer: &Answer, _cx: &mut Cx<'_>) -> Outcome {
