@@ -19,7 +19,7 @@ from PIL import Image, ImageChops, ImageDraw, ImageFont
 FONTS = "/usr/share/fonts/truetype/dejavu/"
 CELL = (10, 20)
 TOUR_CELL = (7, 14)
-TOUR_COLORS = 32
+TOUR_COLORS = 28
 GROUNDS = {"dark": ("#16181d", "#c8ccd4"), "light": ("#ffffff", "#24292f"), "none": ("#16181d", "#d0d0d0"),
            "high-contrast": ("#000000", "#ffffff")}
 
@@ -78,12 +78,12 @@ SHOTS = [
 ]
 
 # The animated tour: what is typed, and how many seconds that is looked at. Several keys in one string are typed one after
-# the other, as a person does. None just looks. Seconds below one pass as they are, longer ones in two pictures a second.
+# the other, as a person does. None just looks. Seconds below one pass as they are, longer ones in one picture a second.
 TOUR_SIZE = (100, 30)
-TOUR_OPTIONS = ["--seed", "7", "--rate", "10"]
+TOUR_OPTIONS = ["--seed", "7", "--rate", "5"]
 TOUR = [
     (None, 2),
-    ("jjjj", 1.5),
+    ("jj", 1),
     ("/state:failure", 1.5),
     ("\r", 1.5),
     ("\r", 2.5),
@@ -92,9 +92,9 @@ TOUR = [
     ("5", 2.5),
     ("2", 2.5),
     ("j", 1),
-    ("]]", 2),
+    ("]", 2),
     ("3", 2),
-    ("{{{{", 1),
+    ("{{", 1),
     ("4", 2.5),
     ("1", 1.5),
 ]
@@ -168,7 +168,7 @@ def picture(terminal, theme, cell_size):
 
 
 def paint(terminal, theme, path):
-    colors = picture(terminal, theme, CELL).quantize(200, dither=Image.Dither.NONE)
+    colors = picture(terminal, theme, CELL).quantize(200, method=Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
     colors.save(path, optimize=True)
 
 
@@ -191,14 +191,14 @@ def tour(binary, path):
             terminal.child.send(key)
             look(0.15)
         while seconds > 0:
-            look(min(seconds, 0.5))
-            seconds -= 0.5
+            look(min(seconds, 1))
+            seconds -= 1
     terminal.child.terminate(force=True)
     # One palette for all pictures; of each but the first only what changed is stored, the rest lets the one before through.
     sheet = Image.new("RGB", (frames[0][0].width, frames[0][0].height * len(frames)))
     for i, (image, _) in enumerate(frames):
         sheet.paste(image, (0, i * image.height))
-    palette = sheet.quantize(TOUR_COLORS, dither=Image.Dither.NONE)
+    palette = sheet.quantize(TOUR_COLORS, method=Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
     whole = [image.quantize(palette=palette, dither=Image.Dither.NONE) for image, _ in frames]
     images = whole[:1]
     for before, image in zip(whole, whole[1:]):
