@@ -11,6 +11,7 @@ use serde::de::{Deserialize, Deserializer, Visitor};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
 
+use super::pull::Pull;
 use super::{Error, Result, json};
 
 /// The most a body may grow to when decompressed.
@@ -165,12 +166,6 @@ impl<'a> Envelope<'a> {
         }
     }
 
-    /// Whether the body is base64 and nothing besides.
-    fn is_base64_alone(&self) -> bool {
-        let coding = self.properties.as_ref().and_then(|p| p.body_encoding.0.as_deref());
-        coding == Some("base64") && self.headers.is_none_or(|raw| !raw.get().contains("\"compression\""))
-    }
-
     fn compression(&self) -> Option<String> {
         let raw = self.headers?.get();
         // Parsing the headers costs; nearly no message is compressed.
@@ -189,7 +184,6 @@ impl<'a> Envelope<'a> {
 /// Room for one message after the other.
 #[derive(Debug, Default)]
 pub struct Scratch {
-    rest: Vec<u8>,
     plain: Vec<u8>,
 }
 
@@ -200,15 +194,7 @@ impl Scratch {
     pub fn body(&mut self, message: &[u8]) -> Option<(Format, &[u8])> {
         let body = message.strip_prefix(b"{\"body\": \"")?;
         let (body, rest) = body.split_at(memchr(b'"', body)?);
-        self.rest.clear();
-        self.rest.push(b'{');
-        self.rest.extend_from_slice(rest.strip_prefix(b"\", ")?);
-        let envelope: Envelope<'_> = serde_json::from_slice(&self.rest).ok()?;
-        // Two bodies, of which the last would count.
-        if envelope.body.0.is_some() || !envelope.is_base64_alone() {
-            return None;
-        }
-        let format = format(envelope.content_type()).ok()?;
+        let format = base64_alone(std::str::from_utf8(rest.strip_prefix(b"\", ")?).ok()?)?;
         self.plain.clear();
         STANDARD.decode_append(body, &mut self.plain).ok()?;
         Some((format, &self.plain))
@@ -216,10 +202,56 @@ impl Scratch {
 
     /// Gives back room that is out of proportion.
     pub fn shrink_to(&mut self, bytes: usize) {
-        self.rest.clear();
-        self.rest.shrink_to(bytes);
         self.plain.clear();
         self.plain.shrink_to(bytes);
+    }
+}
+
+/// The body's format, by an envelope from behind the body on: nothing unless that is base64 and nothing besides.
+fn base64_alone(rest: &str) -> Option<Format> {
+    let mut pull = Pull::new(rest);
+    let (mut content_type, mut headers, mut properties) = (None, None, None);
+    loop {
+        // What is said twice is not understood.
+        let before = match pull.key()? {
+            "body" => return None,
+            "content-type" => content_type.replace(pull.plain()?).map(|_| ()),
+            "headers" => headers.replace(member(&mut pull, "compression")?).map(|_| ()),
+            "properties" => properties.replace(member(&mut pull, "body_encoding")?).map(|_| ()),
+            _ => {
+                pull.skip()?;
+                None
+            }
+        };
+        if before.is_some() {
+            return None;
+        }
+        if !pull.more(b'}')? {
+            break;
+        }
+    }
+    let is_alone = headers.flatten().is_none() && properties.flatten() == Some("base64") && pull.is_over();
+    is_alone.then(|| format(content_type.unwrap_or("application/json")).ok()).flatten()
+}
+
+/// The text of this name in the object that comes next, if there is one.
+fn member<'a>(pull: &mut Pull<'a>, name: &str) -> Option<Option<&'a str>> {
+    let mut found = None;
+    if !pull.eat(b'{') {
+        return None;
+    }
+    if pull.eat(b'}') {
+        return Some(None);
+    }
+    loop {
+        if pull.key()? != name {
+            pull.skip()?;
+        } else if found.replace(pull.plain()?).is_some() {
+            return None;
+        }
+        if !pull.more(b'}')? {
+            return Some(found);
+        }
     }
 }
 

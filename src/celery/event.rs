@@ -2,12 +2,19 @@
 //!
 //! A message holds one event or, as `task.multi`, a list. Decoding copies each text once, into the batch's one
 //! buffer; an event refers to its texts by place, so that a batch of 512 events costs a handful of allocations.
+//! There are two roads to it: a short one for what Celery writes, a long one for the rest.
+
+mod any;
+mod fields;
+mod quick;
 
 use std::borrow::Cow;
 use std::ops::Range;
 
-use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
-use serde_json::Value;
+use serde::de::DeserializeSeed;
+
+use any::{BodySeed, read_all};
+use fields::Fields;
 
 use super::envelope::{Coding, Envelope, Format, Scratch, document, format, plain};
 use super::{Error, Result, TaskId, json};
@@ -267,6 +274,12 @@ impl Batch {
     /// Adds the events of a serialised body: one object or a list.
     pub fn push_body(&mut self, format: Format, body: &[u8], received: Stamp) -> Result<()> {
         let before = self.mark();
+        if format == Format::Json {
+            if quick::read(self, body, received).is_some() {
+                return Ok(());
+            }
+            self.back_to(before);
+        }
         match format {
             Format::Json => json::with_python_json(body, |bytes| {
                 self.back_to(before);
@@ -296,12 +309,18 @@ impl Batch {
     }
 
     fn put(&mut self, text: &str) -> Text {
-        // A batch is far from 4 GB: a message has 64 MB at most.
-        let (Ok(at), Ok(size)) = (u32::try_from(self.text.len()), u32::try_from(text.len() + 2)) else {
-            return Text::NULL;
-        };
+        let start = self.text.len();
         self.text.push_str(text);
-        Text { at, size }
+        self.since(start)
+    }
+
+    /// What was added to the texts since this place.
+    fn since(&self, start: usize) -> Text {
+        // A batch is far from 4 GB: a message has 64 MB at most.
+        match (u32::try_from(start), u32::try_from(self.text.len() - start + 2)) {
+            (Ok(at), Ok(size)) => Text { at, size },
+            _ => Text::NULL,
+        }
     }
 
     fn push_fields(&mut self, fields: Fields, received: Stamp) {
@@ -310,362 +329,6 @@ impl Batch {
             Ok(event) => self.events.push(event),
             Err(why) => self.undecodable.push(Undecodable { size, why }),
         }
-    }
-}
-
-fn read_all<'de, R: serde_json::de::Read<'de>>(
-    seed: BodySeed<'_>,
-    mut de: serde_json::Deserializer<R>,
-) -> serde_json::Result<()> {
-    seed.deserialize(&mut de)?;
-    de.end()
-}
-
-/// The fields of any event, before it is known which kind it is: `type` comes last on the wire.
-#[derive(Default)]
-struct Fields {
-    size: usize,
-    kind: Text,
-    uuid: Text,
-    hostname: Text,
-    timestamp: Field<f64>,
-    pid: Field<i64>,
-    clock: Field<i64>,
-    name: Text,
-    args: Text,
-    kwargs: Text,
-    result: Text,
-    exception: Text,
-    traceback: Text,
-    queue: Text,
-    exchange: Text,
-    routing_key: Text,
-    root_id: Text,
-    parent_id: Text,
-    eta: Text,
-    expires: Text,
-    signum: Text,
-    retries: Field<i64>,
-    runtime: Field<f64>,
-    terminated: bool,
-    expired: bool,
-    freq: Field<f64>,
-    active: Field<i64>,
-    processed: Field<i64>,
-    loadavg: Field<[f64; 3]>,
-    sw_ident: Text,
-    sw_ver: Text,
-    sw_sys: Text,
-    has_id: bool,
-}
-
-impl Fields {
-    fn into_event(self, batch: &Batch, received: Stamp) -> Result<Event> {
-        let kind = batch.text(self.kind).ok_or(Error::Missing("type"))?;
-        let (group, subject) = kind.split_once('-').unwrap_or((kind, ""));
-        match group {
-            "worker" => Ok(Event::Worker(self.into_worker(subject, batch, received)?)),
-            "task" => Ok(Event::Task(self.into_task(subject, batch, received)?)),
-            _ => Ok(Event::Other),
-        }
-    }
-
-    fn into_worker(self, subject: &str, batch: &Batch, received: Stamp) -> Result<WorkerEvent> {
-        batch.text(self.hostname).ok_or(Error::Missing("hostname"))?;
-        Ok(WorkerEvent {
-            kind: match subject {
-                "online" => WorkerEventKind::Online,
-                "heartbeat" => WorkerEventKind::Heartbeat,
-                "offline" => WorkerEventKind::Offline,
-                _ => WorkerEventKind::Other,
-            },
-            hostname: self.hostname,
-            stamp: Some(self.timestamp.value().and_then(Stamp::from_secs).ok_or(Error::Missing("timestamp"))?),
-            received,
-            pid: self.pid,
-            clock: self.clock,
-            freq: self.freq,
-            active: self.active,
-            processed: self.processed,
-            loadavg: self.loadavg,
-            sw_ident: self.sw_ident,
-            sw_ver: self.sw_ver,
-            sw_sys: self.sw_sys,
-            has_id: self.has_id,
-        })
-    }
-
-    fn into_task(self, subject: &str, batch: &Batch, received: Stamp) -> Result<TaskEvent> {
-        let id = batch.text(self.uuid).ok_or(Error::Missing("uuid"))?;
-        batch.text(self.hostname).ok_or(Error::Missing("hostname"))?;
-        Ok(TaskEvent {
-            kind: match subject {
-                "sent" => TaskEventKind::Sent,
-                "received" => TaskEventKind::Received,
-                "started" => TaskEventKind::Started,
-                "succeeded" => TaskEventKind::Succeeded,
-                "failed" => TaskEventKind::Failed,
-                "retried" => TaskEventKind::Retried,
-                "revoked" => TaskEventKind::Revoked,
-                "rejected" => TaskEventKind::Rejected,
-                _ => TaskEventKind::Custom(self.kind.skip(5)),
-            },
-            id: TaskId::new(id),
-            hostname: self.hostname,
-            stamp: self.timestamp.value().and_then(Stamp::from_secs).ok_or(Error::Missing("timestamp"))?,
-            received,
-            pid: self.pid,
-            clock: self.clock,
-            name: self.name,
-            args: self.args,
-            kwargs: self.kwargs,
-            result: self.result,
-            exception: self.exception,
-            traceback: self.traceback,
-            queue: self.queue,
-            exchange: self.exchange,
-            routing_key: self.routing_key,
-            root_id: self.root_id,
-            parent_id: self.parent_id,
-            eta: self.eta,
-            expires: self.expires,
-            signum: self.signum,
-            retries: self.retries,
-            runtime: self.runtime,
-            terminated: self.terminated,
-            expired: self.expired,
-        })
-    }
-}
-
-/// A body: an event or a list of them.
-struct BodySeed<'b> {
-    batch: &'b mut Batch,
-    received: Stamp,
-}
-
-impl<'de> DeserializeSeed<'de> for BodySeed<'_> {
-    type Value = ();
-    fn deserialize<D: Deserializer<'de>>(self, de: D) -> std::result::Result<(), D::Error> {
-        de.deserialize_any(self)
-    }
-}
-
-impl<'de> Visitor<'de> for BodySeed<'_> {
-    type Value = ();
-
-    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("an event or a list of events")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> std::result::Result<(), A::Error> {
-        let start = self.batch.text.len();
-        let mut fields = Fields::default();
-        while let Some(key) = map.next_key_seed(KeySeed)? {
-            read_field(key, &mut fields, &mut map, self.batch)?;
-        }
-        fields.size = self.batch.text.len() - start;
-        self.batch.push_fields(fields, self.received);
-        Ok(())
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> std::result::Result<(), A::Error> {
-        while seq.next_element_seed(BodySeed { batch: self.batch, received: self.received })?.is_some() {}
-        Ok(())
-    }
-}
-
-macro_rules! keys {
-    ($($name:ident $wire:literal),* $(,)?) => {
-        #[derive(Clone, Copy)]
-        enum Known { $($name,)* Unknown }
-        impl Known {
-            fn of(text: &str) -> Known {
-                match text { $($wire => Known::$name,)* _ => Known::Unknown }
-            }
-        }
-    };
-}
-
-keys! {
-    Kind "type", Uuid "uuid", Hostname "hostname", Timestamp "timestamp", Pid "pid", Clock "clock", Name "name",
-    Args "args", Kwargs "kwargs", Result "result", Exception "exception", Traceback "traceback", Queue "queue",
-    Exchange "exchange", RoutingKey "routing_key", RootId "root_id", ParentId "parent_id", Eta "eta",
-    Expires "expires", Signum "signum", Retries "retries", Runtime "runtime", Terminated "terminated",
-    Expired "expired", Freq "freq", Active "active", Processed "processed", Loadavg "loadavg",
-    SwIdent "sw_ident", SwVer "sw_ver", SwSys "sw_sys", Id "id",
-}
-
-struct KeySeed;
-
-impl<'de> DeserializeSeed<'de> for KeySeed {
-    type Value = Known;
-    fn deserialize<D: Deserializer<'de>>(self, de: D) -> std::result::Result<Known, D::Error> {
-        de.deserialize_str(self)
-    }
-}
-
-impl Visitor<'_> for KeySeed {
-    type Value = Known;
-    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("a field name")
-    }
-    fn visit_str<E>(self, text: &str) -> std::result::Result<Known, E> {
-        Ok(Known::of(text))
-    }
-}
-
-fn read_field<'de, A: MapAccess<'de>>(
-    key: Known,
-    fields: &mut Fields,
-    map: &mut A,
-    batch: &mut Batch,
-) -> std::result::Result<(), A::Error> {
-    let text = match key {
-        Known::Unknown => return map.next_value::<IgnoredAny>().map(|_| ()),
-        Known::Id => {
-            fields.has_id = true;
-            return map.next_value::<IgnoredAny>().map(|_| ());
-        }
-        Known::Loadavg => {
-            fields.loadavg = loadavg(&map.next_value::<Value>()?);
-            return Ok(());
-        }
-        Known::Kind => &mut fields.kind,
-        Known::Uuid => &mut fields.uuid,
-        Known::Hostname => &mut fields.hostname,
-        Known::Name => &mut fields.name,
-        Known::Args => &mut fields.args,
-        Known::Kwargs => &mut fields.kwargs,
-        Known::Result => &mut fields.result,
-        Known::Exception => &mut fields.exception,
-        Known::Traceback => &mut fields.traceback,
-        Known::Queue => &mut fields.queue,
-        Known::Exchange => &mut fields.exchange,
-        Known::RoutingKey => &mut fields.routing_key,
-        Known::RootId => &mut fields.root_id,
-        Known::ParentId => &mut fields.parent_id,
-        Known::Eta => &mut fields.eta,
-        Known::Expires => &mut fields.expires,
-        Known::Signum => &mut fields.signum,
-        Known::SwIdent => &mut fields.sw_ident,
-        Known::SwVer => &mut fields.sw_ver,
-        Known::SwSys => &mut fields.sw_sys,
-        _ => return read_number(key, fields, map.next_value_seed(ScalarSeed(batch))?),
-    };
-    *text = match map.next_value_seed(ScalarSeed(batch))? {
-        Scalar::Null => Text::NULL,
-        Scalar::Text(text) => text,
-        Scalar::Bool(b) => batch.put(if b { "True" } else { "False" }),
-        Scalar::Int(i) => batch.put(&i.to_string()),
-        Scalar::Float(f) => batch.put(&f.to_string()),
-    };
-    Ok(())
-}
-
-fn read_number<E>(key: Known, fields: &mut Fields, scalar: Scalar) -> std::result::Result<(), E> {
-    match key {
-        Known::Timestamp => fields.timestamp = scalar.float(),
-        Known::Runtime => fields.runtime = scalar.float(),
-        Known::Freq => fields.freq = scalar.float(),
-        Known::Pid => fields.pid = scalar.int(),
-        Known::Clock => fields.clock = scalar.int(),
-        Known::Retries => fields.retries = scalar.int(),
-        Known::Active => fields.active = scalar.int(),
-        Known::Processed => fields.processed = scalar.int(),
-        Known::Terminated => fields.terminated = matches!(scalar, Scalar::Bool(true)),
-        Known::Expired => fields.expired = matches!(scalar, Scalar::Bool(true)),
-        _ => {}
-    }
-    Ok(())
-}
-
-fn loadavg(value: &Value) -> Field<[f64; 3]> {
-    match value.as_array().map(Vec::as_slice) {
-        Some([a, b, c]) => match (a.as_f64(), b.as_f64(), c.as_f64()) {
-            (Some(a), Some(b), Some(c)) => Field::Value([a, b, c]),
-            _ => Field::Null,
-        },
-        _ => Field::Null,
-    }
-}
-
-enum Scalar {
-    Null,
-    Bool(bool),
-    Int(i64),
-    Float(f64),
-    Text(Text),
-}
-
-impl Scalar {
-    fn int(self) -> Field<i64> {
-        match self {
-            Scalar::Int(i) => Field::Value(i),
-            Scalar::Float(f) if f.is_finite() => Field::Value(f as i64),
-            _ => Field::Null,
-        }
-    }
-
-    fn float(self) -> Field<f64> {
-        match self {
-            Scalar::Int(i) => Field::Value(i as f64),
-            Scalar::Float(f) => Field::Value(f),
-            _ => Field::Null,
-        }
-    }
-}
-
-/// Reads any value: texts go to the batch's buffer, lists and maps as the JSON they are.
-struct ScalarSeed<'b>(&'b mut Batch);
-
-impl<'de> DeserializeSeed<'de> for ScalarSeed<'_> {
-    type Value = Scalar;
-    fn deserialize<D: Deserializer<'de>>(self, de: D) -> std::result::Result<Scalar, D::Error> {
-        de.deserialize_any(self)
-    }
-}
-
-impl<'de> Visitor<'de> for ScalarSeed<'_> {
-    type Value = Scalar;
-
-    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("any value")
-    }
-    fn visit_unit<E>(self) -> std::result::Result<Scalar, E> {
-        Ok(Scalar::Null)
-    }
-    fn visit_none<E>(self) -> std::result::Result<Scalar, E> {
-        Ok(Scalar::Null)
-    }
-    fn visit_bool<E>(self, b: bool) -> std::result::Result<Scalar, E> {
-        Ok(Scalar::Bool(b))
-    }
-    fn visit_i64<E>(self, i: i64) -> std::result::Result<Scalar, E> {
-        Ok(Scalar::Int(i))
-    }
-    fn visit_u64<E>(self, u: u64) -> std::result::Result<Scalar, E> {
-        Ok(i64::try_from(u).map_or(Scalar::Float(u as f64), Scalar::Int))
-    }
-    fn visit_f64<E>(self, f: f64) -> std::result::Result<Scalar, E> {
-        Ok(Scalar::Float(f))
-    }
-    fn visit_str<E>(self, text: &str) -> std::result::Result<Scalar, E> {
-        Ok(Scalar::Text(self.0.put(text)))
-    }
-    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> std::result::Result<Scalar, A::Error> {
-        let mut items = Vec::new();
-        while let Some(item) = seq.next_element::<Value>()? {
-            items.push(item);
-        }
-        Ok(Scalar::Text(self.0.put(&Value::Array(items).to_string())))
-    }
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> std::result::Result<Scalar, A::Error> {
-        let mut object = serde_json::Map::new();
-        while let Some((key, value)) = map.next_entry::<String, Value>()? {
-            object.insert(key, value);
-        }
-        Ok(Scalar::Text(self.0.put(&Value::Object(object).to_string())))
     }
 }
 

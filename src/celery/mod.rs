@@ -10,6 +10,7 @@ pub mod json;
 pub mod message;
 pub mod original;
 pub mod pidbox;
+mod pull;
 pub mod queue;
 pub mod repr;
 pub mod result;

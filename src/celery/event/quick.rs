@@ -1,0 +1,154 @@
+//! The short road: what Celery's own serialiser writes, read where it lies. Whatever is unusual it leaves to the long one.
+
+use super::fields::{Fields, Known, Scalar};
+use super::{Batch, Field, Text};
+use crate::celery::pull::{Number, Pull, Raw, Token, unescape};
+use crate::clock::Stamp;
+
+/// Adds the events of a body. Where it says nothing, the batch has to be taken back to what it was.
+pub(super) fn read(batch: &mut Batch, body: &[u8], received: Stamp) -> Option<()> {
+    let mut pull = Pull::new(std::str::from_utf8(body).ok()?);
+    if !pull.eat(b'[') {
+        event(&mut pull, batch, received)?;
+    } else if !pull.eat(b']') {
+        loop {
+            event(&mut pull, batch, received)?;
+            if !pull.more(b']')? {
+                break;
+            }
+        }
+    }
+    pull.is_over().then_some(())
+}
+
+fn event(pull: &mut Pull<'_>, batch: &mut Batch, received: Stamp) -> Option<()> {
+    let start = batch.text.len();
+    let mut fields = Fields::default();
+    if !pull.eat(b'{') {
+        return None;
+    }
+    if !pull.eat(b'}') {
+        loop {
+            let key = Known::of(pull.key()?);
+            field(key, pull, &mut fields, batch)?;
+            if !pull.more(b'}')? {
+                break;
+            }
+        }
+    }
+    fields.size = batch.text.len() - start;
+    batch.push_fields(fields, received);
+    Some(())
+}
+
+fn field(key: Known, pull: &mut Pull<'_>, fields: &mut Fields, batch: &mut Batch) -> Option<()> {
+    match key {
+        Known::Unknown => pull.skip()?,
+        Known::Id => {
+            fields.has_id = true;
+            pull.skip()?;
+        }
+        Known::Loadavg => fields.loadavg = loadavg(pull)?,
+        key => {
+            let scalar = match pull.token()? {
+                Token::Null => Scalar::Null,
+                Token::Bool(b) => Scalar::Bool(b),
+                Token::Number(Number::Int(i)) => Scalar::Int(i),
+                Token::Number(Number::Float(f)) => Scalar::Float(f),
+                Token::Text(raw) => Scalar::Text(text(raw, batch)?),
+            };
+            fields.set(key, scalar, batch);
+        }
+    }
+    Some(())
+}
+
+fn text(raw: Raw<'_>, batch: &mut Batch) -> Option<Text> {
+    if !raw.escaped {
+        return Some(batch.put(raw.text));
+    }
+    let start = batch.text.len();
+    unescape(raw.text, &mut batch.text)?;
+    Some(batch.since(start))
+}
+
+fn loadavg(pull: &mut Pull<'_>) -> Option<Field<[f64; 3]>> {
+    let mut three = [0.0; 3];
+    if !pull.eat(b'[') {
+        return None;
+    }
+    for (i, value) in three.iter_mut().enumerate() {
+        *value = match pull.token()? {
+            Token::Number(Number::Int(i)) => i as f64,
+            Token::Number(Number::Float(f)) => f,
+            _ => return None,
+        };
+        if pull.more(b']')? != (i < 2) {
+            return None;
+        }
+    }
+    Some(Field::Value(three))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::celery::envelope::Format;
+    use crate::celery::json;
+
+    const BODIES: [&str; 4] = [
+        r#"[{"hostname": "celery@w", "utcoffset": 0, "pid": 7, "clock": 12, "uuid": "a260983f-bbd4-44e3-8315-f14a750c0275", "name": "a.b", "args": "(1, 'x')", "kwargs": "{}", "root_id": null, "retries": 0, "timestamp": 1795529.25, "type": "task-received"}, {"uuid": 5, "terminated": true, "signum": 15, "hostname": "w", "timestamp": 3, "type": "task-revoked"}]"#,
+        r#"{"type": "worker-heartbeat", "hostname": "w@h", "freq": 2.0, "loadavg": [0.1, 2, 3.5], "active": -1, "sw_ver": "5.7", "id": {"a": [1]}, "timestamp": 9.5e-05}"#,
+        r#"{"type": "task-failed", "uuid": "x", "hostname": "w", "traceback": "File \"a.py\"\n  \u00e9\ud83d\ude00", "timestamp": 1}"#,
+        r#"{"type": "task-succeeded", "uuid": "é", "hostname": "w", "result": {"not": ["usual"]}, "timestamp": 1}"#,
+    ];
+
+    fn long(body: &[u8]) -> (Batch, bool) {
+        use serde::de::DeserializeSeed;
+        let mut batch = Batch::default();
+        let value = json::parse(body);
+        let read = value.and_then(|value| {
+            let seed = super::super::any::BodySeed { batch: &mut batch, received: Stamp::EPOCH };
+            seed.deserialize(value).map_err(|why| crate::celery::Error::Json(why.to_string()))
+        });
+        (batch, read.is_ok())
+    }
+
+    fn same(body: &[u8]) -> bool {
+        let mut short = Batch::default();
+        if read(&mut short, body, Stamp::EPOCH).is_none() {
+            return false;
+        }
+        let (long, read) = long(body);
+        let told = |batch: &Batch| (batch.text.clone(), format!("{:?} {:?}", batch.events, batch.undecodable));
+        assert!(read, "only the short road reads {}", String::from_utf8_lossy(body));
+        assert_eq!(told(&short), told(&long), "{}", String::from_utf8_lossy(body));
+        true
+    }
+
+    #[test]
+    fn what_the_short_road_reads_the_long_one_reads_as_well_and_the_same() {
+        let usual = BODIES.map(|body| same(body.as_bytes()));
+        assert_eq!(usual, [true, true, true, false], "the last is left to the long road");
+        let mut read = 0;
+        for body in BODIES {
+            for at in 0..body.len() {
+                for with in ["", "\"", "\\", "{", "}", "[", "]", ",", ":", " ", "\n", "0", "7", "-", "e", ".", "u", "null"] {
+                    let mut bent = body.as_bytes().to_vec();
+                    bent.splice(at..=at, with.bytes());
+                    read += usize::from(same(&bent));
+                }
+                same(&body.as_bytes()[..at]);
+            }
+        }
+        assert!(read > 5_000, "{read} of those that were bent are still read");
+    }
+
+    #[test]
+    fn what_the_short_road_began_and_left_is_not_there_twice() {
+        let mut batch = Batch::default();
+        let body = format!("[{}, {}]", BODIES[2], BODIES[3]);
+        batch.push_body(Format::Json, body.as_bytes(), Stamp::EPOCH).expect("readable");
+        assert_eq!(batch.events.len(), 2);
+    }
+}
