@@ -148,8 +148,9 @@ pub struct RawMessage {
     pub coding: Coding,
 }
 
-/// Event messages until the connection ends.
-pub type EventStream = BoxStream<'static, RawMessage>;
+/// Event messages until the connection ends, in the pieces in which they come together: being woken costs more than a
+/// message, and so a broker gathers them for a moment.
+pub type EventStream = BoxStream<'static, Vec<RawMessage>>;
 
 /// A part of our work that the broker's permissions can take away.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]

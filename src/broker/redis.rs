@@ -246,7 +246,7 @@ impl Broker for RedisBroker {
         let batches = futures_util::stream::unfold(subscription, async |mut subscription| {
             Some((subscription.next().await?, subscription))
         });
-        Ok(batches.flat_map(futures_util::stream::iter).boxed())
+        Ok(batches.boxed())
     }
 
     fn missed(&self) -> u64 {

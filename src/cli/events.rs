@@ -24,26 +24,27 @@ pub async fn run(env: &Env, args: EventsArgs) -> anyhow::Result<Exit> {
     let redactor = env.redactor();
     let mut left = args.count.unwrap_or(u64::MAX);
     while left > 0 {
-        let message = tokio::select! {
+        let messages = tokio::select! {
             () = &mut end => break,
             () = &mut stop => break,
-            message = stream.next() => message,
+            messages = stream.next() => messages,
         };
-        let Some(message) = message else {
+        let Some(messages) = messages else {
             return Err(super::exit::Failure {
                 exit: Exit::Unreachable,
                 text: format!("{}: the connection ended", broker.url()),
             }
             .into());
         };
-        if args.raw {
-            out::line(&replay::to_line(&message))?;
-            left -= 1;
-            continue;
-        }
-        for mut event in decode(&message).into_iter().take(usize::try_from(left).unwrap_or(usize::MAX)) {
-            redactor.json(&mut event);
-            out::line(&event.to_string())?;
+        let lines: Box<dyn Iterator<Item = String>> = match args.raw {
+            true => Box::new(messages.iter().map(replay::to_line)),
+            false => Box::new(messages.iter().flat_map(decode).map(|mut event| {
+                redactor.json(&mut event);
+                event.to_string()
+            })),
+        };
+        for line in lines.take(usize::try_from(left).unwrap_or(usize::MAX)) {
+            out::line(&line)?;
             left -= 1;
         }
     }

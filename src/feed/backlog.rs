@@ -6,12 +6,13 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 use tokio::sync::Notify;
+use tokio::time::Instant;
 
 /// Bytes of messages that may wait for decoding.
 pub(super) const LIMIT: usize = 64 << 20;
 
-/// How long items that come one after the other gather: far less than a frame of the screen.
-pub(super) const GATHER: Duration = Duration::from_millis(10);
+/// How long items gather that come soon after others were taken: far less than a frame of the screen.
+const GATHER: Duration = Duration::from_millis(10);
 
 /// See the module.
 pub(super) struct Backlog<T> {
@@ -25,17 +26,21 @@ struct Inner<T> {
     items: VecDeque<(usize, T)>,
     bytes: usize,
     dropped: u64,
+    /// When something was taken the last time.
+    taken: Option<Instant>,
 }
 
 impl<T> Inner<T> {
-    fn is_few(&self, n: usize) -> bool {
-        !self.items.is_empty() && self.items.len() < n && self.dropped == 0
+    /// Until when it is better to wait for more, where there are few.
+    fn better_wait(&self, n: usize) -> Option<Instant> {
+        let few = !self.items.is_empty() && self.items.len() < n && self.dropped == 0;
+        self.taken.map(|taken| taken + GATHER).filter(|until| few && *until > Instant::now())
     }
 }
 
 impl<T> Backlog<T> {
     pub fn new(limit: usize) -> Self {
-        let inner = Inner { items: VecDeque::new(), bytes: 0, dropped: 0 };
+        let inner = Inner { items: VecDeque::new(), bytes: 0, dropped: 0, taken: None };
         Self { inner: Mutex::new(inner), filled: Notify::new(), taken: Notify::new(), limit }
     }
 
@@ -83,12 +88,13 @@ impl<T> Backlog<T> {
         pushed
     }
 
-    /// Waits for items, and takes at most `n` with the number of those dropped meanwhile. Where there are fewer it waits
-    /// a moment for more: each time costs the same, however many are taken.
+    /// Waits for items, and takes at most `n` with the number of those dropped meanwhile. Where there are fewer, and some
+    /// were just taken, it waits a moment for more: each time costs the same, however many are taken.
     pub async fn take(&self, n: usize) -> (Vec<T>, u64) {
         loop {
-            if self.inner.lock().is_few(n) {
-                tokio::time::sleep(GATHER).await;
+            let wait = self.inner.lock().better_wait(n);
+            if let Some(until) = wait {
+                tokio::time::sleep_until(until).await;
             }
             let taken = self.try_take(n);
             if !taken.0.is_empty() || taken.1 > 0 {
@@ -103,6 +109,9 @@ impl<T> Backlog<T> {
         let mut inner = self.inner.lock();
         let n = n.min(inner.items.len());
         let taken: Vec<(usize, T)> = inner.items.drain(..n).collect();
+        if n > 0 {
+            inner.taken = Some(Instant::now());
+        }
         inner.bytes -= taken.iter().map(|(bytes, _)| bytes).sum::<usize>();
         if inner.items.is_empty() {
             // A burst must not keep its memory for ever.

@@ -143,9 +143,7 @@ async fn subscribe(
         };
         let mut refused = false;
         let (why, hint) = match ended {
-            Ok(stream) => {
-                // What has come already is handed on in one go: each time somebody is woken for it.
-                let mut stream = stream.ready_chunks(ingest::BATCH);
+            Ok(mut stream) => {
                 backoff.reset();
                 down_since = None;
                 let now = context.clock.now();
@@ -158,7 +156,6 @@ async fn subscribe(
                         messages = stream.next() => messages,
                     };
                     let Some(messages) = messages else { break };
-                    let few = messages.len() < ingest::BATCH;
                     let sized = messages.into_iter().map(|message| (message.data.len() + 96, message));
                     if waits {
                         tokio::select! {
@@ -167,10 +164,6 @@ async fn subscribe(
                         }
                     } else {
                         backlog.push(sized);
-                    }
-                    if few {
-                        // More will have come then, at the cost of being woken once.
-                        tokio::time::sleep(backlog::GATHER / 2).await;
                     }
                 }
                 ("the connection ended".to_owned(), "")

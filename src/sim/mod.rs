@@ -84,7 +84,7 @@ impl Broker for SimBroker {
                 let (now, target) = (sim.clock.now(), sim.now() + STRIDE);
                 let messages = sim.advance(now.min(target));
                 if !messages.is_empty() {
-                    return Some((futures_util::stream::iter(messages), sim));
+                    return Some((messages, sim));
                 }
                 if sim.now() < now {
                     continue;
@@ -96,7 +96,7 @@ impl Broker for SimBroker {
                 }
             }
         });
-        Ok(batches.flatten().boxed())
+        Ok(batches.boxed())
     }
 
     async fn control(&self, request: &Request, _expected: &[String], _wait: Duration) -> Result<Vec<Reply>> {

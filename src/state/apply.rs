@@ -321,7 +321,7 @@ impl Model {
         }
         self.hand_over(slot, holder, self.holder(i));
         self.journal.push(slot);
-        while let Some(evicted) = self.tasks.evict_one(self.limits.tasks, self.limits.bytes) {
+        while let Some(evicted) = self.evict_one(self.limits.tasks, self.limits.bytes) {
             // Its record still says who held it.
             self.hand_over(evicted, self.holder(evicted as usize), None);
             self.no_longer_lost(evicted);
@@ -329,6 +329,13 @@ impl Model {
             self.retry_of.remove(&self.tasks.cold[evicted as usize].id);
             self.journal.push(evicted);
         }
+    }
+
+    /// Removes the task that is to go first when a budget is spent, if it is.
+    pub(super) fn evict_one(&mut self, tasks: usize, bytes: usize) -> Option<Slot> {
+        let (evicted, rare) = self.tasks.evict_one(tasks, bytes.saturating_sub(self.traces.bytes()))?;
+        self.traces.give_back(rare.and_then(|rare| rare.traceback));
+        Some(evicted)
     }
 
     /// What no task sent may have been sent by the clock.
@@ -550,10 +557,14 @@ impl Model {
             Field::Absent => {}
         }
         match batch.field(event.traceback) {
-            Field::Value(text) => self.rare(i).traceback = Some(text.into()),
+            Field::Value(text) => {
+                let held = self.traces.hold(text);
+                let before = self.rare(i).traceback.replace(held);
+                self.traces.give_back(before);
+            }
             Field::Null => {
                 if let Some(rare) = &mut self.tasks.cold[i].rare {
-                    rare.traceback = None;
+                    self.traces.give_back(rare.traceback.take());
                 }
             }
             Field::Absent => {}

@@ -65,6 +65,6 @@ impl Follower {
     /// Forgets a task if there are more than so many, or more bytes of them; which one is the model's own choice:
     /// successes first.
     pub fn forget_one(&mut self, tasks: usize, bytes: usize) -> Option<Handle> {
-        self.model.tasks.evict_one(tasks, bytes).map(Handle)
+        self.model.evict_one(tasks, bytes).map(Handle)
     }
 }

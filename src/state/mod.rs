@@ -32,6 +32,7 @@ pub mod stats;
 mod sweep;
 pub mod task;
 mod tasks;
+mod traces;
 mod unheard;
 pub mod worker;
 
@@ -50,7 +51,9 @@ use crate::filter::Filter;
 use crate::redact::Redactor;
 use crate::schedule::redbeat::Documents;
 
-pub use live::{LiveQuery, Scan, ScanRequest, Sort};
+use live::Scan;
+
+pub use live::{Fill, LiveQuery, ScanRequest, Sort};
 pub use matcher::no_state;
 pub use model::{Counters, Limits, Model};
 pub use task::{State, Task};
@@ -214,14 +217,21 @@ impl Store {
 
     /// The tasks a filter selects, in order; read in slices. Not for the main thread.
     pub fn select_ids(&self, filter: &Filter, sort: Sort) -> Vec<TaskId> {
-        let scan = self.scan(&ScanRequest::once(filter, sort));
+        let scan = self.look(&ScanRequest::once(filter, sort));
         let (mut taken, mut ids) = (0, Vec::new());
         while self.read(|m| scan.ids(m, &mut taken, &mut ids)) {}
         ids
     }
 
-    /// Answers a scan in slices, letting writers in between. Runs long at a million tasks: not for the main thread.
-    pub fn scan(&self, request: &ScanRequest) -> Scan {
+    /// Fills a list, as far as the present. Runs long at a million tasks: not for the main thread.
+    pub fn scan(&self, request: &ScanRequest) -> Fill {
+        let mut fill = Fill::new(self.look(request));
+        while !self.read(|m| fill.catch_up(m)) {}
+        fill
+    }
+
+    /// Looks at every task in slices, letting writers in between.
+    fn look(&self, request: &ScanRequest) -> Scan {
         let mut scan = self.read(|m| Scan::begin(request, m));
         while !self.read(|m| scan.step(m)) {}
         scan.finish()

@@ -29,6 +29,7 @@ use super::series::Ring;
 use super::stats::{NameStats, Series};
 use super::task::{Route, RouteId, Task};
 use super::tasks::{Slot, Tasks};
+use super::traces::Traces;
 use super::unheard::Unheard;
 use super::worker::Worker;
 
@@ -62,6 +63,7 @@ pub struct Counters {
 pub struct Model {
     pub(super) limits: Limits,
     pub(super) tasks: Tasks,
+    pub(super) traces: Traces,
     pub(super) names: Interner,
     pub(super) routes: Vec<Route>,
     pub(super) route_ids: HashMap<Route, RouteId>,
@@ -113,6 +115,7 @@ impl Model {
         Self {
             limits,
             tasks: Tasks::default(),
+            traces: Traces::default(),
             names: Interner::default(),
             routes: Vec::new(),
             route_ids: HashMap::new(),
@@ -202,7 +205,7 @@ impl Model {
 
     /// Bytes tasks take, by our own count.
     pub fn task_bytes(&self) -> usize {
-        self.tasks.bytes()
+        self.tasks.bytes() + self.traces.bytes()
     }
 
     /// Since when successes, and since when all others, are complete. `None` is since the first event.

@@ -1,6 +1,7 @@
 //! One task: its states, the two records it is held in, and the view through which everybody else reads it.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use crate::celery::{TaskId, traceback};
 use crate::clock::Stamp;
@@ -152,7 +153,7 @@ pub(super) struct Cold {
 #[derive(Default, Clone)]
 pub(super) struct Rare {
     pub exception: Option<Box<str>>,
-    pub traceback: Option<Box<str>>,
+    pub traceback: Option<Arc<str>>,
     pub root: Option<TaskId>,
     pub parent: Option<TaskId>,
     pub eta: Option<Box<str>>,
@@ -173,11 +174,11 @@ pub(super) struct Rare {
 }
 
 impl Rare {
+    /// Bytes of its own: those of tracebacks are counted where they are held.
     pub fn size(&self) -> usize {
         let text = |t: &Option<Box<str>>| t.as_deref().map_or(0, str::len);
         size_of::<Self>()
             + text(&self.exception)
-            + text(&self.traceback)
             + text(&self.eta)
             + text(&self.expires)
             + self.attempts.len() * size_of::<Attempt>()

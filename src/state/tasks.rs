@@ -11,7 +11,7 @@ use hashbrown::{DefaultHashBuilder, HashTable};
 use crate::celery::TaskId;
 use crate::clock::Stamp;
 
-use super::task::{Cold, Hot, NO_RUNTIME, State, flag};
+use super::task::{Cold, Hot, NO_RUNTIME, Rare, State, flag};
 
 pub(super) type Slot = u32;
 
@@ -159,8 +159,8 @@ impl Tasks {
         self.bytes = (self.bytes + after).saturating_sub(before);
     }
 
-    /// Removes the task that is to go first when a budget is spent, if it is.
-    pub fn evict_one(&mut self, max_tasks: usize, max_bytes: usize) -> Option<Slot> {
+    /// Removes the task that is to go first when a budget is spent, if it is, and hands out the part of it that few have.
+    pub fn evict_one(&mut self, max_tasks: usize, max_bytes: usize) -> Option<(Slot, Option<Box<Rare>>)> {
         if self.live <= max_tasks && self.bytes() <= max_bytes {
             return None;
         }
@@ -171,11 +171,10 @@ impl Tasks {
         let stamp = self.cold[slot as usize].stamp;
         self.classes[class].horizon = self.classes[class].horizon.max(stamp);
         self.classes[class].live -= 1;
-        self.remove(slot);
-        Some(slot)
+        Some((slot, self.remove(slot)))
     }
 
-    fn remove(&mut self, slot: Slot) {
+    fn remove(&mut self, slot: Slot) -> Option<Box<Rare>> {
         let hash = self.hasher.hash_one(&self.cold[slot as usize].id);
         if let Ok(entry) = self.by_id.find_entry(hash, |&s| s == slot) {
             entry.remove();
@@ -184,9 +183,10 @@ impl Tasks {
         self.bytes = self.bytes.saturating_sub(text_size(cold));
         cold.seq = 0;
         cold.text = None;
-        cold.rare = None;
+        let rare = cold.rare.take();
         self.live -= 1;
         self.free.push(slot);
+        rare
     }
 }
 

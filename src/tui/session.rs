@@ -35,7 +35,7 @@ use crate::history::writer::Recorder;
 use crate::human;
 use crate::ops::locate::{Answer, Locator};
 use crate::ops::{Course, Error, Ops, Receipt};
-use crate::state::Scan;
+use crate::state::Fill;
 use crate::state::common::Common;
 
 /// Both ends of a bounded channel.
@@ -91,7 +91,7 @@ pub struct Session<W: Write> {
     /// What was found out about bulk actions.
     bulks: Channel<Result<Bulked, Error>>,
     /// Finished scans, with the tab that wanted them.
-    scans: Channel<(usize, Scan)>,
+    scans: Channel<(usize, Fill)>,
     /// What chosen tasks have in common, with the view that asked.
     commons: Channel<(usize, Common)>,
     /// What was found in the history, with the view that asked for it.
@@ -226,8 +226,9 @@ impl<W: Write> Session<W> {
                     self.key_dirty = true;
                     None
                 }
-                Some((tab, scan)) = self.scans.1.recv() => {
-                    self.app.scanned(tab, scan);
+                Some((tab, fill)) = self.scans.1.recv() => {
+                    let before = self.app.scanned(tab, fill);
+                    tokio::task::spawn_blocking(move || drop(before));
                     self.key_dirty = true;
                     None
                 }
@@ -262,6 +263,7 @@ impl<W: Write> Session<W> {
                 version = store.changed(seen) => {
                     seen = version;
                     self.data_dirty = true;
+                    store.read(|m| self.app.keep_up(m));
                     None
                 }
                 Ok(()) = link.changed() => {

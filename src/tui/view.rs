@@ -18,7 +18,7 @@ use crate::history::writer;
 use crate::ops::locate::{Answer as Answered, Search};
 use crate::ops::{Command, Receipt, Risk, Role, retry};
 use crate::state::common::{Chosen, Common};
-use crate::state::{Model, Scan, ScanRequest};
+use crate::state::{Fill, Model, ScanRequest};
 use crate::text::{Clean, clean};
 
 /// What a view may look at while it copies or acts.
@@ -310,8 +310,14 @@ pub trait View: Send {
         None
     }
 
-    /// The scan it wanted.
-    fn scanned(&mut self, _scan: Scan) {}
+    /// What came of the scan it wanted. It gives back what it does not need any more, which is let go of elsewhere.
+    fn scanned(&mut self, fill: Fill) -> Option<Fill> {
+        Some(fill)
+    }
+
+    /// Much has changed since it was last brought up to date: it may take in some of it now, so that doing so does not
+    /// take long later.
+    fn keep_up(&mut self, _model: &Model) {}
 
     /// Whose common traits somebody has to find for it.
     fn wants_common(&mut self) -> Option<Chosen> {

@@ -16,7 +16,7 @@ use super::{cluster, hold};
 const ALLOCATIONS: [(&str, f64); 3] =
     [("of a new task", 1_022.0), ("of a known task", 1_101.0), ("of a worker", 3_002.0)];
 /// Instructions of an event, of all sorts as they come.
-const INSTRUCTIONS: f64 = 96_529.0;
+const INSTRUCTIONS: f64 = 134_900.0;
 
 /// Messages applied together, as the feed does it.
 const BATCH: usize = 512;

@@ -69,7 +69,7 @@ pub(super) async fn subscribe(link: Link, taken: Taken) -> Result<EventStream> {
     let subscription = Subscription { taken: taken.messages, consumer, _losses, _link: link };
     let batches =
         stream::unfold(subscription, async |mut subscription| Some((subscription.next().await?, subscription)));
-    Ok(batches.flat_map(stream::iter).boxed())
+    Ok(batches.boxed())
 }
 
 /// A queue that is consumed from, with all that keeps it so.

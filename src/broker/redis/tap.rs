@@ -25,7 +25,7 @@ use crate::clock::Clock;
 
 /// How long messages gather in the socket before they are read again: being woken costs more than reading. First where
 /// many come, for which the socket has to have room, then where few do.
-const GATHER: (Duration, Duration) = (Duration::from_millis(2), Duration::from_millis(10));
+const GATHER: (Duration, Duration) = (Duration::from_millis(5), Duration::from_millis(40));
 /// What few are, in bytes.
 const FEW: usize = 32 << 10;
 /// Bytes there is room for at least whenever something is read, and how many are made room for at once.

@@ -6,7 +6,7 @@ use crate::history::lookup::{Found, Request, Ticket};
 use crate::history::writer;
 use crate::ops::locate::{Answer, Search};
 use crate::state::common::{Chosen, Common};
-use crate::state::{Model, Scan, ScanRequest};
+use crate::state::{Fill, Model, ScanRequest};
 use crate::tui::view::View;
 
 impl App {
@@ -78,10 +78,26 @@ impl App {
         self.recording = recording;
     }
 
-    /// A scan is done. A layer may have gone meanwhile; a scan knows which question it answers.
-    pub fn scanned(&mut self, place: usize, scan: Scan) {
-        if let Some(view) = self.at(place) {
-            view.scanned(scan);
+    /// A scan is done. A layer may have gone meanwhile; what came of it knows which question it answers. What is not
+    /// needed any more is given back, for somebody else to let go of.
+    pub fn scanned(&mut self, place: usize, fill: Fill) -> Option<Fill> {
+        match self.at(place) {
+            Some(view) => view.scanned(fill),
+            None => Some(fill),
+        }
+    }
+
+    /// Lets the view that is seen take in what has changed, without showing it yet.
+    pub fn keep_up(&mut self, model: &Model) {
+        if self.is_paused() {
+            return;
+        }
+        let seen = match self.layers.last_mut() {
+            Some(layer) => Some(layer),
+            None => self.tabs.get_mut(self.tab),
+        };
+        if let Some(view) = seen {
+            view.keep_up(model);
         }
     }
 }

@@ -14,7 +14,7 @@ use crate::export::What;
 use crate::filter;
 use crate::human;
 use crate::state::common::Chosen;
-use crate::state::{Scan, ScanRequest};
+use crate::state::{Fill, Model, ScanRequest};
 use crate::text::Clean;
 use crate::tui::action::{Action, Scope};
 use crate::tui::keymap;
@@ -326,8 +326,12 @@ impl View for Tasks {
         self.list.query.wants_scan()
     }
 
-    fn scanned(&mut self, scan: Scan) {
-        self.list.query.accept(scan);
+    fn scanned(&mut self, fill: Fill) -> Option<Fill> {
+        self.list.query.accept(fill)
+    }
+
+    fn keep_up(&mut self, model: &Model) {
+        self.list.query.keep_up(model);
     }
 
     fn pause_between(&self) -> u64 {

@@ -12,7 +12,7 @@ use crate::clock::Stamp;
 use crate::feed::{Interest, ResultLook};
 use crate::filter;
 use crate::human;
-use crate::state::{LiveQuery, Model, Scan, ScanRequest, Sort, State, Task};
+use crate::state::{Fill, LiveQuery, Model, ScanRequest, Sort, State, Task};
 use crate::text::{Clean, clean};
 use crate::tui::action::{Action, Scope};
 use crate::tui::page::{Page, Target};
@@ -521,8 +521,12 @@ impl View for WorkflowScreen {
         self.query.wants_scan()
     }
 
-    fn scanned(&mut self, scan: Scan) {
-        self.query.accept(scan);
+    fn scanned(&mut self, fill: Fill) -> Option<Fill> {
+        self.query.accept(fill)
+    }
+
+    fn keep_up(&mut self, model: &Model) {
+        self.query.keep_up(model);
     }
 
     fn pause_between(&self) -> u64 {

@@ -86,8 +86,8 @@ async fn hear(setup: &mut dyn Setup, stream: &mut EventStream) {
     let store = Store::new(Limits::default());
     let seen = || store.read(|m| m.counters().task_events);
     while seen() < 3 {
-        let message = soon("an event", stream.next()).await.expect("the stream goes on");
-        apply_messages(&store, [&message]);
+        let messages = soon("an event", stream.next()).await.expect("the stream goes on");
+        apply_messages(&store, &messages);
     }
     assert_eq!(store.read(|m| m.counters().undecodable), 0);
 }
