@@ -1,9 +1,10 @@
 """An hour under load: whether memory stays flat, and nothing is missed.
 
-    python3 benches/soak.py [--minutes 60] [--rate 20000] [--binary PATH]
+    python3 benches/soak.py [--minutes 60] [--rate 20000] [--fill 26000000] [--binary PATH]
 
 It starts a redis-server of its own and `flower-tui serve`, publishes with `flower-tui bench-feed`, and prints a line each
-minute. It ends with 1 where memory grew by more than 2 % after the first sixth, or an event of a task was missed.
+minute. First it fills memory up: of 100,000 tasks up to 40,000 are kept that failed, and of the tasks that are made one in
+150 does. It ends with 1 where memory grew by more than 2 % after the first sixth, or an event of a task was missed.
 """
 
 import sys
@@ -28,17 +29,18 @@ def arguments():
     parser = argparse.ArgumentParser(prog="benches/soak.py", description=__doc__.split("\n")[0])
     parser.add_argument("--minutes", type=float, default=60)
     parser.add_argument("--rate", type=int, default=20_000, help="events a second")
+    parser.add_argument("--fill", type=int, default=26_000_000, help="events before the hour, at --fill-rate")
+    parser.add_argument("--fill-rate", type=int, default=120_000, help="events a second")
     parser.add_argument("--workers", type=int, default=50)
     parser.add_argument("--tasks", type=int, default=100_000, help="tasks kept in memory")
     parser.add_argument("--binary", type=Path, default=servers.Ours.program, help="flower-tui; else the release build")
     return parser.parse_args()
 
 
-def publish(args, redis):
+def publish(args, redis, seed, events, rate):
     """Events are made ready for five seconds at a time."""
-    events = round(args.rate * args.minutes * 60)
     words = [args.binary, "bench-feed", redis.url, "--json", "--workers", args.workers, "--events", events,
-             "--rate", args.rate, "--ready", args.rate * 5]
+             "--rate", rate, "--ready", rate * 5, "--seed", seed]
     return subprocess.Popen([str(word) for word in words], stdout=subprocess.PIPE, text=True)
 
 
@@ -63,10 +65,13 @@ def main():
         redis = servers.Redis(Path(folder))
         try:
             subject = servers.Ours(redis, Path(folder), args.tasks)
-            before, generator = subject.cpu(), publish(args, redis)
+            fill = json.loads(publish(args, redis, 1, args.fill, args.fill_rate).communicate()[0])
+            known, _ = measure.settle(subject, fill["of_tasks"], quiet=5)
+            print(f"filled with {known:,} events of {fill['of_tasks']:,}", flush=True)
+            before, generator = subject.cpu(), publish(args, redis, 2, round(args.rate * args.minutes * 60), args.rate)
             length, memory = watch(subject, generator)
             sent = json.loads(generator.stdout.read())
-            seen, _ = measure.settle(subject, sent["of_tasks"], quiet=5)
+            seen = measure.settle(subject, known + sent["of_tasks"], quiet=5)[0] - known
             cost = (subject.cpu() - before) / seen * 1e6
         finally:
             servers.end_all()

@@ -194,7 +194,7 @@ impl Scratch {
     pub fn body(&mut self, message: &[u8]) -> Option<(Format, &[u8])> {
         let body = message.strip_prefix(b"{\"body\": \"")?;
         let (body, rest) = body.split_at(memchr(b'"', body)?);
-        let format = base64_alone(std::str::from_utf8(rest.strip_prefix(b"\", ")?).ok()?)?;
+        let format = base64_alone(simdutf8::basic::from_utf8(rest.strip_prefix(b"\", ")?).ok()?)?;
         self.plain.clear();
         STANDARD.decode_append(body, &mut self.plain).ok()?;
         Some((format, &self.plain))

@@ -28,6 +28,7 @@ pub struct Batch {
     /// Events and messages that could not be read, with the reason. Their number is exact, the texts are for showing.
     pub undecodable: Vec<Undecodable>,
     scratch: Scratch,
+    order: quick::Order,
 }
 
 /// Bytes of text that a batch keeps room for.

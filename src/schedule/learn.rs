@@ -4,6 +4,7 @@
 use std::collections::VecDeque;
 use std::hash::BuildHasher;
 
+use hashbrown::hash_map::EntryRef;
 use hashbrown::{DefaultHashBuilder, HashMap};
 
 use super::{Entry, Source, after};
@@ -22,6 +23,8 @@ const LEAST: usize = 4;
 const LONGEST: usize = 4_096;
 /// A period shorter than this is a flow.
 const SHORTEST: f64 = 0.9;
+/// Arrivals of one name in a second that are followed.
+const FLOW: u32 = 100;
 /// After so many periods without an arrival it is over.
 const OVER: f64 = 30.0;
 
@@ -107,10 +110,32 @@ struct Kind {
     at: VecDeque<Stamp>,
 }
 
+/// What arrived under one name.
+#[derive(Default)]
+struct Name {
+    kinds: Vec<Kind>,
+    /// The second of the last arrival, in those of the clock, and how many there were in it.
+    second: i64,
+    arrivals: u32,
+}
+
+impl Name {
+    /// Whether so many arrive in this second that none of them can be told from the others: what is regular among them
+    /// has long made room when it comes again.
+    fn is_flow(&mut self, at: Stamp) -> bool {
+        let second = at.micros() / 1_000_000;
+        if second != self.second {
+            (self.second, self.arrivals) = (second, 0);
+        }
+        self.arrivals += 1;
+        self.arrivals > FLOW
+    }
+}
+
 /// See the module.
 #[derive(Default)]
 pub struct Learner {
-    names: HashMap<Box<str>, Vec<Kind>>,
+    names: HashMap<String, Name>,
     hasher: DefaultHashBuilder,
 }
 
@@ -120,13 +145,16 @@ impl Learner {
         if arrival.args.len() + arrival.kwargs.len() > LONGEST {
             return;
         }
-        if !self.names.contains_key(arrival.name) {
-            if self.names.len() >= NAMES {
-                return;
-            }
-            self.names.insert(arrival.name.into(), Vec::new());
+        let full = self.names.len() >= NAMES;
+        let name = match self.names.entry_ref(arrival.name) {
+            EntryRef::Occupied(entry) => entry.into_mut(),
+            EntryRef::Vacant(_) if full => return,
+            EntryRef::Vacant(entry) => entry.insert(Name::default()),
+        };
+        if name.is_flow(arrival.at) {
+            return;
         }
-        let Some(kinds) = self.names.get_mut(arrival.name) else { return };
+        let kinds = &mut name.kinds;
         let hash = self.hasher.hash_one((arrival.args, arrival.kwargs));
         if let Some(kind) = kinds.iter_mut().find(|kind| kind.hash == hash) {
             kind.arrived(arrival);
@@ -149,7 +177,7 @@ impl Learner {
 
     /// What runs by the clock, as far as that was learnt; by name.
     pub fn entries(&self, now: Stamp) -> Vec<Entry> {
-        let all = self.names.iter().flat_map(|(name, kinds)| kinds.iter().map(move |kind| (name, kind)));
+        let all = self.names.iter().flat_map(|(text, name)| name.kinds.iter().map(move |kind| (text, kind)));
         let mut entries: Vec<Entry> = all.filter_map(|(name, kind)| kind.entry(name, now)).collect();
         entries.sort_by(|a, b| (&a.task, &a.args, &a.kwargs).cmp(&(&b.task, &b.args, &b.kwargs)));
         entries

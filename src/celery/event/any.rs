@@ -41,7 +41,7 @@ impl<'de> Visitor<'de> for BodySeed<'_> {
         let mut fields = Fields::default();
         while let Some(key) = map.next_key_seed(KeySeed)? {
             match key {
-                Known::Unknown => _ = map.next_value::<IgnoredAny>()?,
+                Known::Unknown | Known::Utcoffset => _ = map.next_value::<IgnoredAny>()?,
                 Known::Id => {
                     fields.has_id = true;
                     map.next_value::<IgnoredAny>()?;
@@ -145,4 +145,3 @@ impl<'de> Visitor<'de> for ScalarSeed<'_> {
         Ok(Scalar::Text(self.0.put(&Value::Object(object).to_string())))
     }
 }
-

@@ -8,9 +8,18 @@ use crate::clock::Stamp;
 macro_rules! keys {
     ($($name:ident $wire:literal),* $(,)?) => {
         /// A field's name.
-        #[derive(Clone, Copy)]
+        #[derive(Debug, Clone, Copy, PartialEq)]
         pub(super) enum Known { $($name,)* Unknown }
+
+        /// How many names there are.
+        pub(super) const NAMES: usize = [$($wire),*].len();
+
         impl Known {
+            /// How Python's encoder writes it, with all that stands before the value.
+            pub fn written(self) -> &'static str {
+                match self { $(Known::$name => concat!("\"", $wire, "\": "),)* Known::Unknown => "" }
+            }
+
             pub fn of(text: &str) -> Known {
                 match text { $($wire => Known::$name,)* _ => Known::Unknown }
             }
@@ -24,7 +33,7 @@ keys! {
     Exchange "exchange", RoutingKey "routing_key", RootId "root_id", ParentId "parent_id", Eta "eta",
     Expires "expires", Signum "signum", Retries "retries", Runtime "runtime", Terminated "terminated",
     Expired "expired", Freq "freq", Active "active", Processed "processed", Loadavg "loadavg",
-    SwIdent "sw_ident", SwVer "sw_ver", SwSys "sw_sys", Id "id",
+    SwIdent "sw_ident", SwVer "sw_ver", SwSys "sw_sys", Id "id", Utcoffset "utcoffset",
 }
 
 /// The fields of any event, before it is known which kind it is: `type` comes last on the wire.
@@ -220,4 +229,3 @@ impl Scalar {
         }
     }
 }
-
