@@ -1,7 +1,7 @@
 //! What doesn't come as events: queue depths, the broker's health, and workers' answers to `inspect`. Workers are asked
 //! about what somebody looks at, and once when they are new.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
@@ -21,6 +21,11 @@ const DEPTHS: Duration = Duration::from_secs(2);
 const INSPECT: Duration = Duration::from_secs(10);
 /// The longest pause between two readings of the depths.
 const DEPTHS_MOST: Duration = Duration::from_secs(20);
+/// Up to so many workers are asked that often. More are asked more seldom, one thing at a time, so that no broker carries
+/// more answers in a minute: of 5,000 the one that is looked at is asked for itself.
+const CROWD: usize = 200;
+/// New workers that are asked by name. A request goes to every worker, with all the names in it.
+const NAMED: usize = 100;
 /// The share of the broker's commands that polling may make up. The bound that holds: depths are read so seldom that all
 /// we send stays below this share or below [`LIGHT`], whichever is more, but never less often than [`DEPTHS_MOST`].
 const SHARE: f64 = 0.01;
@@ -135,7 +140,8 @@ impl Poller {
         }
         self.schedule(asked).await;
         self.lost(asked).await;
-        for method in self.due(asked) {
+        let online = self.online().len();
+        for method in self.due(asked, online) {
             self.inspect(method, None).await;
         }
         for (worker, method) in self.looked_at(asked) {
@@ -199,7 +205,8 @@ impl Poller {
     }
 
     /// What somebody looks at and is old. In the beginning everything is asked for once.
-    fn due(&self, asked: &mut Asked) -> Vec<Method> {
+    fn due(&self, asked: &mut Asked, online: usize) -> Vec<Method> {
+        let every = pause(online);
         let interest = self.interest.borrow().clone();
         // Who holds what was not acknowledged is told by all three lists.
         let unacked = interest.any(|i| i.queue.as_ref().is_some_and(|look| look.what == Look::Unacked));
@@ -217,9 +224,12 @@ impl Poller {
             let last = asked.methods.get(method.name());
             // What waits for its time, and what is known, can be much: it is asked for only where it is looked at.
             let new = last.is_none() && !matches!(method, Method::Scheduled | Method::Registered);
-            if new || (looked_at && last.is_none_or(|at| at.elapsed() >= INSPECT)) {
+            if new || (looked_at && last.is_none_or(|at| at.elapsed() >= every)) {
                 asked.methods.insert(method.name(), Instant::now());
                 due.push(method);
+                if online > CROWD {
+                    break;
+                }
             }
         }
         due
@@ -239,7 +249,7 @@ impl Poller {
     /// Asks workers that came online since, which nobody knows anything of yet.
     async fn meet_new_workers(&self) {
         let now = self.context.clock.now();
-        let strangers: Vec<String> = self.context.store.read(|m| {
+        let mut strangers: Vec<String> = self.context.store.read(|m| {
             let strange = |w: &crate::state::worker::Worker| w.is_online(now) && w.inspected.stats.is_none();
             // One that was met and gave no answer is not asked again and again.
             m.workers()
@@ -248,26 +258,31 @@ impl Poller {
                 .map(|(name, _)| name.to_owned())
                 .collect()
         });
-        if !strangers.is_empty() {
-            self.inspect(Method::Stats, Some(&strangers)).await;
-            self.inspect(Method::ActiveQueues, Some(&strangers)).await;
+        if strangers.is_empty() {
+            return;
         }
+        let most = strangers.len() > NAMED && strangers.len() * 2 > self.online().len();
+        strangers.truncate(NAMED);
+        let to = (!most).then_some(&strangers[..]);
+        self.inspect(Method::Stats, to).await;
+        self.inspect(Method::ActiveQueues, to).await;
+    }
+
+    /// Workers that are online.
+    fn online(&self) -> Vec<String> {
+        let now = self.context.clock.now();
+        let all =
+            |m: &Model| m.workers().into_iter().filter(|(_, w)| w.is_online(now)).map(|(n, _)| n.to_owned()).collect();
+        self.context.store.read(all)
     }
 
     async fn inspect(&self, method: Method, to: Option<&[String]>) {
-        let expected: Vec<String> = match to {
-            Some(names) => names.to_vec(),
-            None => {
-                let now = self.context.clock.now();
-                self.context.store.read(|m| {
-                    m.workers().into_iter().filter(|(_, w)| w.is_online(now)).map(|(n, _)| n.to_owned()).collect()
-                })
-            }
-        };
+        let expected = to.map_or_else(|| self.online(), <[String]>::to_vec);
         let name = method.name();
         let request = Request { method, to: to.map(<[String]>::to_vec) };
         if let Ok(replies) = self.context.broker.control(&request, &expected, ANSWER).await {
-            let silent = expected.into_iter().filter(|w| replies.iter().all(|r| r.worker != *w)).collect();
+            let answered: HashSet<&str> = replies.iter().map(|reply| reply.worker.as_str()).collect();
+            let silent = expected.into_iter().filter(|worker| !answered.contains(worker.as_str())).collect();
             let now = self.context.clock.now();
             self.send(Update::Inspected(now, name, replies)).await;
             self.send(Update::Silent(now, name, silent)).await;
@@ -285,9 +300,23 @@ impl Poller {
     }
 }
 
+/// How often so many workers are asked.
+fn pause(workers: usize) -> Duration {
+    INSPECT * u32::try_from(workers.div_ceil(CROWD).max(1)).unwrap_or(u32::MAX)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn many_workers_answer_no_more_often_than_few() {
+        assert_eq!((pause(0), pause(200)), (INSPECT, INSPECT));
+        for workers in [1_000, 5_000] {
+            let each_second = workers as f64 / pause(workers).as_secs_f64();
+            assert!(each_second <= CROWD as f64 / INSPECT.as_secs_f64(), "{each_second} answers a second");
+        }
+    }
 
     #[test]
     fn a_broker_that_is_up_for_a_shorter_time_than_before_restarted() {

@@ -5,7 +5,7 @@ use std::num::NonZeroU32;
 use std::ops::Range;
 
 use crate::celery::TaskId;
-use crate::celery::event::{Batch, Event, Field, TaskEvent, TaskEventKind, WorkerEvent, WorkerEventKind};
+use crate::celery::event::{Batch, Event, Field, TaskEvent, TaskEventKind, Text, WorkerEvent, WorkerEventKind};
 use crate::celery::traceback;
 use crate::clock::Stamp;
 use crate::schedule::learn::Arrival;
@@ -275,7 +275,10 @@ impl Model {
         if new && self.recalling {
             self.tasks.hot[i].flags |= flag::RECALLED;
         }
-        if new && let Some(queue) = self.sent_here.remove(&event.id) {
+        if new
+            && !self.sent_here.is_empty()
+            && let Some(queue) = self.sent_here.remove(&event.id)
+        {
             self.tasks.hot[i].queue = Some(self.names.intern(&queue));
         }
         if new && self.figures {
@@ -325,8 +328,14 @@ impl Model {
             // Its record still says who held it.
             self.hand_over(evicted, self.holder(evicted as usize), None);
             self.no_longer_lost(evicted);
-            self.revoke_asked.remove(&self.tasks.cold[evicted as usize].id);
-            self.retry_of.remove(&self.tasks.cold[evicted as usize].id);
+            let id = &self.tasks.cold[evicted as usize].id;
+            // Nearly always there is nothing to look for.
+            if !self.revoke_asked.is_empty() {
+                self.revoke_asked.remove(id);
+            }
+            if !self.retry_of.is_empty() {
+                self.retry_of.remove(id);
+            }
             self.journal.push(evicted);
         }
     }
@@ -488,6 +497,10 @@ impl Model {
     }
 
     fn apply_texts(&mut self, batch: &Batch, event: &TaskEvent, i: usize, identity: bool) {
+        let told = if identity { [event.args, event.kwargs] } else { [event.result, Text::default()] };
+        if told.iter().all(|text| text.is_absent()) {
+            return;
+        }
         let cold = &mut self.tasks.cold[i];
         let known = super::task::unpack(cold.text.as_deref());
         let mut texts = known;

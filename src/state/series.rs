@@ -9,12 +9,16 @@ pub struct Ring<T> {
     buckets: Box<[T]>,
     /// Number of the newest bucket since the epoch; zero before the first.
     newest: i64,
+    /// Where it is, and when it begins, in microseconds: nearly everything is about it.
+    head: usize,
+    begins: i64,
 }
 
 impl<T: Clone + Default> Ring<T> {
     /// An empty ring.
     pub fn new(step_secs: u32, len: usize) -> Self {
-        Self { step: i64::from(step_secs) * 1_000_000, buckets: vec![T::default(); len.max(1)].into(), newest: 0 }
+        let buckets = vec![T::default(); len.max(1)].into();
+        Self { step: i64::from(step_secs) * 1_000_000, buckets, newest: 0, head: 0, begins: 0 }
     }
 
     /// Seconds a bucket is long.
@@ -58,10 +62,14 @@ impl<T: Clone + Default> Ring<T> {
             self.buckets[place] = T::default();
         }
         self.newest = number;
+        (self.head, self.begins) = (self.place(number), number * self.step);
     }
 
     /// The bucket of a time; `None` if it is too long ago.
     pub fn at(&mut self, at: Stamp) -> Option<&mut T> {
+        if self.newest != 0 && (0..self.step).contains(&(at.micros() - self.begins)) {
+            return self.buckets.get_mut(self.head);
+        }
         self.advance(at);
         let number = self.number(at);
         if number <= self.newest - self.buckets.len() as i64 {
