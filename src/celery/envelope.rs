@@ -207,8 +207,20 @@ impl Scratch {
     }
 }
 
+/// What stands behind an event's body, to the letter (kombu 5.7.0, `transport/virtual/base.py`): a text comes between
+/// each two, and the last.
+const USUAL: [&str; 3] = [
+    r#""content-encoding": "utf-8", "content-type": "application/json", "headers": {"hostname": "#,
+    r#"}, "properties": {"delivery_mode": 1, "delivery_info": {"exchange": "celeryev", "routing_key": "#,
+    r#"}, "priority": 0, "body_encoding": "base64", "delivery_tag": "#,
+];
+
 /// The body's format, by an envelope from behind the body on: nothing unless that is base64 and nothing besides.
 fn base64_alone(rest: &str) -> Option<Format> {
+    let mut usual = Pull::new(rest);
+    if USUAL.iter().all(|part| usual.word(part) && usual.plain().is_some()) && usual.word("}}") && usual.is_over() {
+        return Some(Format::Json);
+    }
     let mut pull = Pull::new(rest);
     let (mut content_type, mut headers, mut properties) = (None, None, None);
     loop {
@@ -374,8 +386,15 @@ mod tests {
         let rest = r#""content-type": "application/json", "headers": {}, "properties": {"body_encoding": "base64"}}"#;
         let usual = format!(r#"{{"body": "{}", {rest}"#, to_base64(br#"[{"type": "task-sent"}]"#));
         let mut scratch = Scratch::default();
-        let event = wrap_event(b"{}", "celery@\"é\"", "worker.heartbeat");
-        assert_eq!(scratch.body(event.as_bytes()), Some((Format::Json, &b"{}"[..])));
+        for host in ["celery@\"é\"", "celery@w"] {
+            let event = wrap_event(b"{}", host, "worker.heartbeat");
+            assert_eq!(scratch.body(event.as_bytes()), Some((Format::Json, &b"{}"[..])));
+            assert_eq!(scratch.body(event.replace("\": ", "\":").as_bytes()), None);
+            assert_eq!(scratch.body(event.replacen("base64\", ", "base32\", ", 1).as_bytes()), None);
+            assert_eq!(scratch.body(format!("{event}}}").as_bytes()), None);
+            let packed = event.replace(r#""headers": {"#, r#""headers": {"compression": "application/x-gzip", "#);
+            assert_eq!(scratch.body(packed.as_bytes()), None);
+        }
         assert_eq!(scratch.body(usual.as_bytes()), Some((Format::Json, &br#"[{"type": "task-sent"}]"#[..])));
         for unusual in [
             usual.replace("base64", "none"),

@@ -114,8 +114,8 @@ impl<R: AsyncRead + Unpin> Tapped<R> {
                 }
                 self.tap.sort();
             }
-            self.tap.hand_over();
-            if read < TURN {
+            // Answers are waited for, one after the other, until a subscription stands.
+            if self.tap.hand_over() && read < TURN {
                 let gather = if read < FEW { GATHER.1 } else { GATHER.0 };
                 self.resting = Some(Box::pin(tokio::time::sleep(gather)));
             }
@@ -214,11 +214,14 @@ impl Tap {
         name
     }
 
-    fn hand_over(&mut self) {
-        if !self.batch.messages.is_empty() {
-            let next = Batch { bytes: 0, messages: Vec::new() };
-            self.messages.put(std::mem::replace(&mut self.batch, next));
+    /// Says whether there were any messages.
+    fn hand_over(&mut self) -> bool {
+        if self.batch.messages.is_empty() {
+            return false;
         }
+        let next = Batch { bytes: 0, messages: Vec::new() };
+        self.messages.put(std::mem::replace(&mut self.batch, next));
+        true
     }
 }
 

@@ -21,24 +21,28 @@ pub(super) fn read(batch: &mut Batch, body: &[u8], received: Stamp) -> Option<()
     pull.is_over().then_some(())
 }
 
-/// Which field came after which the last time: Celery writes those of one type of event always in the same order, and to
-/// compare costs less than to read.
+/// Which two fields came after which the last times: Celery writes those of one type of event always in the same order,
+/// and to compare costs less than to read.
 #[derive(Debug)]
-pub(super) struct Order([Known; NAMES + 1]);
+pub(super) struct Order([[Known; 2]; NAMES + 1]);
 
 impl Default for Order {
     fn default() -> Self {
-        Self([Known::Unknown; NAMES + 1])
+        Self([[Known::Unknown; 2]; NAMES + 1])
     }
 }
 
 impl Order {
     fn key(&mut self, before: Known, pull: &mut Pull<'_>) -> Option<Known> {
         let expected = &mut self.0[before as usize];
-        if *expected == Known::Unknown || !pull.word(expected.written()) {
-            *expected = Known::of(pull.key()?);
+        if let Some(key) = expected.iter().find(|key| **key != Known::Unknown && pull.word(key.written())) {
+            return Some(*key);
         }
-        Some(*expected)
+        let key = Known::of(pull.key()?);
+        if key != Known::Unknown {
+            *expected = [key, expected[0]];
+        }
+        Some(key)
     }
 }
 
