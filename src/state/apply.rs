@@ -181,7 +181,9 @@ impl Model {
         if !matches!(event.active, Field::Absent) {
             worker.active_at = Some(event.received);
         }
-        let version_before = worker.sw_ver.clone();
+        // A heartbeat comes from every worker every other second, and takes nothing.
+        let online = event.kind == WorkerEventKind::Online;
+        let version_before = if online { worker.sw_ver.clone() } else { None };
         let before = worker.processed;
         event.processed.apply(&mut worker.processed);
         if before.is_some() && worker.processed > before {
@@ -205,7 +207,7 @@ impl Model {
             }
         }
         worker.said_offline = offline;
-        let version = worker.sw_ver.clone();
+        let version = if online { worker.sw_ver.clone() } else { None };
         if offline {
             worker.clear_beats(); // W3
             worker.inspected.at = None;
@@ -216,7 +218,7 @@ impl Model {
         worker.note_busy(worker.active.and_then(|n| u64::try_from(n).ok()), event.received);
         self.now = self.now.max(event.received);
         self.heard_of(name, &known, event);
-        if event.kind == WorkerEventKind::Online {
+        if online {
             self.marks.worker_started(event.received, hostname, version.as_deref(), version_before.as_deref());
         }
     }

@@ -13,10 +13,9 @@ use flower_tui::state::{Limits, Store, Update};
 use super::{cluster, hold};
 
 /// Allocations of a thousand events of each sort.
-const ALLOCATIONS: [(&str, f64); 3] =
-    [("of a new task", 1_022.0), ("of a known task", 1_101.0), ("of a worker", 3_002.0)];
+const ALLOCATIONS: [(&str, f64); 3] = [("of a new task", 1_002.0), ("of a known task", 1_023.0), ("of a worker", 2.3)];
 /// Instructions of an event, of all sorts as they come.
-const INSTRUCTIONS: f64 = 134_900.0;
+const INSTRUCTIONS: f64 = 126_550.0;
 
 /// Messages applied together, as the feed does it.
 const BATCH: usize = 512;

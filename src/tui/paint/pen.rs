@@ -1,5 +1,8 @@
 //! Colours and attributes, and the shortest way to change them.
 
+use std::fmt::{self, Write};
+
+use arrayvec::ArrayString;
 use ratatui::buffer::Cell;
 use ratatui::style::{Color, Modifier};
 
@@ -43,66 +46,86 @@ impl Pen {
     }
 
     /// What changes this pen into another: nothing, or one sequence.
-    pub fn change(self, to: Self) -> String {
+    pub fn change(self, to: Self) -> Sequence {
         if self == to {
-            return String::new();
+            return Sequence::new();
         }
         if to == Self::default() {
-            return "\x1b[m".into();
+            return sequence(format_args!("\x1b[m"));
         }
-        let (step, anew) = (self.step(to), format!("0;{}", Self::default().step(to)));
+        let (mut step, mut anew) = (Sequence::new(), Sequence::new());
+        self.step(to, &mut step);
+        code(&mut anew, format_args!("0"));
+        Self::default().step(to, &mut anew);
         let shorter = if step.len() <= anew.len() { step } else { anew };
-        format!("\x1b[{shorter}m")
+        sequence(format_args!("\x1b[{shorter}m"))
     }
 
-    fn step(self, to: Self) -> String {
-        let mut codes: Vec<String> = Vec::new();
+    fn step(self, to: Self, codes: &mut Sequence) {
         let mut had = self.modifier;
         for (attribute, _, off) in ATTRIBUTES {
             if had.contains(attribute) && !to.modifier.contains(attribute) {
-                codes.push(off.to_string());
+                code(codes, format_args!("{off}"));
                 // One code may switch off two.
                 for (other, _, _) in ATTRIBUTES.iter().filter(|(_, _, o)| *o == off) {
                     had.remove(*other);
                 }
             }
         }
-        let added = ATTRIBUTES.iter().filter(|(attribute, ..)| to.modifier.difference(had).contains(*attribute));
-        codes.extend(added.map(|(_, on, _)| on.to_string()));
+        for (_, on, _) in ATTRIBUTES.iter().filter(|(attribute, ..)| to.modifier.difference(had).contains(*attribute)) {
+            code(codes, format_args!("{on}"));
+        }
         if self.fg != to.fg {
-            codes.push(color(to.fg, 30));
+            color(codes, to.fg, 30);
         }
         if self.bg != to.bg {
-            codes.push(color(to.bg, 40));
+            color(codes, to.bg, 40);
         }
-        codes.join(";")
     }
 }
 
+/// A sequence for the terminal. Made a thousand times for a frame, and therefore without asking for memory: all nine
+/// attributes and two colours are shorter.
+pub type Sequence = ArrayString<96>;
+
+/// Writes a sequence.
+pub fn sequence(text: fmt::Arguments<'_>) -> Sequence {
+    let mut sequence = Sequence::new();
+    // There is room for any.
+    let _ = sequence.write_fmt(text);
+    sequence
+}
+
+fn code(codes: &mut Sequence, text: fmt::Arguments<'_>) {
+    let _ = codes.write_str(if codes.is_empty() { "" } else { ";" });
+    let _ = codes.write_fmt(text);
+}
+
 /// A colour as the foreground (30) or background (40).
-fn color(color: Color, base: u8) -> String {
-    let (dark, light) = (|n: u8| (base + n).to_string(), |n: u8| (base + 60 + n).to_string());
-    match color {
-        Color::Reset => dark(9),
-        Color::Black => dark(0),
-        Color::Red => dark(1),
-        Color::Green => dark(2),
-        Color::Yellow => dark(3),
-        Color::Blue => dark(4),
-        Color::Magenta => dark(5),
-        Color::Cyan => dark(6),
-        Color::Gray => dark(7),
-        Color::DarkGray => light(0),
-        Color::LightRed => light(1),
-        Color::LightGreen => light(2),
-        Color::LightYellow => light(3),
-        Color::LightBlue => light(4),
-        Color::LightMagenta => light(5),
-        Color::LightCyan => light(6),
-        Color::White => light(7),
-        Color::Indexed(n) => format!("{};5;{n}", base + 8),
-        Color::Rgb(r, g, b) => format!("{};2;{r};{g};{b}", base + 8),
-    }
+fn color(codes: &mut Sequence, color: Color, base: u8) {
+    let (dark, light) = (base, base + 60);
+    let n = match color {
+        Color::Reset => dark + 9,
+        Color::Black => dark,
+        Color::Red => dark + 1,
+        Color::Green => dark + 2,
+        Color::Yellow => dark + 3,
+        Color::Blue => dark + 4,
+        Color::Magenta => dark + 5,
+        Color::Cyan => dark + 6,
+        Color::Gray => dark + 7,
+        Color::DarkGray => light,
+        Color::LightRed => light + 1,
+        Color::LightGreen => light + 2,
+        Color::LightYellow => light + 3,
+        Color::LightBlue => light + 4,
+        Color::LightMagenta => light + 5,
+        Color::LightCyan => light + 6,
+        Color::White => light + 7,
+        Color::Indexed(n) => return code(codes, format_args!("{};5;{n}", base + 8)),
+        Color::Rgb(r, g, b) => return code(codes, format_args!("{};2;{r};{g};{b}", base + 8)),
+    };
+    code(codes, format_args!("{n}"));
 }
 
 #[cfg(test)]
@@ -112,12 +135,12 @@ mod tests {
     #[test]
     fn only_what_differs_is_told() {
         let text = Pen { fg: Color::Rgb(1, 2, 3), bg: Color::Reset, modifier: Modifier::BOLD };
-        assert_eq!(text.change(text), "");
-        assert_eq!(text.change(Pen::default()), "\x1b[m");
-        assert_eq!(text.change(Pen { bg: Color::Red, ..text }), "\x1b[41m");
-        assert_eq!(text.change(Pen { modifier: Modifier::empty(), ..text }), "\x1b[22m");
-        assert_eq!(text.change(Pen { modifier: Modifier::DIM, ..text }), "\x1b[22;2m");
-        assert_eq!(Pen::default().change(text), "\x1b[1;38;2;1;2;3m");
+        assert_eq!(&*text.change(text), "");
+        assert_eq!(&*text.change(Pen::default()), "\x1b[m");
+        assert_eq!(&*text.change(Pen { bg: Color::Red, ..text }), "\x1b[41m");
+        assert_eq!(&*text.change(Pen { modifier: Modifier::empty(), ..text }), "\x1b[22m");
+        assert_eq!(&*text.change(Pen { modifier: Modifier::DIM, ..text }), "\x1b[22;2m");
+        assert_eq!(&*Pen::default().change(text), "\x1b[1;38;2;1;2;3m");
     }
 
     #[test]
@@ -125,6 +148,6 @@ mod tests {
         let many = Modifier::BOLD | Modifier::ITALIC | Modifier::UNDERLINED | Modifier::REVERSED;
         let from = Pen { modifier: many, ..Pen::default() };
         let to = Pen { fg: Color::Red, ..Pen::default() };
-        assert_eq!(from.change(to), "\x1b[0;31m");
+        assert_eq!(&*from.change(to), "\x1b[0;31m");
     }
 }

@@ -5,7 +5,7 @@ use ratatui::buffer::{Buffer, Cell};
 use ratatui::style::Color;
 
 use super::cells::{is_blank, width};
-use super::pen::Pen;
+use super::pen::{Pen, Sequence, sequence};
 use super::spans::{Ink, Span};
 
 /// See the module.
@@ -55,7 +55,7 @@ impl Stylus {
                 return;
             }
             if inside >= MANY_BLANKS && (x + inside == to || inside > 2 * MANY_BLANKS) {
-                self.bytes.extend_from_slice(format!("\x1b[{inside}X").as_bytes());
+                self.bytes.extend_from_slice(sequence(format_args!("\x1b[{inside}X")).as_bytes());
                 x += inside;
                 continue;
             }
@@ -93,35 +93,38 @@ impl Stylus {
 }
 
 /// A sequence with a number that needn't be told when it is one.
-pub fn counted(n: usize, letter: char) -> String {
-    if n == 1 { format!("\x1b[{letter}") } else { format!("\x1b[{n}{letter}") }
+pub fn counted(n: usize, letter: char) -> Sequence {
+    if n == 1 { sequence(format_args!("\x1b[{letter}")) } else { sequence(format_args!("\x1b[{n}{letter}")) }
 }
 
 /// The shortest of the ways that lead there.
-fn way(from: Option<(u16, u16)>, (x, y): (u16, u16)) -> String {
+fn way(from: Option<(u16, u16)>, (x, y): (u16, u16)) -> Sequence {
     let absolute = match (x, y) {
-        (0, 0) => "\x1b[H".to_owned(),
-        (0, _) => format!("\x1b[{}H", y + 1),
-        (_, 0) => format!("\x1b[;{}H", x + 1),
-        _ => format!("\x1b[{};{}H", y + 1, x + 1),
+        (0, 0) => sequence(format_args!("\x1b[H")),
+        (0, _) => sequence(format_args!("\x1b[{}H", y + 1)),
+        (_, 0) => sequence(format_args!("\x1b[;{}H", x + 1)),
+        _ => sequence(format_args!("\x1b[{};{}H", y + 1, x + 1)),
     };
     let Some((from_x, from_y)) = from else { return absolute };
     let down = y.saturating_sub(from_y);
     let vertical = match from_y.saturating_sub(y) {
         // A line feed keeps the column: the terminal is in raw mode.
-        0 if down < 4 => "\n".repeat(usize::from(down)),
+        0 if down < 4 => sequence(format_args!("{}", &"\n\n\n"[..usize::from(down)])),
         0 => counted(down.into(), 'B'),
         up => counted(up.into(), 'A'),
     };
     let aside = match (x.saturating_sub(from_x), from_x.saturating_sub(x)) {
-        (0, 0) => String::new(),
-        (0, left) if left < 4 => "\x08".repeat(usize::from(left)),
+        (0, 0) => Sequence::new(),
+        (0, left) if left < 4 => sequence(format_args!("{}", &"\x08\x08\x08"[..usize::from(left)])),
         (0, left) => counted(left.into(), 'D'),
         (right, _) => counted(right.into(), 'C'),
     };
-    let from_edge = if x == 0 { "\r".to_owned() } else { format!("\r{}", counted(x.into(), 'C')) };
+    let from_edge = match x {
+        0 => sequence(format_args!("\r")),
+        x => sequence(format_args!("\r{}", counted(x.into(), 'C'))),
+    };
     let aside = if from_edge.len() < aside.len() { from_edge } else { aside };
-    if vertical.len() + aside.len() < absolute.len() { vertical + &aside } else { absolute }
+    if vertical.len() + aside.len() < absolute.len() { sequence(format_args!("{vertical}{aside}")) } else { absolute }
 }
 
 #[cfg(test)]
@@ -130,16 +133,16 @@ mod tests {
 
     #[test]
     fn the_shortest_way_is_taken() {
-        assert_eq!(way(None, (0, 0)), "\x1b[H");
-        assert_eq!(way(None, (4, 0)), "\x1b[;5H");
-        assert_eq!(way(Some((4, 7)), (4, 7)), "");
-        assert_eq!(way(Some((4, 7)), (3, 7)), "\x08");
-        assert_eq!(way(Some((4, 7)), (4, 8)), "\n");
-        assert_eq!(way(Some((40, 7)), (0, 8)), "\n\r");
-        assert_eq!(way(Some((110, 7)), (3, 7)), "\r\x1b[3C");
-        assert_eq!(way(Some((40, 7)), (41, 7)), "\x1b[C");
-        assert_eq!(way(Some((40, 7)), (40, 30)), "\x1b[23B");
-        assert_eq!(way(Some((40, 7)), (100, 30)), "\x1b[31;101H");
-        assert_eq!(way(Some((40, 7)), (40, 6)), "\x1b[A");
+        assert_eq!(&*way(None, (0, 0)), "\x1b[H");
+        assert_eq!(&*way(None, (4, 0)), "\x1b[;5H");
+        assert_eq!(&*way(Some((4, 7)), (4, 7)), "");
+        assert_eq!(&*way(Some((4, 7)), (3, 7)), "\x08");
+        assert_eq!(&*way(Some((4, 7)), (4, 8)), "\n");
+        assert_eq!(&*way(Some((40, 7)), (0, 8)), "\n\r");
+        assert_eq!(&*way(Some((110, 7)), (3, 7)), "\r\x1b[3C");
+        assert_eq!(&*way(Some((40, 7)), (41, 7)), "\x1b[C");
+        assert_eq!(&*way(Some((40, 7)), (40, 30)), "\x1b[23B");
+        assert_eq!(&*way(Some((40, 7)), (100, 30)), "\x1b[31;101H");
+        assert_eq!(&*way(Some((40, 7)), (40, 6)), "\x1b[A");
     }
 }
