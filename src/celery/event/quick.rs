@@ -120,7 +120,7 @@ fn loadavg(pull: &mut Pull<'_>) -> Option<Field<[f64; 3]>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::celery::envelope::Format;
+    use crate::celery::envelope::{Format, Scratch};
     use crate::celery::json;
 
     const BODIES: [&str; 4] = [
@@ -171,6 +171,23 @@ mod tests {
             }
         }
         assert!(read > 5_000, "{read} of those that were bent are still read");
+    }
+
+    #[test]
+    fn all_that_real_workers_sent_goes_the_short_road() {
+        let mut scratch = Scratch::default();
+        for line in include_str!("../../../fixtures/redis-events.jsonl").lines() {
+            let row: serde_json::Value = serde_json::from_str(line).expect("a row");
+            let message = row["data"].as_str().expect("a message");
+            let (_, body) =
+                scratch.body(message.as_bytes()).unwrap_or_else(|| panic!("an unusual envelope: {message}"));
+            let mut batch = Batch::default();
+            let usual = read(&mut batch, body, Stamp::EPOCH).is_some();
+            assert!(usual, "an unusual body: {}", String::from_utf8_lossy(body));
+            // Times may differ by a microsecond: `serde_json` rounds twice.
+            let long = long(body).0;
+            assert_eq!((&batch.text, batch.events.len()), (&long.text, long.events.len()));
+        }
     }
 
     #[test]
