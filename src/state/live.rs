@@ -35,7 +35,7 @@ pub struct LiveQuery {
 }
 
 /// Up to how many tasks a list is filled at once, without asking for a scan elsewhere.
-const INLINE: usize = 10_000;
+const INLINE: usize = 20_000;
 
 /// Changes taken in at once: a few milliseconds.
 const MOST: u64 = 8_192;

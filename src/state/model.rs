@@ -249,6 +249,11 @@ impl Model {
         (there.clone().filter(|w| w.is_online(now)).count(), there.count())
     }
 
+    /// How many tasks online workers run.
+    pub fn running(&self, now: Stamp) -> u64 {
+        self.workers.values().filter(|w| w.is_online(now)).filter_map(Worker::running).sum()
+    }
+
     /// How many workers said goodbye, and are still remembered.
     pub fn stopped(&self) -> usize {
         self.workers.values().filter(|w| w.said_offline).count()

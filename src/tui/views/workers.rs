@@ -155,10 +155,10 @@ impl Workers {
         self.pane = self.cursor.at.as_ref().filter(|_| below).and_then(|item| match item {
             Item::Worker(name) => Some(pane::content(self.inner, cx.model.worker(name)?, cx, width)),
             Item::Group(_) => {
-                let names = self.list.workers(std::slice::from_ref(item));
+                let names = self.list.reached(std::slice::from_ref(item));
                 let about = "⏎ shows its workers one by one; a command reaches all that are online:";
                 let mut head = vec![vec![(Clean::own(about), Role::Muted)]];
-                let lines = crate::text::pack(names.iter().map(String::as_str), width);
+                let lines = crate::text::pack(names, width);
                 head.extend(lines.iter().map(|line| vec![(clean(line), Role::Text)]));
                 Some(Content { head, ..Content::default() })
             }
@@ -171,8 +171,7 @@ impl Workers {
 
     fn sync_status(&mut self, cx: &Cx<'_>) {
         let (online, known) = cx.model.online(cx.now);
-        let workers = cx.model.workers();
-        let running: u64 = workers.iter().filter(|(_, w)| w.is_online(cx.now)).filter_map(|(_, w)| w.running()).sum();
+        let running = cx.model.running(cx.now);
         self.status = vec![(crate::clean!("{online} of {known} online · {running} running"), Role::Text)];
         if cx.model.stopped() > 0 {
             self.status.push((crate::clean!(" · {} stopped", cx.model.stopped()), Role::Muted));
@@ -181,7 +180,7 @@ impl Workers {
             self.status.insert(0, (crate::clean!("{} marked · ", self.cursor.marks.len()), Role::Accent));
         }
         let say = |text: &'static str| vec![(Clean::own(text), Role::Muted)];
-        self.empty = match workers.len() {
+        self.empty = match known + cx.model.stopped() {
             0 => vec![
                 say("No worker has been heard of yet. Workers appear with their first heartbeat, or when they answer."),
                 say("ctrl-r asks them again."),
@@ -287,9 +286,10 @@ impl View for Workers {
             return self.list.names().is_empty().then(|| "nothing is listed".into());
         }
         if action == Action::TheirTasks {
-            return self.commanded().is_empty().then(|| "no worker is chosen".into());
+            let none = self.list.reached(&self.cursor.chosen()).next().is_none();
+            return none.then(|| "no worker is chosen".into());
         }
-        forms::refuse(action, &self.commanded(), cx)
+        forms::refuse(action, self.list.reached(&self.cursor.chosen()), cx)
     }
 
     fn answer(&mut self, answer: &Answer, _cx: &mut Cx<'_>) -> Outcome {

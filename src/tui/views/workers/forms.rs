@@ -52,17 +52,17 @@ const ACTIONS: [Action; 14] = [
 ];
 
 /// Why an order can't be given to these workers, if it can't.
-pub fn refuse(action: Action, workers: &[String], cx: &Cx<'_>) -> Option<String> {
+pub fn refuse<'w>(action: Action, workers: impl IntoIterator<Item = &'w str>, cx: &Cx<'_>) -> Option<String> {
     if !ACTIONS.contains(&action) {
         return None;
     }
-    if workers.is_empty() {
-        return Some("no worker that is online is chosen".into());
+    let mut first = None;
+    for name in workers {
+        // One that can is enough; the others' replies say why they can't.
+        let why = reason(action, name, cx.model.worker(name)?)?;
+        first.get_or_insert(why);
     }
-    let reasons: Vec<Option<String>> =
-        workers.iter().map(|name| reason(action, name, cx.model.worker(name)?)).collect();
-    // One that can is enough; the others' replies say why they can't.
-    if reasons.iter().any(Option::is_none) { None } else { reasons.into_iter().flatten().next() }
+    Some(first.unwrap_or_else(|| "no worker that is online is chosen".into()))
 }
 
 fn reason(action: Action, name: &str, worker: &Worker) -> Option<String> {

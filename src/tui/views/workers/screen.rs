@@ -157,7 +157,7 @@ impl View for WorkerScreen {
     fn refuse(&self, action: Action, cx: &Cx<'_>) -> Option<String> {
         match self.inner.has_tasks() {
             true => act::refuse(action, &self.tasks(), cx.model),
-            false => forms::refuse(action, std::slice::from_ref(&self.name), cx),
+            false => forms::refuse(action, [self.name.as_str()], cx),
         }
     }
 

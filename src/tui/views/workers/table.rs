@@ -62,7 +62,9 @@ impl Summary {
         *(if worker.is_draining(cx.now) { &mut self.draining } else { &mut self.on }) += 1;
         self.running += worker.running().unwrap_or(0);
         self.places += worker.pool_size().unwrap_or(0);
-        self.versions.extend(worker.sw_ver.clone());
+        if let Some(version) = worker.sw_ver.as_ref().filter(|version| !self.versions.contains(*version)) {
+            self.versions.insert(version.clone());
+        }
     }
 }
 
@@ -119,12 +121,14 @@ impl List {
         if self.known.len() > MEMORY {
             self.known.clear();
         }
-        let mut groups: BTreeMap<String, Vec<(&str, &Worker)>> = BTreeMap::new();
-        for &(name, worker) in workers {
+        let mut groups: BTreeMap<&str, Vec<(&str, &Worker)>> = BTreeMap::new();
+        for &(name, _) in workers {
             if !self.known.contains_key(name) {
                 self.known.insert(name.to_owned(), group(name, &self.rules));
             }
-            let group = self.known.get(name).cloned().unwrap_or_default();
+        }
+        for &(name, worker) in workers {
+            let group = self.known.get(name).map(String::as_str).unwrap_or_default();
             groups.entry(group).or_default().push((name, worker));
         }
         for (group, workers) in groups {
@@ -132,13 +136,13 @@ impl List {
                 self.items.push(Item::Worker(name.to_owned()));
                 continue;
             }
-            self.items.push(Item::Group(group.clone()));
-            if self.unfolded.contains(&group) {
+            self.items.push(Item::Group(group.to_owned()));
+            if self.unfolded.contains(group) {
                 self.items.extend(workers.iter().map(|(name, _)| Item::Worker((*name).to_owned())));
             }
             let online = workers.iter().filter(|(_, w)| w.is_online(cx.now)).map(|(name, _)| (*name).to_owned());
-            self.members.insert(group.clone(), online.collect());
-            let summary = self.summaries.entry(group).or_default();
+            self.members.insert(group.to_owned(), online.collect());
+            let summary = self.summaries.entry(group.to_owned()).or_default();
             workers.iter().for_each(|(_, worker)| summary.add(worker, cx));
         }
     }
@@ -162,19 +166,22 @@ impl List {
         true
     }
 
-    /// The workers that rows stand for.
+    /// The workers that rows stand for; one that stands below its group comes twice where both are meant.
+    pub fn reached<'a>(&'a self, items: &'a [Item]) -> impl Iterator<Item = &'a str> {
+        let of = |item: &'a Item| match item {
+            Item::Worker(name) => std::slice::from_ref(name),
+            Item::Group(group) => self.members.get(group).map_or(&[][..], Vec::as_slice),
+            Item::Ended => &[],
+        };
+        items.iter().flat_map(of).map(String::as_str)
+    }
+
+    /// The same by name, each once.
     pub fn workers(&self, items: &[Item]) -> Vec<String> {
-        let mut names = BTreeSet::new();
-        for item in items {
-            match item {
-                Item::Worker(name) => {
-                    names.insert(name.clone());
-                }
-                Item::Group(group) => names.extend(self.members.get(group).into_iter().flatten().cloned()),
-                Item::Ended => {}
-            }
-        }
-        names.into_iter().collect()
+        let mut names: Vec<String> = self.reached(items).map(str::to_owned).collect();
+        names.sort_unstable();
+        names.dedup();
+        names
     }
 
     /// How a worker's name stands in the table: below its group it is indented.
