@@ -236,6 +236,13 @@ pub struct Reply {
     pub value: Value,
 }
 
+/// Whether everybody who was expected to answer has. Where nobody was, it is not known.
+pub fn everybody_answered(expected: &[String], replies: &[Reply]) -> bool {
+    // Asked for each reply: of thousands nearly all are answered by the number alone.
+    let enough = !expected.is_empty() && replies.len() >= expected.len();
+    enough && expected.iter().all(|name| replies.iter().any(|r| r.worker == *name))
+}
+
 impl Reply {
     /// Reads a reply message; `None` if it answers another request.
     pub fn decode_redis(bytes: &[u8], ticket: &str) -> Result<Option<Self>> {

@@ -140,7 +140,7 @@ impl Poller {
         }
         self.schedule(asked).await;
         self.lost(asked).await;
-        let online = self.online().len();
+        let online = self.context.store.read(|m| m.online(self.context.clock.now()).0);
         for method in self.due(asked, online) {
             self.inspect(method, None).await;
         }
@@ -249,19 +249,21 @@ impl Poller {
     /// Asks workers that came online since, which nobody knows anything of yet.
     async fn meet_new_workers(&self) {
         let now = self.context.clock.now();
-        let mut strangers: Vec<String> = self.context.store.read(|m| {
+        let (mut strangers, online): (Vec<String>, usize) = self.context.store.read(|m| {
             let strange = |w: &crate::state::worker::Worker| w.is_online(now) && w.inspected.stats.is_none();
             // One that was met and gave no answer is not asked again and again.
-            m.workers()
+            let strangers = m
+                .workers()
                 .into_iter()
                 .filter(|(_, w)| strange(w) && now.since(w.first_seen) < Duration::from_secs(30))
                 .map(|(name, _)| name.to_owned())
-                .collect()
+                .collect();
+            (strangers, m.online(now).0)
         });
         if strangers.is_empty() {
             return;
         }
-        let most = strangers.len() > NAMED && strangers.len() * 2 > self.online().len();
+        let most = strangers.len() > NAMED && strangers.len() * 2 > online;
         strangers.truncate(NAMED);
         let to = (!most).then_some(&strangers[..]);
         self.inspect(Method::Stats, to).await;

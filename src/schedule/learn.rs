@@ -120,15 +120,15 @@ struct Name {
 }
 
 impl Name {
-    /// Whether so many arrive in this second that none of them can be told from the others: what is regular among them
-    /// has long made room when it comes again.
+    /// Whether so many arrive in this second that nothing new can be learnt of them: what may be regular among them has
+    /// long made room when it comes again. What came often enough already is followed on.
     fn is_flow(&mut self, at: Stamp) -> bool {
         let second = at.micros() / 1_000_000;
         if second != self.second {
             (self.second, self.arrivals) = (second, 0);
         }
         self.arrivals += 1;
-        self.arrivals > FLOW
+        self.arrivals > FLOW && self.kinds.iter().all(|kind| kind.at.len() < LEAST)
     }
 }
 
@@ -299,5 +299,23 @@ mod tests {
         assert_eq!(entry.late(at(1_850.0)), None, "a learnt period is not that exact");
         assert_eq!(entry.late(at(2_450.0)).map(|late| late.missed), Some(3));
         assert!(learner.entries(at(100_000.0)).is_empty(), "it is over");
+    }
+
+    #[test]
+    fn what_was_learnt_is_followed_through_a_flow_of_its_name() {
+        let mut learner = Learner::default();
+        let id = TaskId::new("x");
+        let mut note = |args: &str, secs: f64| {
+            learner.note(&Arrival { name: "mail.send", args, kwargs: "{}", queue: None, id: &id, at: at(secs) });
+        };
+        for n in 0..6 {
+            note("()", f64::from(n) * 60.0);
+        }
+        for customer in 0..FLOW * 2 {
+            note(&format!("({customer},)"), 360.0);
+        }
+        note("()", 360.5);
+        let entries = learner.entries(at(361.0));
+        assert_eq!(entries.iter().map(|entry| entry.last).collect::<Vec<_>>(), [Some(at(360.5))]);
     }
 }

@@ -22,7 +22,7 @@ use super::{ANSWER, Exchange, declare, fault};
 use crate::broker::{Error, Result};
 use crate::celery::envelope::{document, format};
 use crate::celery::message::Outgoing;
-use crate::celery::pidbox::{Reply, ReplyTo, Request};
+use crate::celery::pidbox::{self, Reply, ReplyTo, Request};
 use crate::celery::{TaskId, envelope};
 use crate::clock::Clock;
 
@@ -106,7 +106,7 @@ impl Post {
             Err(Unsent::Failed(error)) => return Err(error),
             Ok(()) => {}
         }
-        while wants && !everybody_answered(expected, &collected) {
+        while wants && !pidbox::everybody_answered(expected, &collected) {
             match tokio::time::timeout_at(deadline, replies.recv()).await {
                 Ok(Some(reply)) => collected.push(reply),
                 _ => break,
@@ -325,10 +325,4 @@ impl Drop for Ticket {
     fn drop(&mut self) {
         self.waiting.lock().remove(&self.name);
     }
-}
-
-fn everybody_answered(expected: &[String], replies: &[Reply]) -> bool {
-    // Asked for each reply: of thousands nearly all are answered by the number alone.
-    let enough = !expected.is_empty() && replies.len() >= expected.len();
-    enough && expected.iter().all(|name| replies.iter().any(|r| r.worker == *name))
 }

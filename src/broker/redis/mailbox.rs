@@ -15,7 +15,7 @@ use super::fault;
 use super::keys::Keys;
 use crate::broker::Result;
 use crate::celery::TaskId;
-use crate::celery::pidbox::{Reply, ReplyTo, Request};
+use crate::celery::pidbox::{self, Reply, ReplyTo, Request};
 use crate::clock::Clock;
 
 /// Seconds after which a list with late replies vanishes: a solo worker answers only when its task is done.
@@ -114,7 +114,7 @@ impl Mailbox {
         let mut replies: Vec<Reply> = Vec::new();
         let mut reusable = true;
         // With nobody listening there is nothing to wait for.
-        while listeners > 0 && !everybody_answered(expected, &replies) {
+        while listeners > 0 && !pidbox::everybody_answered(expected, &replies) {
             let left = deadline.saturating_duration_since(Instant::now());
             if left.is_zero() {
                 break;
@@ -156,11 +156,5 @@ pub(super) fn end(list: &str) -> redis::Pipeline {
 /// gone by itself.
 fn is_answered(request: &Request, listeners: i64, replies: &[Reply]) -> bool {
     let all = i64::try_from(replies.len()).is_ok_and(|n| n >= listeners);
-    all || request.to.as_ref().is_some_and(|names| everybody_answered(names, replies))
-}
-
-fn everybody_answered(expected: &[String], replies: &[Reply]) -> bool {
-    // Asked for each reply: of thousands nearly all are answered by the number alone.
-    let enough = !expected.is_empty() && replies.len() >= expected.len();
-    enough && expected.iter().all(|name| replies.iter().any(|r| r.worker == *name))
+    all || request.to.as_ref().is_some_and(|names| pidbox::everybody_answered(names, replies))
 }
