@@ -62,7 +62,7 @@ SHOTS = [
     ("broker-80x24", (80, 24), "dark", ["4"] + [None] * 12, ["--scenario", "backlog"]),
     ("broker-200x60", (200, 60), "dark", ["4"] + [None] * 12, ["--scenario", "backlog"]),
     ("broker-light", (120, 36), "light", ["4"] + [None] * 6, ["--scenario", "backlog"]),
-    ("queue", (120, 36), "dark", ["4"] + [None] * 3 + ["jj\r"] + [None] * 4, ["--scenario", "backlog"]),
+    ("queue", (120, 36), "dark", ["4"] + [None] * 3 + ["\r"] + [None] * 4, ["--scenario", "backlog"]),
     ("failures", (120, 36), "dark", ["5", None], []),
     ("failures-80x24", (80, 24), "dark", ["5", None], []),
     ("failures-200x60", (200, 60), "dark", ["5", None], []),
